@@ -1,0 +1,1 @@
+"""Prefect flows and Hydra configuration: the thin layer people start."""

@@ -1,0 +1,189 @@
+"""Hydra: from a list of overrides to checked settings and the YAML that made them."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from met2net.training.settings import OptimizationSettings
+from met2net.windows import WindowSpec
+from pipelines.errors import DataError
+from pipelines.evaluate import EvaluationSettings
+from pipelines.period import Period
+from pipelines.prepare import Splits
+from pipelines.regrid import GridSettings
+from pipelines.sources.source import Source
+from pipelines.train import TrainerSettings
+
+__all__ = ["CONFIGS", "ConfigError", "Experiment", "ModelSettings", "compose", "load_experiment"]
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+_PLACES = ("workspace", "tracking", "trainer", "cluster")
+
+
+class ConfigError(DataError):
+    """An override or a setting is wrong; the message is one line and names the choices."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One model to train: network and objective as plain settings, and how to optimize."""
+
+    network: Mapping[str, Any]
+    objective: Mapping[str, Any]
+    optimization: OptimizationSettings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything `full_experiment` needs, built and checked.
+
+    Attributes:
+        resolved: the composed configuration as plain values, interpolations resolved.
+        science: `resolved` without the places where things lie or run: what a result
+            depends on.
+    """
+
+    name: str
+    title: str
+    workspace: Path
+    seed: int
+    source: Source
+    period: Period
+    grid: GridSettings
+    variables: Mapping[str, tuple[str, ...]]
+    splits: Splits
+    window: WindowSpec
+    models: Mapping[str, ModelSettings]
+    trainer: TrainerSettings
+    evaluation: EvaluationSettings
+    tracking_uri: str
+    registered_model: str
+    resolved: Mapping[str, Any]
+
+    @property
+    def science(self) -> dict[str, Any]:
+        """Settings that a result depends on."""
+        return {key: value for key, value in self.resolved.items() if key not in _PLACES}
+
+    @property
+    def yaml(self) -> str:
+        """The resolved configuration as YAML."""
+        return OmegaConf.to_yaml(OmegaConf.create(dict(self.resolved)), sort_keys=False)
+
+
+def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> DictConfig:
+    """Compose the configuration of a flow.
+
+    Raises:
+        ConfigError: if an override does not fit; the message names the valid choices.
+    """
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            return hydra.compose(config, overrides=list(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            defaults = hydra.compose(config)
+            raise ConfigError(_explain(error, overrides, defaults)) from error
+
+
+def load_experiment(overrides: Sequence[str]) -> Experiment:
+    """Compose and build the settings of `full_experiment`.
+
+    Raises:
+        ConfigError: if an override does not fit or a value is refused.
+    """
+    config = compose(overrides)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_one_line(error)) from error
+    assert isinstance(resolved, dict)
+    plain: dict[str, Any] = {str(key): value for key, value in resolved.items()}
+    try:
+        return _build(plain)
+    except InstantiationException as error:
+        raise ConfigError(_one_line(error.__cause__ or error)) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(_one_line(error)) from error
+
+
+def _build(plain: Mapping[str, Any]) -> Experiment:
+    """Build every node; each class checks its own values."""
+    data = plain["data"]
+    return Experiment(
+        name=plain["name"],
+        title=plain["title"],
+        workspace=Path(plain["workspace"]),
+        seed=plain["seed"],
+        source=instantiate(plain["source"]),
+        period=instantiate(data["period"]),
+        grid=instantiate(data["grid"]),
+        variables={name: tuple(channels) for name, channels in data["variables"].items()},
+        splits=instantiate(data["splits"]),
+        window=instantiate(data["window"]),
+        models={
+            name: ModelSettings(
+                network=node["network"],
+                objective=node["objective"],
+                optimization=instantiate(node["optimization"]),
+            )
+            for name, node in plain["models"].items()
+        },
+        trainer=instantiate(plain["trainer"]),
+        evaluation=instantiate(plain["evaluation"]),
+        tracking_uri=plain["tracking"]["uri"],
+        registered_model=plain["tracking"]["registered_model"],
+        resolved=plain,
+    )
+
+
+def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:
+    """Say in one line which override is wrong and what could stand there."""
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~")
+        if "=" not in override:
+            return f"override {override!r} has no value; expected key=value, as training.seed=1"
+        path, value = key.split("@")[0], override.split("=", 1)[1]
+        group = CONFIGS / path.replace(".", "/")
+        if group.is_dir() and "." not in path:
+            choices = sorted(p.stem for p in group.glob("*.yaml"))
+            if value not in choices:
+                return f"no {path} {value!r}; choose one of: {', '.join(choices)}"
+        elif not override.startswith(("+", "~")):
+            wrong = _misspelt(path, defaults)
+            if wrong is not None:
+                return wrong
+    return _one_line(error)
+
+
+def _misspelt(path: str, defaults: DictConfig) -> str | None:
+    """Find the first part of a dotted key that the configuration does not have."""
+    node: Any = defaults
+    parts = path.split(".")
+    for index, part in enumerate(parts):
+        if not isinstance(node, DictConfig):
+            return f"{'.'.join(parts[:index])!r} is a single value; it has no {part!r}"
+        if part not in node:
+            choices = sorted(str(key) for key in node if not str(key).startswith("_"))
+            close = difflib.get_close_matches(part, choices, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            inside = f" in {'.'.join(parts[:index])!r}" if index else ""
+            return f"no setting {part!r}{inside}{hint} valid: {', '.join(choices)}"
+        try:
+            node = node[part]
+        except (ConfigKeyError, ConfigAttributeError, OmegaConfBaseException):
+            return None  # a missing or interpolated leaf: it exists, the value is the trouble
+    return None
+
+
+def _one_line(error: BaseException) -> str:
+    """Fold an exception's text into one line."""
+    return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__

@@ -1,0 +1,31 @@
+"""Prefect plugin: adds `prefect run` and switches telemetry off.
+
+Prefect loads it through the entry point group `prefect.plugins` where plugins are enabled,
+which `pyproject.toml` does for everyone who stands in this repository.
+"""
+
+import os
+
+from prefect.plugins import HookContext, SetupResult, register_hook
+
+__all__ = ["setup_environment"]
+
+_QUIET = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+
+@register_hook
+def setup_environment(*, ctx: HookContext) -> SetupResult:
+    """Register the command; give the environment its quiet defaults, never overriding a choice."""
+    del ctx
+    from prefect.cli._app import _app
+
+    # Prefect asks plugins once a process; a second registration would be an error.
+    if "run" not in _app:
+        _app.command(
+            "flows.run_command:run_app", name="run", help="Run a flow file with Hydra overrides."
+        )
+    return SetupResult(env={k: v for k, v in _QUIET.items() if k not in os.environ})

@@ -1,0 +1,172 @@
+"""One table of meteorological variables: names, units, limits.
+
+Archives use the Climate Data Store's long names (`2m_temperature`), training sets use
+channel labels (`t2m`, `r1000`). Everything that has to know a variable reads it here.
+
+Source: ECMWF parameter database, https://codes.ecmwf.int/grib/param-db/, and the
+ERA5 documentation, https://confluence.ecmwf.int/display/CKB/ERA5%3A+data+documentation.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["VARIABLES", "Channel", "Variable", "channel", "required_fields", "variable"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A physical quantity as the Climate Data Store names it.
+
+    Attributes:
+        name: CDS long name, also the name in the archive.
+        label: short name; a channel's label starts with it.
+        grib_short_name: `shortName` in GRIB files.
+        units: units of ERA5, CF style.
+        long_name: text for plots and metadata.
+        standard_name: CF standard name, or None where CF has none.
+        level_kind: `surface` (one field an hour) or `pressure` (one a level, [hPa]).
+        step_type: `instant` (valid at the hour) or `accum` (over the hour before).
+        valid_range: smallest and largest value that weather on Earth can have, in `units`.
+        nan_allowed: True where ERA5 itself leaves points without a value (sea surface).
+    """
+
+    name: str
+    label: str
+    grib_short_name: str
+    units: str
+    long_name: str
+    standard_name: str | None
+    level_kind: Literal["surface", "pressure"]
+    step_type: Literal["instant", "accum"]
+    valid_range: tuple[float, float]
+    nan_allowed: bool = False
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """CF attributes of the variable."""
+        attrs = {"units": self.units, "long_name": self.long_name}
+        if self.standard_name is not None:
+            attrs["standard_name"] = self.standard_name
+        return attrs
+
+
+def _surface(
+    name: str,
+    label: str,
+    grib: str,
+    units: str,
+    standard_name: str | None,
+    valid_range: tuple[float, float],
+    *,
+    step_type: Literal["instant", "accum"] = "instant",
+    nan_allowed: bool = False,
+) -> Variable:
+    long_name = name.replace("_", " ")
+    return Variable(
+        name, label, grib, units, long_name, standard_name, "surface", step_type, valid_range,
+        nan_allowed,
+    )  # fmt: skip
+
+
+def _pressure(
+    name: str, label: str, units: str, standard_name: str, valid_range: tuple[float, float]
+) -> Variable:
+    long_name = name.replace("_", " ")
+    return Variable(
+        name, label, label, units, long_name, standard_name, "pressure", "instant", valid_range
+    )
+
+
+# Limits are wide: they are to catch wrong units and broken files, not rare weather.
+VARIABLES: tuple[Variable, ...] = (
+    _surface("2m_temperature", "t2m", "2t", "K", "air_temperature", (160.0, 350.0)),
+    _surface("2m_dewpoint_temperature", "d2m", "2d", "K", "dew_point_temperature", (120.0, 340.0)),
+    _surface("10m_u_component_of_wind", "u10", "10u", "m s-1", "eastward_wind", (-120.0, 120.0)),
+    _surface("10m_v_component_of_wind", "v10", "10v", "m s-1", "northward_wind", (-120.0, 120.0)),
+    _surface(
+        "mean_sea_level_pressure", "msl", "msl", "Pa", "air_pressure_at_mean_sea_level",
+        (85_000.0, 110_000.0),
+    ),
+    _surface("surface_pressure", "sp", "sp", "Pa", "surface_air_pressure", (30_000.0, 110_000.0)),
+    _surface("total_cloud_cover", "tcc", "tcc", "1", "cloud_area_fraction", (-0.01, 1.01)),
+    _surface(
+        "sea_surface_temperature", "sst", "sst", "K", "sea_surface_temperature", (260.0, 320.0),
+        nan_allowed=True,
+    ),
+    _surface(
+        "total_precipitation", "tp", "tp", "m", "lwe_thickness_of_precipitation_amount",
+        (-1e-3, 1.0), step_type="accum",
+    ),
+    _surface(
+        "toa_incident_solar_radiation", "tisr", "tisr", "J m-2", None, (-1.0, 6e6),
+        step_type="accum",
+    ),
+    _pressure("geopotential", "z", "m2 s-2", "geopotential", (-2e4, 6e5)),
+    _pressure("temperature", "t", "K", "air_temperature", (130.0, 350.0)),
+    _pressure("u_component_of_wind", "u", "m s-1", "eastward_wind", (-200.0, 200.0)),
+    _pressure("v_component_of_wind", "v", "m s-1", "northward_wind", (-200.0, 200.0)),
+    _pressure("specific_humidity", "q", "kg kg-1", "specific_humidity", (-1e-3, 0.1)),
+    _pressure("relative_humidity", "r", "%", "relative_humidity", (-20.0, 200.0)),
+)  # fmt: skip
+
+_BY_NAME = {v.name: v for v in VARIABLES}
+_BY_LABEL = {v.label: v for v in VARIABLES}
+_PRESSURE_LABEL = re.compile(r"([a-z]+)(\d+)")
+
+
+def variable(name: str) -> Variable:
+    """Look up a variable by its CDS long name.
+
+    Raises:
+        ValueError: if the table has no such name.
+    """
+    if name not in _BY_NAME:
+        raise ValueError(f"unknown variable {name!r}; known: {', '.join(sorted(_BY_NAME))}")
+    return _BY_NAME[name]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One two-dimensional field: a variable, at a pressure level [hPa] if it has levels."""
+
+    variable: Variable
+    level: int | None
+
+    @property
+    def label(self) -> str:
+        """Short label, as `t2m` or `r1000`."""
+        return self.variable.label + ("" if self.level is None else str(self.level))
+
+
+def channel(label: str) -> Channel:
+    """Parse a channel label such as `t2m` or `r1000`.
+
+    Raises:
+        ValueError: if no variable has that label, or a level is missing.
+    """
+    found = _BY_LABEL.get(label)
+    if found is not None and found.level_kind == "surface":
+        return Channel(found, None)
+    match = _PRESSURE_LABEL.fullmatch(label)
+    if match is not None:
+        found = _BY_LABEL.get(match[1])
+        if found is not None and found.level_kind == "pressure":
+            return Channel(found, int(match[2]))
+    known = ", ".join(v.label + ("<hPa>" if v.level_kind == "pressure" else "") for v in VARIABLES)
+    raise ValueError(f"unknown channel {label!r}; expected one of: {known}")
+
+
+def required_fields(labels: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Give the archive fields behind channels: long name -> levels [hPa], sorted.
+
+    A surface variable has the empty tuple.
+    """
+    fields: dict[str, set[int]] = {}
+    for label in labels:
+        parsed = channel(label)
+        levels = fields.setdefault(parsed.variable.name, set())
+        if parsed.level is not None:
+            levels.add(parsed.level)
+    return {name: tuple(sorted(levels)) for name, levels in fields.items()}

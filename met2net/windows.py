@@ -1,0 +1,157 @@
+"""Windows: which hours a sample is made of, found on a time axis that may have gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.utils.data import Dataset
+
+__all__ = ["Sample", "WindowDataset", "WindowSpec", "find_windows", "hours_since_epoch"]
+
+Sample = dict[str, Tensor]
+
+
+def hours_since_epoch(time: np.ndarray) -> Int64[np.ndarray, " n"]:
+    """Give whole hours since 1970-01-01T00 for a vector of datetime64.
+
+    Raises:
+        ValueError: if a time does not lie on a full hour.
+    """
+    hours: np.ndarray = time.astype("datetime64[h]")
+    off = hours.astype(time.dtype) != time
+    if np.any(off):
+        raise ValueError(f"time {time[off][0]} does not lie on a full hour")
+    count: Int64[np.ndarray, " n"] = hours.astype(np.int64)
+    return count
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """A sample's frames as hours relative to its `init_time`, the last observed frame.
+
+    Attributes:
+        input_hours: offsets <= 0, increasing, the last one 0.
+        target_hours: offsets > 0, increasing: the lead times.
+        stride_hours: spacing of init times, counted from the first hour of the split.
+
+    Raises:
+        ValueError: if an offset is on the wrong side of the init time or out of order.
+    """
+
+    input_hours: tuple[int, ...]
+    target_hours: tuple[int, ...]
+    stride_hours: int = 1
+
+    def __post_init__(self) -> None:
+        """Check order and sides of the offsets."""
+        object.__setattr__(self, "input_hours", tuple(self.input_hours))
+        object.__setattr__(self, "target_hours", tuple(self.target_hours))
+        for name, hours in (("input_hours", self.input_hours), ("target_hours", self.target_hours)):
+            if not hours:
+                raise ValueError(f"{name} is empty; expected at least one offset")
+            if any(b <= a for a, b in zip(hours, hours[1:], strict=False)):
+                raise ValueError(f"{name} {hours} is not increasing")
+        if self.input_hours[-1] != 0:
+            raise ValueError(
+                f"input_hours ends at {self.input_hours[-1]}; expected 0, the init time"
+            )
+        if self.target_hours[0] <= 0:
+            raise ValueError(f"target_hours starts at {self.target_hours[0]}; expected > 0")
+        if self.stride_hours < 1:
+            raise ValueError(f"stride_hours is {self.stride_hours}; expected at least 1")
+
+    @classmethod
+    def regular(
+        cls, *, num_inputs: int, num_targets: int, step_hours: int = 1, stride_hours: int = 1
+    ) -> "WindowSpec":
+        """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after."""
+        inputs = tuple(step_hours * i for i in range(1 - num_inputs, 1))
+        targets = tuple(step_hours * i for i in range(1, num_targets + 1))
+        return cls(inputs, targets, stride_hours)
+
+    @property
+    def num_inputs(self) -> int:
+        """Number of input frames T."""
+        return len(self.input_hours)
+
+    @property
+    def num_targets(self) -> int:
+        """Number of target frames T'."""
+        return len(self.target_hours)
+
+
+def find_windows(
+    hours: Int64[np.ndarray, " n"], *, spec: WindowSpec, in_split: Bool[np.ndarray, " n"]
+) -> Int64[np.ndarray, "windows frames"]:
+    """Find every window whose frames all exist and all lie in one split.
+
+    Args:
+        hours: hours since the epoch, strictly increasing; gaps allowed.
+        spec: offsets and stride.
+        in_split: True for the hours of the split.
+
+    Returns:
+        Positions in `hours`, inputs then targets, a row a window in time order.
+
+    Raises:
+        ValueError: if `hours` is not strictly increasing.
+    """
+    if np.any(np.diff(hours) <= 0):
+        raise ValueError("hours are not strictly increasing")
+    offsets = np.array(spec.input_hours + spec.target_hours)
+    split_hours = hours[in_split]
+    if len(split_hours) == 0:
+        return np.empty((0, len(offsets)), dtype=np.int64)
+    init = split_hours[(split_hours - split_hours[0]) % spec.stride_hours == 0]
+    wanted = init[:, None] + offsets  # (windows, frames)
+    position = np.minimum(np.searchsorted(hours, wanted), len(hours) - 1)
+    complete = ((hours[position] == wanted) & in_split[position]).all(axis=1)
+    windows: Int64[np.ndarray, "windows frames"] = position[complete]
+    return windows
+
+
+class WindowDataset(Dataset[Sample]):
+    """Samples cut from one array of normalized fields.
+
+    A sample has `inputs` (T C H W), `targets` (T' C H W) and `init_time`, hours since the
+    epoch. The fields may be any array with NumPy indexing: in memory, or a Zarr array that
+    is read window by window.
+    """
+
+    def __init__(
+        self,
+        fields: Float[np.ndarray, "time c h w"],
+        *,
+        hours: Int64[np.ndarray, " time"],
+        windows: Int64[np.ndarray, "windows frames"],
+        spec: WindowSpec,
+    ) -> None:
+        """Keep references; nothing is copied or read."""
+        self._fields = fields
+        self._hours = hours
+        self._windows = windows
+        self._num_inputs = spec.num_inputs
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Read several samples; PyTorch's loader calls it once a batch."""
+        rows = self._windows[np.asarray(indices)]
+        samples = []
+        for row in rows:
+            frames = torch.from_numpy(self._fields[row])
+            samples.append(
+                {
+                    "inputs": frames[: self._num_inputs],
+                    "targets": frames[self._num_inputs :],
+                    "init_time": torch.tensor(self._hours[row[self._num_inputs - 1]]),
+                }
+            )
+        return samples

@@ -1,0 +1,120 @@
+"""Periods of hours, and the calendar months they are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Month", "Period"]
+
+_HOUR = np.timedelta64(1, "h")
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """A calendar month, written `2016-01`.
+
+    Raises:
+        ValueError: if the month is not 1 to 12.
+    """
+
+    year: int
+    number: int
+
+    def __post_init__(self) -> None:
+        """Check the month's number."""
+        if not 1 <= self.number <= 12:
+            raise ValueError(f"month number is {self.number}; expected 1 to 12")
+
+    @classmethod
+    def of(cls, time: np.datetime64) -> "Month":
+        """Give the month that holds a time."""
+        year, number = str(time.astype("datetime64[M]")).split("-")
+        return cls(int(year), int(number))
+
+    @classmethod
+    def parse(cls, text: str) -> "Month":
+        """Read `2016-01`."""
+        return cls.of(np.datetime64(text, "M"))
+
+    @property
+    def first_hour(self) -> np.datetime64:
+        """Hour 00 of day 1."""
+        return np.datetime64(str(self), "M").astype("datetime64[h]")
+
+    def following(self) -> "Month":
+        """Give the next calendar month."""
+        return Month.of(np.datetime64(str(self), "M") + 1)
+
+    def hours(self) -> np.ndarray:
+        """All hours of the month, datetime64[h]."""
+        return np.arange(self.first_hour, self.following().first_hour, _HOUR)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.number:02d}"
+
+
+@dataclass(frozen=True)
+class Period:
+    """A span of hours, both ends included, in UTC.
+
+    Attributes:
+        start: first hour, as `2016-01-01T00`; a date alone means its hour 00.
+        end: last hour, as `2020-12-31T23`; a date alone means its hour 23.
+
+    Raises:
+        ValueError: if a time cannot be read, or the end lies before the start.
+    """
+
+    start: str
+    end: str
+
+    def __post_init__(self) -> None:
+        """Read both ends once, so that a bad one fails here."""
+        if self.last < self.first:
+            raise ValueError(f"period ends {self.end}, before it starts {self.start}")
+
+    @property
+    def first(self) -> np.datetime64:
+        """First hour, datetime64[h]."""
+        return _read_hour(self.start, whole_day_hour=0)
+
+    @property
+    def last(self) -> np.datetime64:
+        """Last hour, datetime64[h]."""
+        return _read_hour(self.end, whole_day_hour=23)
+
+    def hours(self) -> np.ndarray:
+        """All hours of the period, datetime64[h]."""
+        return np.arange(self.first, self.last + _HOUR, _HOUR)
+
+    def months(self) -> list[Month]:
+        """All months that the period touches, in order."""
+        months = [Month.of(self.first)]
+        while months[-1] < Month.of(self.last):
+            months.append(months[-1].following())
+        return months
+
+    def hours_in(self, month: Month) -> np.ndarray:
+        """Hours of the period that lie in a month, datetime64[h]."""
+        hours = month.hours()
+        return hours[(hours >= self.first) & (hours <= self.last)]
+
+    def contains(self, time: np.ndarray) -> np.ndarray:
+        """Tell for each time whether it lies in the period."""
+        hours = time.astype("datetime64[h]")
+        return (hours >= self.first) & (hours <= self.last)
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
+
+def _read_hour(text: str, *, whole_day_hour: int) -> np.datetime64:
+    """Read an hour, or a date with the hour it stands for."""
+    try:
+        if len(text) == len("2016-01-01"):
+            return np.datetime64(text, "D").astype("datetime64[h]") + whole_day_hour
+        return np.datetime64(text, "h")
+    except ValueError as error:
+        raise ValueError(
+            f"cannot read {text!r} as an hour; expected 2016-01-01 or 2016-01-01T00"
+        ) from error

@@ -1,0 +1,137 @@
+"""What the scores say: best network, margins over baselines, skill, digits worth showing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipelines.errors import DataError
+
+__all__ = [
+    "BASELINES",
+    "Verdict",
+    "decimals_for",
+    "networks_of",
+    "open_scores",
+    "skill",
+    "verdict",
+]
+
+BASELINES = ("persistence", "anomaly_persistence", "climatology")
+_VARIABLES = ("score", "pooled", "normalized_rmse", "units")
+
+
+def open_scores(path: Path) -> xr.Dataset:
+    """Read a scores file into memory.
+
+    Raises:
+        DataError: if the file lacks what every scores file has.
+    """
+    with xr.open_dataset(path) as dataset:
+        missing = [name for name in _VARIABLES if name not in dataset]
+        if missing:
+            raise DataError(f"{path} lacks {', '.join(missing)}; found: {', '.join(dataset)}")
+        return dataset.load()
+
+
+def networks_of(scores: xr.Dataset) -> tuple[str, ...]:
+    """List the scored models that are not baselines, in file order."""
+    return tuple(name for name in map(str, scores["model"].values) if name not in BASELINES)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one network stands against every baseline, in normalized RMSE.
+
+    Attributes:
+        network: the network's name.
+        normalized_rmse: its normalized RMSE.
+        margins: by baseline, how much lower the network's RMSE is, as a fraction of the
+            baseline's (negative: the baseline is better).
+        num_windows: windows scored.
+        split: name of the split.
+    """
+
+    network: str
+    normalized_rmse: float
+    margins: dict[str, float]
+    num_windows: int
+    split: str
+
+    @property
+    def beats_all(self) -> bool:
+        """True where the network is better than every baseline."""
+        return all(margin > 0 for margin in self.margins.values())
+
+    def __str__(self) -> str:
+        """Say it in one sentence."""
+        better = [
+            f"{_words(name)} by {margin:.1%}" for name, margin in self.margins.items() if margin > 0
+        ]
+        worse = [
+            f"{_words(name)} by {-margin:.1%}"
+            for name, margin in self.margins.items()
+            if margin <= 0
+        ]
+        parts = []
+        if better:
+            parts.append(f"beats {_listing(better)}")
+        if worse:
+            parts.append(f"does not beat {_listing(worse)}")
+        return (
+            f"{self.network} {' but '.join(parts)} in normalized RMSE "
+            f"({self.normalized_rmse:.4f}, {self.num_windows} windows of the {self.split} split)."
+        )
+
+
+def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
+    """Compare a network, by default the best one, with every baseline.
+
+    Raises:
+        DataError: if the scores hold no network, or not this one, or a value is not finite.
+    """
+    networks = networks_of(scores)
+    errors = {str(name): float(v) for name, v in scores["normalized_rmse"].to_series().items()}
+    wrong = [name for name, value in errors.items() if not np.isfinite(value)]
+    if wrong:
+        raise DataError(f"normalized RMSE of {', '.join(wrong)} is not finite")
+    if not networks:
+        raise DataError(f"no network among the scored models: {', '.join(errors)}")
+    if network is not None and network not in networks:
+        raise DataError(f"no scores for network {network!r}; found: {', '.join(networks)}")
+    chosen = network or min(networks, key=lambda name: errors[name])
+    margins = {
+        name: 1 - errors[chosen] / errors[name] for name in BASELINES if errors.get(name, 0) > 0
+    }
+    return Verdict(
+        chosen,
+        errors[chosen],
+        margins,
+        num_windows=int(scores.attrs["num_windows"]),
+        split=str(scores.attrs["split"]),
+    )
+
+
+def skill(rmse: xr.DataArray) -> xr.DataArray:
+    """Give 1 - RMSE / RMSE of persistence; 1 is perfect, 0 no better than persistence."""
+    return 1 - rmse / rmse.sel(model="persistence", drop=True)
+
+
+def decimals_for(values: Sequence[float] | np.ndarray, *, digits: int = 3) -> int:
+    """Choose decimals that show `digits` significant digits of the smallest size above 0."""
+    sizes = np.abs(np.asarray(values, dtype=float).ravel())
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if sizes.size == 0:
+        return digits - 1
+    return int(np.clip(digits - 1 - math.floor(math.log10(sizes.min())), 0, 9))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _listing(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
