@@ -39,8 +39,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Check both axes; keep plain floats, rounded to 1e-6 degrees."""
-        object.__setattr__(self, "latitude", tuple(round(float(x), 6) for x in self.latitude))
-        object.__setattr__(self, "longitude", tuple(round(float(x), 6) for x in self.longitude))
+        object.__setattr__(self, "latitude", tuple(round(x, 6) for x in self.latitude))
+        object.__setattr__(self, "longitude", tuple(round(x, 6) for x in self.longitude))
         for name, axis, sign, low, high in (
             ("latitude", self.latitude, -1, -90.0, 90.0),
             ("longitude", self.longitude, 1, 0.0, 360.0 - _TOLERANCE),
@@ -65,7 +65,9 @@ class Grid:
             if name not in dataset.coords:
                 found = ", ".join(map(str, dataset.coords)) or "none"
                 raise ValueError(f"no coordinate {name!r}; found: {found}")
-        return cls(tuple(dataset["latitude"].values), tuple(dataset["longitude"].values))
+        return cls(
+            tuple(dataset["latitude"].values.tolist()), tuple(dataset["longitude"].values.tolist())
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,4 +127,4 @@ def equiangular(step: float) -> Grid:
         raise ValueError(f"step of {step} degrees does not divide 180 degrees evenly")
     rows = round(count)
     latitude = 90.0 - step / 2 - step * np.arange(rows)
-    return Grid(tuple(latitude), tuple(step * np.arange(2 * rows)))
+    return Grid(tuple(latitude.tolist()), tuple((step * np.arange(2 * rows)).tolist()))

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from pipelines.period import Month, Period
+
+
+def test_dates_mean_whole_days() -> None:
+    period = Period("2016-01-30", "2016-02-01")
+    assert str(period.first) == "2016-01-30T00"
+    assert str(period.last) == "2016-02-01T23"
+    assert len(period.hours()) == 72
+
+
+def test_months_cover_the_period_across_a_year() -> None:
+    months = Period("2015-12-31T20", "2016-02-01T00").months()
+    assert [str(m) for m in months] == ["2015-12", "2016-01", "2016-02"]
+
+
+def test_hours_in_a_month_stop_at_the_period() -> None:
+    period = Period("2015-12-31T20", "2016-02-01T00")
+    assert len(period.hours_in(Month(2015, 12))) == 4
+    assert len(period.hours_in(Month(2016, 1))) == 744
+    assert len(period.hours_in(Month(2016, 2))) == 1
+    assert sum(len(period.hours_in(m)) for m in period.months()) == len(period.hours())
+
+
+def test_february_of_a_leap_year_has_29_days() -> None:
+    assert len(Month(2016, 2).hours()) == 29 * 24
+    assert Month.parse("2016-02").following() == Month(2016, 3)
+
+
+def test_contains_both_ends() -> None:
+    period = Period("2016-01-01T05", "2016-01-01T06")
+    times = np.array(["2016-01-01T04", "2016-01-01T05", "2016-01-01T06", "2016-01-01T07"], "M8[ns]")
+    assert period.contains(times).tolist() == [False, True, True, False]
+
+
+def test_bad_periods_are_refused() -> None:
+    with pytest.raises(ValueError, match="ends 2015-01-01, before it starts 2016-01-01"):
+        Period("2016-01-01", "2015-01-01")
+    with pytest.raises(ValueError, match="cannot read 'yesterday' as an hour"):
+        Period("yesterday", "2016-01-01")
+    with pytest.raises(ValueError, match="month number is 13"):
+        Month(2016, 13)
