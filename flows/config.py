@@ -13,15 +13,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluate import EvaluationSettings
+from pipelines.evaluation_settings import EvaluationSettings
 from pipelines.period import Period
 from pipelines.prepare import Splits
 from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
-from pipelines.train import TrainerSettings
+from pipelines.training_job import TrainerSettings
 
 __all__ = ["CONFIGS", "ConfigError", "Experiment", "ModelSettings", "compose", "load_experiment"]
 
@@ -131,7 +132,7 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         window=instantiate(data["window"]),
         models={
             name: ModelSettings(
-                network=node["network"],
+                network=_in_frame(node["network"], node["reference_frame"]),
                 objective=node["objective"],
                 optimization=instantiate(node["optimization"]),
             )
@@ -143,6 +144,20 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         registered_model=plain["tracking"]["registered_model"],
         resolved=plain,
     )
+
+
+def _in_frame(network: Mapping[str, Any], reference_frame: str) -> dict[str, Any]:
+    """Wrap a network's settings so that it works relative to the last observed frame."""
+    if reference_frame == "none":
+        return dict(network)
+    if reference_frame != "last_input":
+        raise ValueError(f"reference_frame is {reference_frame!r}; expected none or last_input")
+    inner = {key: value for key, value in network.items() if key != "variables"}
+    return {
+        "_target_": f"{ReferenceFrame.__module__}.{ReferenceFrame.__name__}",
+        "variables": network["variables"],
+        "forecaster": {**inner, "_partial_": True},
+    }
 
 
 def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:

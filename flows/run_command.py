@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import cyclopts
 from prefect import Flow
 
+from flows.console import USER_MISTAKE, run_from_console
 from pipelines.errors import DataError
 
 __all__ = ["find_flow", "run", "run_app"]
-
-_USER_MISTAKE = 2
 
 run_app = cyclopts.App(
     name="run",
@@ -38,10 +37,10 @@ def run(
     """Run the flow in a file with Hydra overrides."""
     try:
         found = find_flow(Path(path))
-        found(list(overrides))
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(_USER_MISTAKE) from None
+        raise SystemExit(USER_MISTAKE) from None
+    run_from_console(found, overrides)
 
 
 def find_flow(path: Path) -> Flow[..., Any]:

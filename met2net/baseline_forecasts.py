@@ -1,31 +1,25 @@
 """Forecasts that need no training: persistence, anomaly persistence, climatology.
 
-A `ForecastFunction` maps normalized inputs (B T C H W) and init times (B, hours since the
-epoch) to normalized forecasts (B T' C H W). Scores compare functions of this one form.
+Fields are normalized, and so is the climatology.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
+from met2net.forecast_function import ForecastFunction
 from met2net.verification.climatology import Climatology
 from met2net.windows import WindowSpec
 
 __all__ = [
-    "ForecastFunction",
     "anomaly_persistence",
     "baseline_forecasts",
     "climatology_forecast",
     "climatology_of_hours",
-    "ignore_init_time",
     "persistence",
 ]
-
-ForecastFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def persistence(window: WindowSpec) -> ForecastFunction:
@@ -70,18 +64,6 @@ def baseline_forecasts(climatology: Climatology, window: WindowSpec) -> dict[str
         "anomaly_persistence": anomaly_persistence(climatology, window),
         "climatology": climatology_forecast(climatology, window),
     }
-
-
-def ignore_init_time(network: nn.Module) -> ForecastFunction:
-    """Make a forecast function of a network, which sees the inputs alone."""
-
-    def forecast(
-        inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"]
-    ) -> Float[Tensor, "b l c h w"]:
-        predictions: Tensor = network(inputs)
-        return predictions
-
-    return forecast
 
 
 def climatology_of_hours(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,7 +124,7 @@ class WindowDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        fields: Float[np.ndarray, "time c h w"],
+        fields: Float[Any, "time c h w"],
         *,
         hours: Int64[np.ndarray, " time"],
         windows: Int64[np.ndarray, "windows frames"],

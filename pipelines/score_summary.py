@@ -30,7 +30,7 @@ def open_scores(path: Path) -> xr.Dataset:
     Raises:
         DataError: if the file lacks what every scores file has.
     """
-    with xr.open_dataset(path) as dataset:
+    with xr.open_dataset(path, decode_timedelta=False) as dataset:
         missing = [name for name in _VARIABLES if name not in dataset]
         if missing:
             raise DataError(f"{path} lacks {', '.join(missing)}; found: {', '.join(dataset)}")
@@ -80,7 +80,7 @@ class Verdict:
         if better:
             parts.append(f"beats {_listing(better)}")
         if worse:
-            parts.append(f"does not beat {_listing(worse)}")
+            parts.append(f"is behind {_listing(worse)}")
         return (
             f"{self.network} {' but '.join(parts)} in normalized RMSE "
             f"({self.normalized_rmse:.4f}, {self.num_windows} windows of the {self.split} split)."

@@ -40,6 +40,11 @@ class TrainerSettings:
         if self.num_threads is not None and self.num_threads < 1:
             raise ValueError(f"num_threads is {self.num_threads}; expected at least 1, or null")
 
+    @property
+    def torch_device(self) -> str:
+        """Name of the device for PyTorch."""
+        return "cuda" if self.accelerator == "gpu" else "cpu"
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -62,7 +67,6 @@ class TrainingJob:
     objective: Mapping[str, Any]
     optimization: OptimizationSettings
     trainer: TrainerSettings
-    seed: int
     provenance: Mapping[str, str]
 
     @property
@@ -75,7 +79,6 @@ class TrainingJob:
             self.network,
             self.objective,
             self.optimization,
-            self.seed,
         )
 
 

@@ -83,7 +83,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     """
     if job.trainer.num_threads is not None:
         torch.set_num_threads(job.trainer.num_threads)
-    L.seed_everything(job.seed, workers=True, verbose=False)
+    L.seed_everything(job.optimization.seed, workers=True, verbose=False)
     data = TrainingSet.open(Path(job.training_set))
     network = build(job.network)
     if isinstance(network, ReferenceFrame):
@@ -95,7 +95,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
         enable_version_counter=False,
     )  # fmt: skip
     callbacks: list[L.Callback] = [
-        EpochSeed(job.seed),
+        EpochSeed(job.optimization.seed),
         EpochMetrics(folder / "metrics.csv"),
         best,
     ]
@@ -109,8 +109,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
         devices=job.trainer.devices,
         precision=job.optimization.precision,
         max_epochs=job.optimization.max_epochs,
-        limit_train_batches=job.optimization.batches_per_epoch,
-        gradient_clip_val=job.optimization.gradient_clip,
+        limit_train_batches=job.optimization.batches_per_epoch or 1.0,
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=interactive,
@@ -149,7 +148,7 @@ def _loader(data: TrainingSet, job: TrainingJob, split: str) -> DataLoader[Any]:
     # Shuffles by seed and epoch alone; Lightning tells it the epoch and, on several devices,
     # puts one with that many replicas in its place.
     sampler = DistributedSampler(
-        windows, num_replicas=1, rank=0, shuffle=training, seed=job.seed
+        windows, num_replicas=1, rank=0, shuffle=training, seed=job.optimization.seed
     )  # fmt: skip
     return DataLoader(
         windows,

@@ -1,0 +1,77 @@
+"""Run a flow for a person at a terminal: settings checked first, mistakes in one line."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_MEMO_STORE_PATH,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
+
+from flows.config import CONFIGS, compose
+from pipelines.errors import DataError
+from pipelines.train import TrainingError
+
+__all__ = ["USER_MISTAKE", "run_from_console"]
+
+USER_MISTAKE = 2
+_FAILED = 1
+
+
+def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
+    """Run a flow with Hydra overrides; end the program with status 2 on a user's mistake.
+
+    Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
+    the workspace, beside everything else that a run writes.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _explain_mistakes_without_traceback()
+    try:
+        config = flow.fn.__name__
+        if (CONFIGS / f"{config}.yaml").is_file():
+            workspace = Path(compose(overrides, config=config).workspace)
+            with temporary_settings(_embedded_server(workspace)):
+                flow(list(overrides))
+        else:
+            flow(list(overrides))
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(USER_MISTAKE) from None
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(_FAILED) from None
+
+
+def _embedded_server(workspace: Path) -> dict[Any, Any]:
+    """Give the settings of Prefect's embedded server; none where the user has a server."""
+    if PREFECT_API_URL.value():
+        return {}
+    folder = workspace.resolve() / "prefect"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+        PREFECT_LOCAL_STORAGE_PATH: folder / "storage",
+        PREFECT_MEMO_STORE_PATH: folder / "memo_store.toml",
+    }
+
+
+class _WithoutTraceback(logging.Filter):
+    """Keeps Prefect's record of a user's mistake and drops its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the traceback of errors whose message says all."""
+        if record.exc_info and isinstance(record.exc_info[1], DataError | TrainingError):
+            record.exc_info = None
+        return True
+
+
+def _explain_mistakes_without_traceback() -> None:
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_WithoutTraceback())

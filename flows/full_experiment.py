@@ -1,0 +1,249 @@
+"""The main job: from a source of weather to a scored, explained, registered forecaster."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import xarray as xr
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from rich.console import Console
+
+import met2net
+from flows.config import Experiment, load_experiment
+from flows.console import run_from_console
+from met2net.variables import required_fields
+from pipelines.analyze import analyze
+from pipelines.archive import ArchiveState, ingest
+from pipelines.atomic import write_text
+from pipelines.code_version import git_commit
+from pipelines.evaluate import evaluate, write_examples
+from pipelines.fingerprint import fingerprint
+from pipelines.prepare import TrainingSetSettings, build_training_set
+from pipelines.registry import register
+from pipelines.report import write_report
+from pipelines.score_summary import open_scores, verdict
+from pipelines.score_table import scores_table
+from pipelines.tracking import track_run
+from pipelines.train import train
+from pipelines.training_job import TrainingJob
+
+__all__ = ["full_experiment"]
+
+_CHAMPION_OF = "met2net"  # the model of an experiment that is registered
+
+
+@flow(name="full-experiment", validate_parameters=False)
+def full_experiment(overrides: list[str]) -> str:
+    """Run an experiment; every stage skips itself where its result is there already.
+
+    Args:
+        overrides: Hydra overrides, as `["experiment=demo", "seed=1"]`.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        DataError: if a setting or the input data are not what they must be.
+        TrainingError: if a training process ends without a model.
+    """
+    experiment = load_experiment(overrides)
+    archive = update_archive(experiment)
+    training_set = prepare(experiment, archive)
+    run_folder = open_run_folder(experiment, training_set)
+    checkpoints = {
+        name: task(_train, name=f"train {name}", cache_policy=NO_CACHE)(
+            experiment, name, archive, training_set, run_folder
+        )
+        for name in experiment.models
+    }
+    score(experiment, training_set, checkpoints, run_folder)
+    explain(experiment, training_set, checkpoints, run_folder)
+    report = write_page(experiment, archive, training_set, run_folder)
+    version = track_and_register(experiment, archive, checkpoints, run_folder)
+    _tell(experiment, run_folder, version)
+    return str(report)
+
+
+@task(name="update archive", cache_policy=NO_CACHE)
+def update_archive(experiment: Experiment) -> ArchiveState:
+    """Fetch what the period needs and the archive lacks."""
+    fields = required_fields(_channels(experiment))
+    key = fingerprint(experiment.source, fields, experiment.grid)
+    return ingest(
+        experiment.source,
+        period=experiment.period,
+        fields=fields,
+        grid=experiment.grid,
+        raw_folder=experiment.workspace / "raw",
+        path=experiment.workspace / "archive" / f"{experiment.source.name}-{key}",
+    )
+
+
+@task(name="prepare training set", cache_policy=NO_CACHE)
+def prepare(experiment: Experiment, archive: ArchiveState) -> Path:
+    """Normalize one archive snapshot into a training set."""
+    settings = TrainingSetSettings(variables=experiment.variables, splits=experiment.splits)
+    return build_training_set(
+        archive, settings, folder=experiment.workspace / "training_sets"
+    )  # fmt: skip
+
+
+def open_run_folder(experiment: Experiment, training_set: Path) -> Path:
+    """Give the folder of this experiment on this training set; keep its settings there."""
+    key = fingerprint(experiment.science, training_set.stem)
+    folder = experiment.workspace / "runs" / f"{experiment.name}-{key}"
+    write_text(folder / "config.yaml", experiment.yaml)
+    return folder
+
+
+def _train(
+    experiment: Experiment, name: str, archive: ArchiveState, training_set: Path, run_folder: Path
+) -> Path:
+    """Train one model in its own process."""
+    model = experiment.models[name]
+    job = TrainingJob(
+        name=name,
+        training_set=str(training_set),
+        training_set_fingerprint=training_set.stem,
+        window=experiment.window,
+        network=model.network,
+        objective=model.objective,
+        optimization=model.optimization,
+        trainer=experiment.trainer,
+        provenance={
+            "experiment": experiment.name,
+            "archive_snapshot": archive.snapshot_id,
+            "training_set": training_set.stem,
+            "git_commit": git_commit(),
+            "settings_fingerprint": _settings_key(run_folder),
+            "attribution": experiment.source.attribution or "",
+        },
+    )
+    return train(job, folder=run_folder / "models" / name)
+
+
+@task(name="score", cache_policy=NO_CACHE)
+def score(
+    experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
+) -> None:
+    """Score every model and baseline, and work some windows for people to look at."""
+    settings = experiment.evaluation
+    if (run_folder / "example.nc").is_file() and (run_folder / "scores.json").is_file():
+        return
+    evaluate(
+        training_set,
+        window=experiment.window,
+        split=settings.split,
+        checkpoints=checkpoints,
+        out=run_folder,
+        batch_size=settings.batch_size,
+        device=experiment.trainer.torch_device,
+    )
+    write_examples(
+        training_set,
+        window=experiment.window,
+        split=settings.split,
+        checkpoints=checkpoints,
+        out=run_folder,
+        num=settings.num_examples,
+    )
+
+
+@task(name="explain", cache_policy=NO_CACHE)
+def explain(
+    experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
+) -> None:
+    """Compute CKA between variables and the attention between them."""
+    if (run_folder / "analysis.nc").is_file():
+        return
+    analyze(
+        training_set,
+        window=experiment.window,
+        split=experiment.evaluation.split,
+        checkpoints=checkpoints,
+        out=run_folder,
+        num_samples=experiment.evaluation.num_analysis_samples,
+        seed=experiment.seed,
+    )
+
+
+@task(name="write report", cache_policy=NO_CACHE)
+def write_page(
+    experiment: Experiment, archive: ArchiveState, training_set: Path, run_folder: Path
+) -> Path:
+    """Draw the figures and write the page."""
+    periods = {name: str(period) for name, period in experiment.splits.periods().items()}
+    return write_report(
+        run_folder,
+        title=experiment.title,
+        provenance={
+            "Experiment": experiment.name,
+            "Source": experiment.source.name,
+            "Archive snapshot": archive.snapshot_id,
+            "Training set": training_set.stem,
+            "Settings fingerprint": _settings_key(run_folder),
+            "Git commit": git_commit(),
+            "met2net": met2net.__version__,
+            "Seed": str(experiment.seed),
+            **{f"Split: {name}": text for name, text in periods.items()},
+        },
+        attribution=experiment.source.attribution,
+        out=run_folder / "report.html",
+    )
+
+
+@task(name="register", cache_policy=NO_CACHE)
+def track_and_register(
+    experiment: Experiment, archive: ArchiveState, checkpoints: Mapping[str, Path], run_folder: Path
+) -> str:
+    """Log the run to MLflow and register its forecaster, once."""
+    tags = {
+        "archive_snapshot": archive.snapshot_id,
+        "git_commit": git_commit(),
+        "settings_fingerprint": _settings_key(run_folder),
+        "protocol": "clean",
+    }
+    run_id = track_run(
+        run_folder,
+        tracking_uri=experiment.tracking_uri,
+        experiment=experiment.name,
+        fingerprint=_settings_key(run_folder),
+        settings=experiment.resolved,
+        tags=tags,
+    )
+    with xr.open_dataset(run_folder / "example.nc") as examples:
+        inputs = examples["inputs"].values
+    return register(
+        checkpoints[_CHAMPION_OF],
+        name=experiment.registered_model,
+        tracking_uri=experiment.tracking_uri,
+        run_id=run_id,
+        example=inputs,
+        scores=run_folder / "scores.nc",
+        figures=sorted((run_folder / "figures").glob("*.png")),
+        tags=tags,
+        model=_CHAMPION_OF,
+    )
+
+
+def _channels(experiment: Experiment) -> list[str]:
+    return [label for labels in experiment.variables.values() for label in labels]
+
+
+def _settings_key(run_folder: Path) -> str:
+    """Give the fingerprint that ends a run folder's name."""
+    return run_folder.name.rsplit("-", 1)[1]
+
+
+def _tell(experiment: Experiment, run_folder: Path, version: str) -> None:
+    """Print scores, verdict and where things are."""
+    console = Console(highlight=False)
+    console.print(scores_table(run_folder / "scores.nc"))
+    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=_CHAMPION_OF)))
+    console.print(f"Registered: models:/{experiment.registered_model}/{version}")
+    console.print(f"Report: {run_folder / 'report.html'}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run_from_console(full_experiment, sys.argv[1:])

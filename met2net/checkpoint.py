@@ -1,0 +1,169 @@
+"""One safetensors file that rebuilds a trained network with nothing else."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from met2net.grid import Grid
+from met2net.models.build import build
+from met2net.models.channels import channel_labels
+from met2net.normalization import Normalizer
+from met2net.windows import WindowSpec
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+_KEY = "met2net"  # of the JSON text in the file's metadata
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained network and what is needed to use it and to know where it came from.
+
+    Attributes:
+        network: in eval mode.
+        settings: from which `build` makes the network; plain JSON values.
+        normalizer: statistics of the training split, in channel order.
+        grid: on which the network was trained.
+        window: its input hours and lead times.
+        variables: groups of channel labels, in order.
+        units: one a channel.
+        provenance: archive snapshot, training set, git commit, fingerprint, attribution ...
+
+    Raises:
+        ValueError: if channels of variables, normalizer and units do not agree.
+    """
+
+    network: nn.Module
+    settings: dict[str, Any]
+    normalizer: Normalizer
+    grid: Grid
+    window: WindowSpec
+    variables: dict[str, tuple[str, ...]]
+    units: tuple[str, ...]
+    provenance: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Check the channels and leave training mode."""
+        labels = channel_labels(self.variables)
+        if self.normalizer.channels != labels:
+            raise ValueError(
+                f"normalizer has channels {', '.join(self.normalizer.channels)}; "
+                f"expected {', '.join(labels)}"
+            )
+        if len(self.units) != len(labels):
+            raise ValueError(f"{len(self.units)} units; expected {len(labels)}, one a channel")
+        self.network.eval()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write the file at once or not at all.
+
+    Raises:
+        ValueError: if the settings build another network than the checkpoint holds, or hold
+            more than plain JSON values.
+    """
+    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.network.state_dict().items()}
+    with torch.device("meta"):
+        expected = build(checkpoint.settings).state_dict()
+    _check_tensors(tensors, expected)
+    content = save(tensors, metadata={_KEY: _description(checkpoint)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's files are for their owner alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
+    """Read a file and rebuild its network in eval mode; no pickle is involved.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, no checkpoint, or names code that is not a model.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
+    if _KEY not in metadata:
+        found = ", ".join(metadata) or "none"
+        raise ValueError(f"{path} is no met2net checkpoint: metadata {found}; expected {_KEY!r}")
+    description = json.loads(metadata[_KEY])
+    if description["format"] != _FORMAT:
+        raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
+    # Built without memory, then given the file's tensors: no time is lost on random weights.
+    with torch.device("meta"):
+        network: nn.Module = build(description["settings"])
+    _check_tensors(tensors, network.state_dict())
+    network.load_state_dict(tensors, assign=True)
+    return Checkpoint(
+        network=network,
+        settings=description["settings"],
+        normalizer=Normalizer(
+            *(tuple(description["normalizer"][key]) for key in ("channels", "mean", "std"))
+        ),
+        grid=Grid(*(tuple(description["grid"][key]) for key in ("latitude", "longitude"))),
+        window=WindowSpec(
+            input_hours=tuple(description["window"]["input_hours"]),
+            target_hours=tuple(description["window"]["target_hours"]),
+            stride_hours=description["window"]["stride_hours"],
+        ),
+        variables={name: tuple(labels) for name, labels in description["variables"].items()},
+        units=tuple(description["units"]),
+        provenance=description["provenance"],
+    )
+
+
+def _description(checkpoint: Checkpoint) -> str:
+    """Write all but the tensors as JSON; Python's floats survive this exactly."""
+    normalizer, grid, window = checkpoint.normalizer, checkpoint.grid, checkpoint.window
+    description = {
+        "format": _FORMAT,
+        "settings": checkpoint.settings,
+        "normalizer": {
+            "channels": normalizer.channels, "mean": normalizer.mean, "std": normalizer.std,
+        },
+        "grid": {"latitude": grid.latitude, "longitude": grid.longitude},
+        "window": {
+            "input_hours": window.input_hours,
+            "target_hours": window.target_hours,
+            "stride_hours": window.stride_hours,
+        },
+        "variables": checkpoint.variables,
+        "units": checkpoint.units,
+        "provenance": checkpoint.provenance,
+    }  # fmt: skip
+    try:
+        return json.dumps(description)
+    except TypeError as error:
+        raise ValueError(f"settings or provenance hold more than plain JSON: {error}") from error
+
+
+def _check_tensors(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors that the settings' network does not have, or has in another shape."""
+    shapes = [{k: (tuple(v.shape), v.dtype) for k, v in ts.items()} for ts in (found, expected)]
+    if shapes[0] != shapes[1]:
+        differing = sorted({name for name, _ in shapes[0].items() ^ shapes[1].items()})
+        shown = ", ".join(differing[:4]) + (" ..." if len(differing) > 4 else "")
+        raise ValueError(f"weights do not fit the network that the settings build: {shown} differ")

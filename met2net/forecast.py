@@ -1,0 +1,188 @@
+"""Forecasts in physical units: arrays or xarray in, the same out."""
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import nn
+
+from met2net.checkpoint import Checkpoint
+from met2net.grid import Grid
+from met2net.models.evaluation_mode import evaluation_mode
+from met2net.variables import Channel, channel
+
+__all__ = ["Forecaster"]
+
+
+class Forecaster:
+    """Run a checkpoint's network on fields in physical units.
+
+    The network runs on the device that it was loaded to.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def predict(self, inputs: Float[np.ndarray, "b t c h w"]) -> Float[np.ndarray, "b t2 c h w"]:
+        """Forecast from arrays in channel order, physical units in and out.
+
+        Raises:
+            ValueError: if the shape is not the checkpoint's, or a value is not finite.
+        """
+        checkpoint = self.checkpoint
+        labels = checkpoint.normalizer.channels
+        expected = (checkpoint.window.num_inputs, len(labels), *checkpoint.grid.shape)
+        if inputs.shape[1:] != expected:
+            raise ValueError(f"inputs have shape {inputs.shape[1:]} a sample; expected {expected}")
+        is_bad = ~np.isfinite(inputs).all(axis=(0, 1, 3, 4))
+        if is_bad.any():
+            wrong = ", ".join(np.asarray(labels)[is_bad])
+            raise ValueError(f"inputs hold values that are not finite in {wrong}; expected none")
+        network, normalizer = checkpoint.network, checkpoint.normalizer
+        # Centred in double precision: pressures are large beside their changes.
+        fields = torch.from_numpy(np.asarray(inputs, dtype=np.float64))
+        normalized = normalizer.normalize(fields).float().to(_device(network))
+        with evaluation_mode(network):
+            forecast = network(normalized)
+        physical = normalizer.denormalize(forecast.double().cpu())
+        return np.asarray(physical.numpy(), dtype=np.float32)
+
+    def forecast(self, dataset: xr.Dataset, init_time: np.datetime64 | str) -> xr.Dataset:
+        """Forecast from the hours up to `init_time`, the last observed one.
+
+        Args:
+            dataset: CDS long names, `name(time[, level], latitude, longitude)`, ERA5's units.
+            init_time: UTC.
+
+        Returns:
+            `name(init_time, lead_time, latitude, longitude)` with units, and the coordinate
+            `valid_time`. Variables on pressure levels have `level` [hPa] after `lead_time`;
+            where they do not all have the same levels, each level is a variable of its own,
+            named by its label (`z500`), since one dataset has one `level` axis.
+
+        Raises:
+            ValueError: if a variable, level or hour is missing, the grid or the units differ,
+                or a value is not finite.
+        """
+        checkpoint = self.checkpoint
+        _check_grid(dataset, checkpoint.grid)
+        start = np.datetime64(init_time).astype("datetime64[ns]")
+        times = _select_times(dataset, start=start, hours=checkpoint.window.input_hours)
+        fields = [
+            _read(dataset, label, times=times, units=units)
+            for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
+        ]
+        predicted = self.predict(np.stack(fields, axis=1)[None])
+        return self._to_dataset(predicted[0], start=start)
+
+    def _to_dataset(
+        self, predicted: Float[np.ndarray, "t c h w"], *, start: np.datetime64
+    ) -> xr.Dataset:
+        """Name the axes of a forecast."""
+        checkpoint = self.checkpoint
+        hours = np.asarray(checkpoint.window.target_hours)
+        lead_time = hours.astype("timedelta64[h]").astype("timedelta64[ns]")
+        coords = {
+            "init_time": ("init_time", np.array([start]), {"standard_name": _REFERENCE_TIME}),
+            "lead_time": ("lead_time", lead_time, {"standard_name": "forecast_period"}),
+            "latitude": ("latitude", list(checkpoint.grid.latitude), _axis("latitude", "north")),
+            "longitude": ("longitude", list(checkpoint.grid.longitude), _axis("longitude", "east")),
+            "valid_time": (
+                ("init_time", "lead_time"), (start + lead_time)[None], {"standard_name": "time"},
+            ),
+        }  # fmt: skip
+        arrays = _name_channels(predicted[None], checkpoint.normalizer.channels)
+        for array in arrays.values():
+            array.attrs["units"] = checkpoint.units[array.attrs.pop("position")]
+        attrs = {"Conventions": "CF-1.11", **checkpoint.provenance}
+        return xr.Dataset(arrays, attrs=attrs).assign_coords(coords)
+
+
+_REFERENCE_TIME = "forecast_reference_time"
+
+
+def _axis(name: str, direction: str) -> dict[str, str]:
+    """CF attributes of a horizontal axis."""
+    return {"units": f"degrees_{direction}", "standard_name": name}
+
+
+def _name_channels(
+    fields: Float[np.ndarray, "init lead c h w"], labels: tuple[str, ...]
+) -> dict[str, xr.DataArray]:
+    """Turn the channel axis into variables, levels joined where all variables share them."""
+    dims = ("init_time", "lead_time", "latitude", "longitude")
+    positions: dict[str, dict[int | None, int]] = defaultdict(dict)
+    for position, label in enumerate(labels):
+        parsed = channel(label)
+        positions[parsed.variable.name][parsed.level] = position
+    level_sets = {frozenset(at) for at in positions.values() if None not in at}
+    arrays: dict[str, xr.DataArray] = {}
+    for name, at in positions.items():
+        attrs = channel(labels[next(iter(at.values()))]).variable.attrs
+        levels = sorted(level for level in at if level is not None)
+        if levels and len(level_sets) == 1:
+            stacked = np.stack([fields[:, :, at[level]] for level in levels], axis=2)
+            array = xr.DataArray(
+                stacked, dims=(*dims[:2], "level", *dims[2:]), coords={"level": levels}
+            )
+            array["level"].attrs = {"units": "hPa", "standard_name": "air_pressure"}
+            arrays[name] = array.assign_attrs(attrs, position=at[levels[0]])
+            continue
+        for level, position in at.items():
+            extra = {} if level is None else {"level": f"{level} hPa"}
+            key = name if level is None else labels[position]
+            array = xr.DataArray(fields[:, :, position], dims=dims)
+            arrays[key] = array.assign_attrs(attrs, **extra, position=position)
+    return arrays
+
+
+def _check_grid(dataset: xr.Dataset, grid: Grid) -> None:
+    """Refuse another grid than the network was trained on."""
+    found = Grid.from_dataset(dataset)
+    if not found.matches(grid):
+        raise ValueError(f"dataset has grid {found}; expected {grid}")
+
+
+def _select_times(
+    dataset: xr.Dataset, *, start: np.datetime64, hours: tuple[int, ...]
+) -> np.ndarray:
+    """Give the input times, after checking that the dataset has them all."""
+    if "time" not in dataset.coords:
+        raise ValueError("dataset has no coordinate 'time'; expected the hours of the analyses")
+    times: np.ndarray = start + np.asarray(hours).astype("timedelta64[h]")
+    missing = times[~np.isin(times, dataset["time"].values)]
+    if len(missing):
+        shown = ", ".join(str(time.astype("datetime64[h]")) for time in missing)
+        raise ValueError(
+            f"dataset has no fields at {shown}; expected {len(hours)} hours up to the init time"
+        )
+    return times
+
+
+def _read(
+    dataset: xr.Dataset, label: str, *, times: np.ndarray, units: str
+) -> Float[np.ndarray, "t h w"]:
+    """Read one channel at the input times."""
+    parsed: Channel = channel(label)
+    name = parsed.variable.name
+    if name not in dataset:
+        found = ", ".join(map(str, dataset.data_vars)) or "none"
+        raise ValueError(f"dataset has no variable {name!r}; found: {found}")
+    array = dataset[name]
+    found_units = array.attrs.get("units", units)
+    if found_units != units:
+        raise ValueError(f"{name} has units {found_units!r}; expected {units!r}")
+    if parsed.level is not None:
+        if "level" not in array.dims or parsed.level not in array["level"].values:
+            found = ", ".join(map(str, array["level"].values)) if "level" in array.dims else "none"
+            raise ValueError(f"{name} has levels {found}; expected {parsed.level} [hPa]")
+        array = array.sel(level=parsed.level)
+    selected = array.sel(time=times).transpose("time", "latitude", "longitude")
+    return np.asarray(selected.values, dtype=np.float64)
+
+
+def _device(network: nn.Module) -> torch.device:
+    """Give the device of a network's tensors; the CPU for one without tensors."""
+    return next((tensor.device for tensor in network.state_dict().values()), torch.device("cpu"))

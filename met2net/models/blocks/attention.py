@@ -1,0 +1,72 @@
+"""Attention between variables: every variable is one token."""
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["VariableAttention"]
+
+
+class VariableAttention(nn.Module):
+    """Let every variable gather from all variables, weighted by likeness.
+
+    Query, key and value are 1x1 convolutions without bias, each followed by a group
+    normalization of one group. Heads split the channels; in a head, a variable's token is
+    its whole latent field, (latent_dim / num_heads) * h * w numbers long.
+    Source: Li et al. 2025, arXiv:2507.17189, section 3.5.
+
+    Raises:
+        ValueError: if `num_heads` does not divide `latent_dim`.
+    """
+
+    def __init__(self, latent_dim: int, *, num_heads: int) -> None:
+        super().__init__()
+        if num_heads < 1 or latent_dim % num_heads:
+            raise ValueError(
+                f"num_heads is {num_heads}; expected a divisor of latent_dim, {latent_dim}"
+            )
+        self.num_heads = num_heads
+        self.query = _projection(latent_dim)
+        self.key = _projection(latent_dim)
+        self.value = _projection(latent_dim)
+        self.output = nn.Sequential(_projection(latent_dim), nn.SiLU())
+
+    def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
+        """Mix the variables."""
+        value = self._tokens(self.value, latent)  # (B, head, V, length)
+        mixed = torch.einsum("bnqk,bnkl->bnql", self.weights(latent), value)
+        merged = rearrange(
+            mixed, "b n v (d h w) -> (b v) (n d) h w", h=latent.shape[-2], w=latent.shape[-1]
+        )
+        output: Tensor = self.output(merged)
+        return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
+
+    def weights(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b head v v"]:
+        """Give the attention: row = variable that gathers (query), column = source; rows sum to 1.
+
+        Softmax of q k^T / sqrt(token length), as in scaled dot-product attention.
+        Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+        """
+        query = self._tokens(self.query, latent)
+        key = self._tokens(self.key, latent)
+        # Scaled before the product: tokens are long, and half precision overflows early.
+        scores = torch.einsum("bnql,bnkl->bnqk", query / math.sqrt(query.shape[-1]), key)
+        return scores.softmax(dim=-1)
+
+    def _tokens(self, projection: nn.Module, latent: Tensor) -> Tensor:
+        """Project every variable and cut it into heads: (B, head, V, length)."""
+        projected: Tensor = projection(rearrange(latent, "b v d h w -> (b v) d h w"))
+        return rearrange(
+            projected,
+            "(b v) (n d) h w -> b n v (d h w)",
+            v=latent.shape[1],
+            n=self.num_heads,
+        )
+
+
+def _projection(dim: int) -> nn.Sequential:
+    """Build a 1x1 convolution without bias and a group normalization of one group."""
+    return nn.Sequential(nn.Conv2d(dim, dim, kernel_size=1, bias=False), nn.GroupNorm(1, dim))

@@ -1,0 +1,51 @@
+"""Groups of channels: a model's variables, checked, and cut out of a channel axis."""
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["Variables", "channel_labels", "check_input_variables", "check_variables"]
+
+Variables = dict[str, tuple[str, ...]]
+
+
+def check_variables(variables: Mapping[str, Sequence[str]]) -> Variables:
+    """Copy groups of channels, in order.
+
+    Raises:
+        ValueError: if there is no group, a group is empty or a string, or a label is twice.
+    """
+    if not variables:
+        raise ValueError("no variables; expected at least one group of channels")
+    groups: Variables = {}
+    seen: set[str] = set()
+    for name, labels in variables.items():
+        if isinstance(labels, str) or not labels:
+            raise ValueError(f"variable {name!r} is {labels!r}; expected a list of channel labels")
+        for label in labels:
+            if label in seen:
+                raise ValueError(f"channel {label!r} occurs twice; expected once in all variables")
+            seen.add(label)
+        groups[name] = tuple(labels)
+    return groups
+
+
+def check_input_variables(
+    input_variables: Mapping[str, Sequence[str]] | None, *, variables: Variables
+) -> Variables:
+    """Copy the groups that encoders see; the forecast ones where None.
+
+    Raises:
+        ValueError: as `check_variables`, or if the groups have other names or another order.
+    """
+    if input_variables is None:
+        return variables
+    groups = check_variables(input_variables)
+    if list(groups) != list(variables):
+        raise ValueError(
+            f"input_variables has groups {', '.join(groups)}; expected {', '.join(variables)}"
+        )
+    return groups
+
+
+def channel_labels(variables: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Give all labels in channel order: the groups one after the other."""
+    return tuple(label for labels in variables.values() for label in labels)

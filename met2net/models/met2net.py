@@ -1,0 +1,136 @@
+"""Met2Net: an encoder and decoder a variable, a translator with attention between variables."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from met2net.models.autoencoder import Decoders, Encoders
+from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.checks import check_frames, check_sizes
+from met2net.models.evaluation_mode import evaluation_mode
+from met2net.models.translator import Translator, TranslatorBlock
+
+__all__ = ["Met2Net"]
+
+
+class Met2Net(nn.Module):
+    """Forecast `num_targets` frames of all variables from `num_inputs` frames.
+
+    Inference is encoders -> translator -> decoders. Source: Li et al. 2025, arXiv:2507.17189;
+    sizes in its notation: spatial_dim = hid_S, latent_dim = hid_T, num_blocks = N_T,
+    num_scales = N_S.
+
+    Args:
+        variables: groups of channels in channel order; each has its own encoder and decoder.
+        num_inputs: input frames T.
+        num_targets: target frames T', any number.
+        input_variables: channels that encoders see, where they differ from those that decoders
+            give (same groups in the same order); None: the same.
+        num_scales: layers of an encoder and of a decoder; every second one resamples by 2.
+        down_sampling: False keeps the grid as it is, with the same layers at stride 1, for
+            grids of a few points.
+
+    Raises:
+        ValueError: if a size is below 1 or does not fit another, or the groups are wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, Sequence[str]],
+        num_inputs: int,
+        num_targets: int,
+        input_variables: Mapping[str, Sequence[str]] | None = None,
+        spatial_dim: int = 32,
+        latent_dim: int = 256,
+        num_blocks: int = 8,
+        num_scales: int = 2,
+        num_heads: int = 8,
+        mlp_ratio: int = 4,
+        drop_path: float = 0.1,
+        down_sampling: bool = True,
+    ) -> None:
+        super().__init__()
+        check_sizes(
+            num_inputs=num_inputs, num_targets=num_targets, spatial_dim=spatial_dim,
+            latent_dim=latent_dim, num_blocks=num_blocks, num_scales=num_scales,
+            mlp_ratio=mlp_ratio,
+        )  # fmt: skip
+        self.variables = check_variables(variables)
+        self.input_variables = check_input_variables(input_variables, variables=self.variables)
+        self.num_inputs, self.num_targets = num_inputs, num_targets
+        self.encoders = Encoders(
+            [len(labels) for labels in self.input_variables.values()],
+            spatial_dim=spatial_dim,
+            num_scales=num_scales,
+            down_sampling=down_sampling,
+        )
+        self.translator = Translator(
+            in_channels=num_inputs * spatial_dim,
+            out_channels=num_targets * spatial_dim,
+            latent_dim=latent_dim,
+            num_blocks=num_blocks,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            drop_path=drop_path,
+        )
+        self.decoders = Decoders(
+            [len(labels) for labels in self.variables.values()],
+            spatial_dim=spatial_dim,
+            num_scales=num_scales,
+            down_sampling=down_sampling,
+        )
+
+    def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c2 h w"]:
+        """Forecast normalized frames."""
+        self._check(inputs)
+        latent = self.encoders(inputs)  # (B, V, T*D, h, w)
+        latent = self.translator(latent)  # (B, V, T'*D, h, w)
+        forecast: Tensor = self.decoders(latent, grid=(inputs.shape[-2], inputs.shape[-1]))
+        return forecast
+
+    def trace(self, inputs: Float[Tensor, "b t c h w"]) -> dict[str, Float[Tensor, "b v _"]]:
+        """Give every layer's representation of every variable, flattened a sample.
+
+        Runs as inference does and changes neither weights, buffers nor modes.
+
+        Returns:
+            Layer name (`encoder.0` ..., `translator.0` ..., `decoder.0` ...) -> representation,
+            in the order in which the layers run.
+        """
+        self._check(inputs)
+        with evaluation_mode(self):
+            encoded = self.encoders.layer_outputs(inputs)
+            layers = {f"encoder.{i}": output for i, output in enumerate(encoded)}
+            hidden = self.translator.embed(encoded[-1])
+            for i, block in enumerate(self.translator.blocks):
+                hidden = block(hidden)
+                layers[f"translator.{i}"] = hidden
+            decoded = self.decoders.layer_outputs(self.translator(encoded[-1]))
+            layers |= {f"decoder.{i}": output for i, output in enumerate(decoded)}
+            return {k: rearrange(x, "b v d h w -> b v (d h w)") for k, x in layers.items()}
+
+    def attention_maps(
+        self, inputs: Float[Tensor, "b t c h w"]
+    ) -> Float[Tensor, "block b head v v"]:
+        """Give the attention between variables in every block; rows are queries and sum to 1.
+
+        Runs as inference does and changes neither weights, buffers nor modes.
+        """
+        self._check(inputs)
+        with evaluation_mode(self):
+            hidden = self.translator.embed(self.encoders(inputs))
+            maps = []
+            for block in self.translator.blocks:
+                assert isinstance(block, TranslatorBlock)
+                maps.append(block.attention.weights(hidden))
+                hidden = block(hidden)
+            return torch.stack(maps)
+
+    def _check(self, inputs: Tensor) -> None:
+        """Refuse inputs of another shape than the network was built for."""
+        num_channels = len(channel_labels(self.input_variables))
+        check_frames(inputs, num_frames=self.num_inputs, num_channels=num_channels)

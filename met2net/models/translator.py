@@ -1,0 +1,78 @@
+"""The translator: from latents of the input frames to latents of the target frames."""
+
+import copy
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from met2net.models.blocks.attention import VariableAttention
+from met2net.models.blocks.tau import TauBlock
+
+__all__ = ["Translator", "TranslatorBlock"]
+
+
+class TranslatorBlock(nn.Module):
+    """Mix the variables, then space and time: z = norm(z + VA(z)); z = norm(z + ST(z)).
+
+    The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5.
+    """
+
+    def __init__(
+        self, latent_dim: int, *, num_heads: int, mlp_ratio: int, drop_path: float
+    ) -> None:
+        super().__init__()
+        self.attention = VariableAttention(latent_dim, num_heads=num_heads)
+        self.attention_norm = nn.GroupNorm(1, latent_dim)
+        self.space_time = TauBlock(latent_dim, mlp_ratio=mlp_ratio, drop_path=drop_path)
+        self.space_time_norm = nn.GroupNorm(1, latent_dim)
+
+    def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
+        """Apply attention between variables and the spatio-temporal block."""
+        mixed = rearrange(latent + self.attention(latent), "b v d h w -> (b v) d h w")
+        mixed = self.attention_norm(mixed)
+        output: Tensor = self.space_time_norm(mixed + self.space_time(mixed))
+        return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
+
+
+class Translator(nn.Module):
+    """1x1 convolution to `latent_dim`, blocks, 1x1 convolution to the target frames.
+
+    All blocks start from copies of one initialized block, as in the released implementation.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        latent_dim: int,
+        num_blocks: int,
+        num_heads: int,
+        mlp_ratio: int,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        self.project_in = nn.Conv2d(in_channels, latent_dim, 1)
+        first = TranslatorBlock(
+            latent_dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path
+        )
+        self.blocks = nn.ModuleList(copy.deepcopy(first) for _ in range(num_blocks))
+        self.project_out = nn.Conv2d(latent_dim, out_channels, 1)
+
+    def forward(self, latent: Float[Tensor, "b v td h w"]) -> Float[Tensor, "b v td2 h w"]:
+        """Translate latents of input frames, stacked on channels, to those of target frames."""
+        hidden = self.embed(latent)  # (B, V, D, h, w)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return _each_variable(self.project_out, hidden)
+
+    def embed(self, latent: Float[Tensor, "b v td h w"]) -> Float[Tensor, "b v d h w"]:
+        """Bring stacked frames to the width of the blocks."""
+        return _each_variable(self.project_in, latent)
+
+
+def _each_variable(layer: nn.Module, latent: Tensor) -> Tensor:
+    """Apply one layer to every variable by itself."""
+    output: Tensor = layer(rearrange(latent, "b v d h w -> (b v) d h w"))
+    return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])

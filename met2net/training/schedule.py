@@ -1,0 +1,37 @@
+"""Learning rate schedules, as factors of the largest learning rate."""
+
+import math
+
+from met2net.training.settings import ScheduleName
+
+__all__ = ["learning_rate_factor"]
+
+_START = 1 / 25  # of a one-cycle schedule; its end is 1e-4 of that
+_END = _START * 1e-4
+
+
+def learning_rate_factor(
+    step: int, *, schedule: ScheduleName, total_steps: int, warmup_fraction: float
+) -> float:
+    """Give the factor of the learning rate at a step (0 is the first).
+
+    `one_cycle`: cosine from 1/25 up to 1 during the warm-up, cosine down to 4e-6 after it.
+    `cosine`: linear from near 0 up to 1 during the warm-up, cosine down to 0 after it.
+    `constant`: linear from near 0 up to 1 during the warm-up, 1 after it.
+    Adam's own momentum stays as it is.
+    Source: Smith & Topin 2019, arXiv:1708.07120; Loshchilov & Hutter 2017, arXiv:1608.03983.
+    """
+    warmup_steps = warmup_fraction * total_steps
+    if step < warmup_steps:
+        if schedule == "one_cycle":
+            return _between(_START, 1.0, share=step / warmup_steps)
+        return min(1.0, (step + 1) / warmup_steps)
+    if schedule == "constant":
+        return 1.0
+    share = min(1.0, (step - warmup_steps) / max(1.0, total_steps - 1 - warmup_steps))
+    return _between(1.0, _END if schedule == "one_cycle" else 0.0, share=share)
+
+
+def _between(first: float, last: float, *, share: float) -> float:
+    """Go from first to last along half a cosine."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,67 @@
+"""Settings of optimization, checked."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+__all__ = ["OptimizationSettings", "Precision"]
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+ScheduleName = Literal["one_cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationSettings:
+    """How a network is trained.
+
+    Attributes:
+        learning_rate: the largest one in training.
+        schedule: `one_cycle`, `cosine` or `constant`; see `learning_rate_factor`.
+        max_epochs: passes over the training split.
+        batch_size: windows a step, on one device.
+        batches_per_epoch: batches that make an epoch, drawn anew each time; None: all.
+        warmup_fraction: share of all steps in which the learning rate rises.
+        weight_decay: decoupled from the gradient (AdamW); 0 is plain Adam.
+        gradient_clip: largest norm of all gradients together; None: no limit.
+        patience: epochs without a better validation score before training stops; None: never.
+        precision: number format of training.
+        seed: of weights, order of windows and drop path.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    learning_rate: float
+    schedule: ScheduleName
+    max_epochs: int
+    batch_size: int
+    batches_per_epoch: int | None = None
+    warmup_fraction: float = 0.3
+    weight_decay: float = 0.0
+    gradient_clip: float | None = None
+    patience: int | None = None
+    precision: Precision = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        clip, patience, batches = self.gradient_clip, self.patience, self.batches_per_epoch
+        for name, is_right, expected in (
+            ("learning_rate", self.learning_rate > 0, "a positive number"),
+            ("max_epochs", self.max_epochs >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("batches_per_epoch", batches is None or batches >= 1, "at least 1 or none"),
+            ("warmup_fraction", 0 <= self.warmup_fraction < 1, "0 <= fraction < 1"),
+            ("weight_decay", self.weight_decay >= 0, "at least 0"),
+            ("gradient_clip", clip is None or clip > 0, "a positive number or none"),
+            ("patience", patience is None or patience >= 1, "at least 1 or none"),
+            ("seed", self.seed >= 0, "at least 0"),
+            ("schedule", self.schedule in get_args(ScheduleName), _one_of(ScheduleName)),
+            ("precision", self.precision in get_args(Precision), _one_of(Precision)),
+        ):
+            if not is_right:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
+
+
+def _one_of(choices: object) -> str:
+    """List the values of a Literal."""
+    return "one of " + ", ".join(get_args(choices))

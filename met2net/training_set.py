@@ -1,0 +1,167 @@
+"""A training set on disk, and the samples cut from it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from jaxtyping import Bool, Float, Float64, Int8, Int64
+
+from met2net.grid import Grid
+from met2net.normalization import Normalizer
+from met2net.verification.climatology import Climatology
+from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
+
+__all__ = ["SPLITS", "TrainingSet"]
+
+SPLITS: dict[str, int] = {"train": 1, "validation": 2, "test": 3}
+"""Values of `split(time)`; 0 is no split."""
+
+_MEMORY_LIMIT = 4 * 2**30  # bytes; larger training sets are read window by window
+_ARRAYS = (
+    "data", "mean", "std", "difference_std", "climatology", "split", "expver", "units",
+)  # fmt: skip
+_ATTRS = (
+    "settings", "fingerprint", "archive_snapshot", "source", "attribution", "code_version",
+    "variables",
+)  # fmt: skip
+
+
+class _StoredFields:
+    """Rows of a Zarr array by NumPy indexing, read when asked for."""
+
+    def __init__(self, array: "zarr.Array[Any]") -> None:
+        self._array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.ndim = array.ndim
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: Int64[np.ndarray, " n"] | slice | int) -> np.ndarray:
+        if isinstance(rows, slice | int):
+            return np.asarray(self._array[rows])
+        rows = np.asarray(rows)
+        if len(rows) > 0 and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            return np.asarray(self._array[int(rows[0]) : int(rows[-1]) + 1])
+        return np.asarray(self._array.oindex[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Normalized fields with all that belongs to them.
+
+    Attributes:
+        path: the store's folder.
+        channels: labels, in order.
+        units: physical units, one a channel.
+        variables: group name -> its channels; together all channels, in order.
+        grid: latitudes and longitudes.
+        hours: hours since 1970-01-01T00 UTC; may have gaps.
+        split: see `SPLITS`.
+        fields: normalized fields, in memory or read from the store by rows.
+        normalizer: to physical units and back.
+        difference_std: std of 6-hour differences in the training split [physical units].
+        climatology: normalized mean fields of the training split.
+        attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
+    """
+
+    path: Path
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    variables: dict[str, tuple[str, ...]]
+    grid: Grid
+    hours: Int64[np.ndarray, " time"]
+    split: Int8[np.ndarray, " time"]
+    fields: Float[Any, "time c h w"]
+    normalizer: Normalizer
+    difference_std: Float64[np.ndarray, " c"]
+    climatology: Climatology
+    attrs: dict[str, str]
+
+    @classmethod
+    def open(cls, path: Path, *, in_memory: bool | None = None) -> "TrainingSet":
+        """Open a store written by `pipelines.prepare`.
+
+        Args:
+            path: the store's folder.
+            in_memory: read all fields now; None: where they take less than 4 GiB.
+
+        Raises:
+            ValueError: if there is no training set at `path`, or a part of it is missing.
+        """
+        dataset = _open_store(path)
+        channels = tuple(map(str, dataset["channel"].values))
+        groups = json.loads(dataset.attrs["variables"])
+        variables = {str(name): tuple(map(str, labels)) for name, labels in groups.items()}
+        _check_groups(variables, channels)
+        data = dataset["data"]
+        if in_memory is None:
+            in_memory = data.size * data.dtype.itemsize < _MEMORY_LIMIT
+        stored = zarr.open_group(path, mode="r")["data"]
+        assert isinstance(stored, zarr.Array)
+        return cls(
+            path=path,
+            channels=channels,
+            units=tuple(map(str, dataset["units"].values)),
+            variables=variables,
+            grid=Grid.from_dataset(dataset),
+            hours=hours_since_epoch(dataset["time"].values),
+            split=dataset["split"].values,
+            fields=data.values if in_memory else _StoredFields(stored),
+            normalizer=Normalizer.from_arrays(
+                channels, dataset["mean"].values, dataset["std"].values
+            ),
+            difference_std=dataset["difference_std"].values,
+            climatology=Climatology(dataset["climatology"].values),
+            attrs={str(name): str(value) for name, value in dataset.attrs.items()},
+        )
+
+    def in_split(self, name: str) -> Bool[np.ndarray, " time"]:
+        """Tell which hours are in `train`, `validation` or `test`.
+
+        Raises:
+            ValueError: if there is no such split.
+        """
+        if name not in SPLITS:
+            raise ValueError(f"unknown split {name!r}; expected one of: {', '.join(SPLITS)}")
+        mask: Bool[np.ndarray, " time"] = self.split == SPLITS[name]
+        return mask
+
+    def windows(self, name: str, spec: WindowSpec) -> WindowDataset:
+        """Give the samples of a split: every window whose frames all lie in it."""
+        found = find_windows(self.hours, spec=spec, in_split=self.in_split(name))
+        return WindowDataset(self.fields, hours=self.hours, windows=found, spec=spec)
+
+
+def _open_store(path: Path) -> xr.Dataset:
+    """Open lazily, without Dask; refuse what is not a whole training set."""
+    if not path.is_dir():
+        raise ValueError(f"found no folder {path}; expected a training set")
+    try:
+        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=True)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(
+            f"cannot open {path} as a training set (a Zarr store with consolidated metadata): "
+            f"{error}"
+        ) from error
+    missing = [name for name in _ARRAYS if name not in dataset.variables]
+    missing += [name for name in _ATTRS if name not in dataset.attrs]
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}; expected a whole training set")
+    return dataset
+
+
+def _check_groups(variables: dict[str, tuple[str, ...]], channels: Sequence[str]) -> None:
+    """Refuse groups that are not the channels in order."""
+    grouped = tuple(label for labels in variables.values() for label in labels)
+    if grouped != tuple(channels):
+        raise ValueError(
+            f"the variables' channels are {', '.join(grouped)}; "
+            f"expected the store's, in order: {', '.join(channels)}"
+        )

@@ -1,0 +1,200 @@
+"""Score trained networks and the baselines on one split of a training set."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from met2net.baseline_forecasts import baseline_forecasts
+from met2net.forecast_function import ForecastFunction, network_forecast
+from met2net.training_set import TrainingSet
+from met2net.verification.scores import score_forecasts
+from met2net.windows import WindowSpec
+from pipelines.atomic import replacing, write_text
+from pipelines.errors import DataError
+from pipelines.evaluation_inputs import load_fitting, windows_in_split
+
+__all__ = ["evaluate", "write_examples"]
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(
+    training_set: Path,
+    *,
+    window: WindowSpec,
+    split: str,
+    checkpoints: Mapping[str, Path],
+    out: Path,
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> Path:
+    """Score checkpoints, persistence, anomaly persistence and climatology on every window.
+
+    Args:
+        training_set: Zarr store made by `pipelines.prepare`.
+        window: frames; those of the checkpoints must be the same.
+        split: `train`, `validation` or `test`.
+        checkpoints: model name -> checkpoint file.
+        out: folder; `scores.nc` and `scores.json` are written into it.
+        batch_size: windows at once; it does not change the scores.
+        device: where the networks run.
+
+    Returns:
+        Path of `scores.nc`. Definitions: docs/verification.md.
+
+    Raises:
+        DataError: if the split has no window, or a checkpoint does not fit.
+    """
+    data = TrainingSet.open(training_set)
+    windows = windows_in_split(data, split, window)
+    scores = score_forecasts(
+        _forecasts(data, window=window, checkpoints=checkpoints, device=device),
+        windows,
+        window=window,
+        climatology=data.climatology,
+        grid=data.grid,
+        normalizer=data.normalizer,
+        units=data.units,
+        batch_size=batch_size,
+        device=device,
+    )
+    scores.attrs = _provenance(data, split=split, window=window) | {"num_windows": len(windows)}
+    path = out / "scores.nc"
+    _write_netcdf(scores, path)
+    write_text(out / "scores.json", json.dumps(_to_json(scores), indent=1, allow_nan=False) + "\n")
+    logger.info("scored %d models on %d windows: %s", scores.sizes["model"], len(windows), path)
+    return path
+
+
+def write_examples(
+    training_set: Path,
+    *,
+    window: WindowSpec,
+    split: str,
+    checkpoints: Mapping[str, Path],
+    out: Path,
+    num: int = 1,
+) -> Path:
+    """Write the middle windows of a split with every model's forecast, in physical units.
+
+    Returns:
+        Path of `example.nc`: `inputs(example, input_time_offset, channel, latitude,
+        longitude)`, `targets(example, lead_time, channel, ...)`,
+        `predictions(model, example, lead_time, channel, ...)`.
+
+    Raises:
+        DataError: if the split has fewer windows than asked, or a checkpoint does not fit.
+    """
+    data = TrainingSet.open(training_set)
+    windows = windows_in_split(data, split, window)
+    if not 1 <= num <= len(windows):
+        raise DataError(
+            f"asked for {num} examples of split {split!r}; expected 1 to {len(windows)}"
+        )
+    first = (len(windows) - num) // 2
+    batch = torch.utils.data.default_collate(windows.__getitems__(range(first, first + num)))
+    forecasts = _forecasts(data, window=window, checkpoints=checkpoints, device="cpu")
+    with torch.inference_mode():
+        predictions = torch.stack(
+            [forecast(batch["inputs"], batch["init_time"]) for forecast in forecasts.values()]
+        )
+    inputs, targets, predictions = (
+        data.normalizer.denormalize(x).numpy()
+        for x in (batch["inputs"], batch["targets"], predictions)
+    )
+    field = ("channel", "latitude", "longitude")
+    init_time = batch["init_time"].numpy().astype("datetime64[h]").astype("datetime64[ns]")
+    examples = xr.Dataset(
+        {
+            "inputs": (("example", "input_time_offset", *field), inputs),
+            "targets": (("example", "lead_time", *field), targets),
+            "predictions": (("model", "example", "lead_time", *field), predictions),
+        },
+        coords={
+            "model": list(forecasts),
+            "init_time": ("example", init_time),
+            "input_time_offset": (
+                "input_time_offset", list(window.input_hours), {"units": "hours"},
+            ),
+            "lead_time": ("lead_time", list(window.target_hours), {"units": "hours"}),
+            "channel": list(data.channels),
+            "units": ("channel", list(data.units)),
+            "latitude": ("latitude", list(data.grid.latitude), {"units": "degrees_north"}),
+            "longitude": ("longitude", list(data.grid.longitude), {"units": "degrees_east"}),
+        },
+        attrs=_provenance(data, split=split, window=window),
+    )  # fmt: skip
+    path = out / "example.nc"
+    _write_netcdf(examples, path)
+    return path
+
+
+def _forecasts(
+    data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path], device: str
+) -> dict[str, ForecastFunction]:
+    """Give every model as a forecast function: checkpoints in order, then the baselines."""
+    baselines = baseline_forecasts(data.climatology, window)
+    taken = sorted(set(baselines) & set(checkpoints))
+    if taken:
+        raise DataError(f"found a checkpoint named {taken[0]}; expected no name of a baseline")
+    loaded = load_fitting(checkpoints, data=data, window=window, device=device)
+    networks = {
+        name: network_forecast(
+            checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer
+        )
+        for name, checkpoint in loaded.items()
+    }
+    return networks | baselines
+
+
+def _provenance(data: TrainingSet, *, split: str, window: WindowSpec) -> dict[str, Any]:
+    """Say what the numbers were made from."""
+    return {
+        "split": split,
+        "training_set": data.attrs["fingerprint"],
+        "archive_snapshot": data.attrs["archive_snapshot"],
+        "attribution": data.attrs["attribution"],
+        "climatology": data.climatology.description,
+        "input_hours": list(window.input_hours),
+        "stride_hours": window.stride_hours,
+    }
+
+
+def _to_json(scores: xr.Dataset) -> dict[str, Any]:
+    """Give the same numbers as nested plain values, by name; undefined scores are null."""
+
+    def by_name(values: xr.DataArray, dims: tuple[str, ...]) -> Any:
+        if not dims:
+            return [_number(x) for x in values.values] if values.ndim else _number(values.item())
+        names = [str(name) for name in values[dims[0]].values]
+        return {n: by_name(values.isel({dims[0]: i}), dims[1:]) for i, n in enumerate(names)}
+
+    dims = ("model", "metric", "weighting", "channel")
+    return {
+        "attrs": dict(scores.attrs),
+        "lead_time_hours": scores["lead_time"].values.tolist(),
+        "count": scores["count"].values.tolist(),
+        "units": by_name(scores["units"], ("channel",)),
+        "normalized_rmse": by_name(scores["normalized_rmse"], ("model",)),
+        "pooled": by_name(scores["pooled"], dims),
+        "score": by_name(scores["score"], dims),
+    }
+
+
+def _number(value: Any) -> Any:
+    """Give a JSON value: text as it is, NaN as null."""
+    if isinstance(value, str):
+        return value
+    return float(value) if np.isfinite(value) else None
+
+
+def _write_netcdf(dataset: xr.Dataset, path: Path) -> None:
+    """Write a dataset whole or not at all."""
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4")

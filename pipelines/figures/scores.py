@@ -1,0 +1,218 @@
+"""Figures of scores: lead-time curves, scoreboard, training curves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
+
+from pipelines.figures.style import color_of, line_of, panels
+
+__all__ = ["lead_time_curves", "scoreboard", "training_curves"]
+
+_LABEL_GAP = 0.085  # height of a label's line, in heights of a panel
+_CHARACTER = 0.068  # width of a character of a label [inches]
+
+
+def lead_time_curves(scores: xr.Dataset, *, metric: str, weighting: str = "area") -> Figure:
+    """Draw a metric against lead time: a panel a channel, a labelled line a model.
+
+    Models without a finite value, as the ACC of climatology, are left out.
+    """
+    models = [str(name) for name in scores["model"].values]
+    score = scores["score"].sel(metric=metric, weighting=weighting)
+    margin = _CHARACTER * max(map(len, models)) + 0.3
+    figure, axes = panels(scores.sizes["channel"], columns=2, width=3.6 + margin, height=2.5)
+    for panel, channel in zip(axes, scores["channel"].values, strict=True):
+        units = str(scores["units"].sel(channel=channel).item())
+        _draw_lines(panel, score.sel(channel=channel), models)
+        panel.set_title(str(channel), fontsize=10, loc="left", fontweight="bold")
+        unitless = metric in ("acc", "r2") or units == "1"
+        panel.set_ylabel(metric.upper() + ("" if unitless else f" [{units}]"), fontsize=9)
+        panel.set_xlabel("lead time [h]", fontsize=9)
+        if metric in ("rmse", "mae", "mse"):
+            panel.set_ylim(bottom=0)
+        _label_line_ends(panel, [str(line.get_label()) for line in panel.lines])
+    figure.suptitle(f"{metric.upper()} by lead time, {_WEIGHTING[weighting]}", fontsize=11)
+    return figure
+
+
+_WEIGHTING = {"area": "weighted by area", "plain": "all grid points alike"}
+
+
+def _draw_lines(panel: Axes, score: xr.DataArray, models: Sequence[str]) -> None:
+    leads = score["lead_time"].values
+    for model in models:
+        values = score.sel(model=model).values
+        if not np.isfinite(values).any():
+            continue
+        panel.plot(
+            leads,
+            values,
+            color=color_of(model, models),
+            linestyle=line_of(model, models),
+            marker="o" if len(leads) <= 12 else None,
+            markersize=3,
+            linewidth=1.6,
+            label=model,
+        )
+    panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+    panel.set_axisbelow(True)
+    if len(leads) <= 6:
+        panel.set_xticks(leads)
+    else:
+        panel.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _label_line_ends(panel: Axes, names: Sequence[str]) -> None:
+    """Write each line's name beside its last point, moved apart where they would touch."""
+    low, high = panel.get_ylim()  # scales the axis first; its transform alone would not
+    ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line in panel.lines]
+    fractions = [(y - low) / (high - low) for _, y in ends]
+    for line, end, name, y in zip(
+        list(panel.lines), ends, names, spread(fractions, gap=_LABEL_GAP), strict=True
+    ):
+        panel.annotate(
+            name,
+            xy=end,
+            xytext=(1.05, y),
+            textcoords="axes fraction",
+            color=line.get_color(),
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": line.get_color(),
+                "linewidth": 0.6,
+                "alpha": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
+        )
+
+
+def spread(positions: Sequence[float], *, gap: float) -> list[float]:
+    """Move positions apart until neighbours are `gap` apart, in order, as little as needed.
+
+    Touching labels form a block centred on the mean of what they point at.
+    """
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    blocks: list[list[float]] = []  # (mean of the wanted positions, number of labels)
+    for i in order:
+        blocks.append([positions[i], 1])
+        while len(blocks) > 1 and _overlap(blocks[-2], blocks[-1], gap):
+            centre, count = blocks.pop()
+            other, number = blocks.pop()
+            total = count + number
+            blocks.append([(centre * count + other * number) / total, total])
+    placed = [
+        centre + gap * (k - (count - 1) / 2) for centre, count in blocks for k in range(int(count))
+    ]
+    result = [0.0] * len(positions)
+    for i, y in zip(order, placed, strict=True):
+        result[i] = y
+    return result
+
+
+def _overlap(lower: list[float], upper: list[float], gap: float) -> bool:
+    # 1e-9: blocks exactly a gap apart do not touch, whatever the rounding says.
+    return upper[0] - lower[0] < gap * (upper[1] + lower[1]) / 2 - 1e-9
+
+
+def scoreboard(scores: xr.Dataset) -> Figure:
+    """Draw the normalized RMSE of every model as bars, best on top; baselines are grey."""
+    ranked = scores["normalized_rmse"].to_series().sort_values(ascending=False)
+    models = [str(name) for name in scores["model"].values]
+    names = [str(name) for name in ranked.index]
+    width = 5.0 + _CHARACTER * max(map(len, names))
+    figure = Figure(figsize=(width, 0.9 + 0.36 * len(names)), layout="constrained")
+    panel = figure.add_subplot()
+    bars = panel.barh(names, ranked.values, color=[color_of(name, models) for name in names])
+    panel.bar_label(bars, fmt="%.4f", padding=4, fontsize=9)
+    panel.margins(x=0.15)
+    panel.set_xlabel("normalized RMSE: RMSE / training std, mean over channels", fontsize=9)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.tick_params(axis="y", length=0, labelsize=9)
+    panel.tick_params(axis="x", labelsize=8)
+    return figure
+
+
+def training_curves(
+    curves: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
+    *,
+    order: Sequence[str] | None = None,
+) -> Figure:
+    """Draw validation RMSE and training losses by epoch.
+
+    Args:
+        curves: model -> column of its `metrics.csv` -> (epoch, value) pairs.
+        order: models in the order that sets their colours; that of `curves` by default.
+    """
+    models = list(order or curves)
+    losses = list(dict.fromkeys(c for table in curves.values() for c in table if _is_loss(c)))
+    figure, (validation, training) = panels(2, columns=2, width=5.4, height=3.2)
+    for model, table in curves.items():
+        for column, points in table.items():
+            if column != "val_rmse" and column not in losses:
+                continue
+            epochs, values = zip(*points, strict=True)
+            (validation if column == "val_rmse" else training).plot(
+                epochs,
+                values,
+                color=color_of(model, models),
+                linestyle=_loss_line(column, losses),
+                linewidth=1.5,
+                marker="o" if len(epochs) <= 20 else None,
+                markersize=3,
+            )
+    labels = ("validation RMSE [normalized]", "training losses [normalized]")
+    for panel, label in zip((validation, training), labels, strict=True):
+        _style_epochs(panel, label)
+    training.legend(
+        handles=[
+            Line2D([], [], color="#444444", linestyle=_loss_line(name, losses), label=_name(name))
+            for name in losses
+        ],
+        fontsize=8,
+        frameon=False,
+    )
+    figure.legend(
+        handles=[Line2D([], [], color=color_of(m, models), label=m) for m in curves],
+        loc="outside upper center",
+        ncols=min(3, len(curves)),
+        fontsize=8.5,
+        frameon=False,
+    )
+    return figure
+
+
+def _style_epochs(panel: Axes, label: str) -> None:
+    panel.set_ylabel(label, fontsize=9)
+    panel.set_xlabel("epoch", fontsize=9)
+    panel.grid(color="#dddddd", linewidth=0.6)
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    if panel.lines:
+        panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_locator(LogLocator(subs=(2.0, 3.0, 5.0)))
+        panel.yaxis.set_minor_formatter("{x:g}")
+        panel.tick_params(which="both", labelsize=8)
+
+
+def _is_loss(column: str) -> bool:
+    return column.startswith("train_")
+
+
+def _loss_line(column: str, losses: Sequence[str]) -> str:
+    return "-" if column not in losses else _LOSS_LINES[losses.index(column) % len(_LOSS_LINES)]
+
+
+def _name(column: str) -> str:
+    return column.removeprefix("train_").replace("_", " ")
+
+
+_LOSS_LINES = ("-", "--", ":", "-.")

@@ -1,0 +1,117 @@
+"""Model cards: what a registered model is, how good, from what, for what."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import xarray as xr
+
+from met2net.checkpoint import Checkpoint
+from pipelines.score_summary import BASELINES, decimals_for, verdict
+
+__all__ = ["model_card", "picture_addresses", "shorten"]
+
+_PICTURES = ("scoreboard", "lead_time_rmse", "map_", "training")  # in this order, if there
+
+
+def model_card(
+    *,
+    name: str,
+    model: str,
+    checkpoint: Checkpoint,
+    scores: xr.Dataset,
+    tags: Mapping[str, str],
+    figures: Mapping[str, str],
+) -> str:
+    """Write a model's card in Markdown.
+
+    Args:
+        name: registered name.
+        model: the model's name in the scores.
+        checkpoint: what is registered.
+        scores: of this model and the baselines.
+        tags: archive snapshot, commit, fingerprint, protocol ...
+        figures: title -> address of a picture.
+    """
+    provenance = checkpoint.provenance
+    attribution = provenance.get("attribution", "")
+    window, grid = checkpoint.window, checkpoint.grid
+    channels = ", ".join(
+        label if units == "1" else f"{label} [{units}]"
+        for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
+    )
+    facts = {**tags, **{k: v for k, v in provenance.items() if k != "attribution"}}
+    sections = [
+        f"# {name}",
+        str(verdict(scores, network=model)),
+        "## Scores\n\n"
+        f"RMSE over all lead times, weighted by area; *normalized*: plain RMSE over training "
+        f"standard deviation, mean over channels. {scores.attrs['num_windows']} windows of the "
+        f"{scores.attrs['split']} split; climatology by {scores.attrs['climatology']}.\n\n"
+        + _score_table(scores, model=model),
+        "## Input and output\n\n"
+        f"- Channels, in this order: {channels}\n"
+        f"- Grid: {grid}\n"
+        f"- Inputs: {window.num_inputs} frames at {_hours(window.input_hours)} h\n"
+        f"- Outputs: {window.num_targets} frames at {_hours(window.target_hours)} h\n"
+        "- Arrays float32, batch x time x channel x latitude x longitude, physical units",
+        "## Provenance\n\n" + "\n".join(f"- {key}: `{value}`" for key, value in facts.items()),
+        "## Intended use and limits\n\n"
+        "Research on data-driven forecasting, for the channels, grid and lead times above. "
+        "Scores hold for the split named above and say nothing about other regions, years or "
+        "longer lead times; extremes were not verified apart. One training run: margins carry "
+        "no error bars. Not for warnings or decisions about safety.",
+    ]
+    if figures:
+        pictures = "\n".join(f"![{title}]({address})" for title, address in figures.items())
+        sections.append("## Pictures\n\n" + pictures)
+    if attribution:
+        sections.append(f"*{attribution}*")
+    return "\n\n".join(sections) + "\n"
+
+
+def _hours(hours: tuple[int, ...]) -> str:
+    """Write offsets, the middle left out where they are many."""
+    texts = [f"{hour:+d}" if hour else "0" for hour in hours]
+    return ", ".join(texts if len(texts) <= 6 else [*texts[:2], "...", texts[-1]])
+
+
+def _score_table(scores: xr.Dataset, *, model: str) -> str:
+    """Write normalized and pooled RMSE of the model and the baselines as a Markdown table."""
+    shown = [model, *(name for name in BASELINES if name in scores["model"].values)]
+    rmse = scores["pooled"].sel(metric="rmse", weighting="area", model=shown)
+    channels = [str(label) for label in scores["channel"].values]
+    units = dict(zip(channels, map(str, scores["units"].values), strict=True))
+    places = {label: decimals_for(rmse.sel(channel=label).values) for label in channels}
+    heads = [label if units[label] == "1" else f"{label} [{units[label]}]" for label in channels]
+    lines = ["| model | normalized | " + " | ".join(heads) + " |"]
+    lines.append("|---|" + "---:|" * (1 + len(channels)))
+    for name in shown:
+        cells = [f"{scores['normalized_rmse'].sel(model=name).item():.4f}"]
+        cells += [
+            f"{rmse.sel(model=name, channel=label).item():.{places[label]}f}" for label in channels
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def picture_addresses(figures: list[Path], *, run_id: str) -> dict[str, str]:
+    """Choose pictures for a card: title -> address, relative to the tracking server's page."""
+    chosen = [
+        next((path for path in figures if path.stem.startswith(prefix)), None)
+        for prefix in _PICTURES
+    ]
+    return {
+        path.stem.replace("_", " "): f"get-artifact?path={quote(f'figures/{path.name}', safe='')}"
+        f"&run_uuid={run_id}"
+        for path in chosen
+        if path is not None
+    }
+
+
+def shorten(card: str, *, length: int) -> str:
+    """Cut a card to a length at the end of a line, and say where all of it is."""
+    if len(card) <= length:
+        return card
+    note = "\n\n... (the whole card is the model's artifact `model_card.md`)\n"
+    return card[: length - len(note)].rsplit("\n", 1)[0] + note

@@ -1,0 +1,109 @@
+"""Decode a file of ERA5 fields by its content: GRIB, netCDF, or a zip of such files."""
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipelines.errors import DataError
+from pipelines.sources.canonical import canonical
+from pipelines.sources.classic_netcdf import check_classic_netcdf
+from pipelines.sources.file_format import file_format
+from pipelines.sources.grib import read_grib
+
+__all__ = ["decode"]
+
+_HOURS_A_CHUNK = 24
+_ZIP_LIMIT = 64 * 2**30  # [bytes] unpacked; a month of global fields is far less
+
+
+def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
+    """Read a file in house form (see `canonical`), lazily; a zip is read into memory.
+
+    The format is told by the first bytes, never by the name. Nothing is written beside the
+    file. A file without known variables gives a dataset without variables.
+
+    Args:
+        path: the file.
+        zip_limit: largest unpacked size of a zip [bytes].
+
+    Raises:
+        DataError: if the file is none of the formats, is cut or broken, or its fields are not
+            as ERA5 has them; the message names the file, what was found and what is expected.
+    """
+    kind = file_format(path)
+    if kind == "grib":
+        return canonical(read_grib(path), origin=str(path))
+    if kind == "netcdf":
+        return canonical(_read_netcdf(path), origin=str(path))
+    if kind == "zip":
+        return _read_zip(path, zip_limit)
+    with path.open("rb") as file:
+        start = file.read(8)
+    found = f"a file that starts with {start!r}" if start else "an empty file"
+    raise DataError(f"{path}: found {found}; expected GRIB, netCDF or zip")
+
+
+def _read_netcdf(path: Path) -> xr.Dataset:
+    """Open a netCDF file with its hours in chunks of a day."""
+    check_classic_netcdf(path)
+    try:
+        dataset = xr.open_dataset(path, engine="netcdf4")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: found a broken netCDF file ({error}); expected a whole "
+                        "one") from error  # fmt: skip
+    time = next((name for name in ("valid_time", "time") if name in dataset.dims), None)
+    return dataset.chunk({time: _HOURS_A_CHUNK} if time else {})
+
+
+def _read_zip(path: Path, limit: int) -> xr.Dataset:
+    """Read and merge the members of a zip, each told by its own content."""
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            size = sum(member.file_size for member in members)
+            if size > limit:
+                raise DataError(f"{path}: found {size} bytes unpacked; expected at most {limit}")
+            parts = []
+            for number, member in enumerate(members):
+                # Under a name of our own: a member's name may point anywhere.
+                unpacked = Path(folder) / str(number)
+                with archive.open(member) as source, unpacked.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                parts.append(_read_member(unpacked, f"{path}, member {member.filename!r}"))
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
+    parts = [part for part in parts if part.data_vars]
+    return _merge(parts, path) if parts else xr.Dataset()
+
+
+def _read_member(path: Path, origin: str) -> xr.Dataset:
+    """Read one unpacked file into memory; other files than data (a licence) give nothing."""
+    kind = file_format(path)
+    if kind not in ("grib", "netcdf"):
+        return xr.Dataset()
+    try:
+        raw = read_grib(path) if kind == "grib" else _read_netcdf(path)
+        with raw:
+            return canonical(raw, origin=origin).load()
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), origin)) from error
+
+
+def _merge(parts: list[xr.Dataset], path: Path) -> xr.Dataset:
+    """Put variables of several members side by side; an hour is as preliminary as its worst."""
+    expver = parts[0]["expver"]
+    try:
+        for part in parts[1:]:
+            xr.align(parts[0]["expver"], part["expver"], join="exact")
+            later = part["expver"].values > expver.values
+            expver = expver.copy(data=np.where(later, part["expver"].values, expver.values))
+        merged = xr.merge([part.drop_vars("expver") for part in parts], join="exact",
+                          compat="identical", combine_attrs="override")  # fmt: skip
+    except ValueError as error:
+        raise DataError(f"{path}: members do not fit together ({error}); expected the same "
+                        "hours and points in all, and each variable once") from error  # fmt: skip
+    return merged.assign_coords(expver=expver.variable)

@@ -1,0 +1,191 @@
+"""Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from met2net.variables import variable
+from met2net.windows import hours_since_epoch
+from pipelines.errors import DataError
+from pipelines.fingerprint import fingerprint
+from pipelines.sources.decode import decode
+from pipelines.sources.files_index import IndexedFile, index_folder
+from pipelines.sources.source import MonthRequest, RawMonth
+
+__all__ = ["COPERNICUS", "Files", "packing_tolerance"]
+
+# Source: licence of the Copernicus products, clause 5.1.2.
+COPERNICUS = (
+    "Contains modified Copernicus Climate Change Service information. Neither the European "
+    "Commission nor ECMWF is responsible for any use that may be made of it."
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """A folder of files of any names, with one or many months a file; never changed or copied.
+
+    Attributes:
+        folder: where the files lie.
+        pattern: which of its files are looked at, as `*` or `**/*.nc`.
+        attribution: sentence that must be shown with the data; None for own data.
+    """
+
+    folder: str
+    pattern: str = "*"
+    attribution: str | None = COPERNICUS
+
+    @property
+    def name(self) -> str:
+        """Short name for folders and metadata."""
+        return "files"
+
+    def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+        """Give one month out of the files that hold it; only these are decoded.
+
+        Under `raw_folder` only an index of the folder is written.
+
+        Raises:
+            DataError: if the folder, an hour or a variable is missing, a file is broken, grids
+                differ, or two files disagree about the same hours.
+        """
+        folder = Path(self.folder)
+        cache = raw_folder / self.name / fingerprint(str(folder.resolve()), self.pattern)
+        indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
+        wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+        holding = [
+            file for file in indexed
+            if file.fields.keys() & request.fields.keys() and np.isin(wanted, file.hours).any()
+        ]  # fmt: skip
+        _check_present(request, indexed, holding, folder=folder)
+        _check_grids(holding)
+        datasets = {
+            file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
+        }  # fmt: skip
+        levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
+        fields = {}
+        for name in request.fields:
+            parts = {path: d[name] for path, d in datasets.items() if name in d}
+            fields[name] = _join(name, _with_levels(parts, levels, folder), request.hours)
+        dataset = xr.Dataset(fields)
+        expver = _expver([d["expver"] for d in datasets.values()], request.hours)
+        files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
+        return RawMonth(
+            dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
+        )
+
+
+def packing_tolerance(name: str) -> float:
+    """Give the largest difference between two files of one field that packing explains.
+
+    GRIB rounds a field to 16 bits of its own range, to half a step at worst; two files packed
+    apart differ by one step at most. The widest range stands in the table of variables.
+    """
+    low, high = variable(name).valid_range
+    return (high - low) / 2**16
+
+
+def _check_present(
+    request: MonthRequest, indexed: list[IndexedFile], holding: list[IndexedFile], *, folder: Path
+) -> None:
+    """Refuse a variable that no file has, and hours that no file has of a variable."""
+    wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+    for name in request.fields:
+        if not any(name in file.fields for file in indexed):
+            found = sorted({known for file in indexed for known in file.fields})
+            raise DataError(f"{folder}: found no {name} in any file; expected it beside "
+                            f"{', '.join(found) or 'no known variable'}")  # fmt: skip
+        hours = [file.hours for file in holding if name in file.fields]
+        missing = np.setdiff1d(wanted, np.concatenate(hours) if hours else [])
+        if len(missing):
+            first = missing[:1].astype("datetime64[h]")[0]
+            raise DataError(
+                f"{folder}: found {name} for {len(wanted) - len(missing)} of {len(wanted)} hours "
+                f"of {request.month}; expected all (the first missing one is {first})"
+            )
+
+
+def _check_grids(holding: list[IndexedFile]) -> None:
+    """Refuse fields on different grids."""
+    for file in holding[1:]:
+        if not file.grid.matches(holding[0].grid):
+            raise DataError(
+                f"{file.path}: found a grid of {file.grid}; expected that of "
+                f"{holding[0].path}, {holding[0].grid}"
+            )
+
+
+def _hours(dataset: xr.Dataset, hours: np.ndarray) -> xr.Dataset:
+    """Keep the wanted hours."""
+    return dataset.isel(time=np.isin(dataset["time"].values, hours))
+
+
+def _with_levels(
+    parts: dict[str, xr.DataArray], levels: tuple[int, ...], folder: Path
+) -> dict[str, xr.DataArray]:
+    """Select the levels that the whole request names; one axis serves all variables."""
+    chosen = {}
+    for path, part in parts.items():
+        if "level" in part.dims:
+            absent = sorted(set(levels) - set(part["level"].values.tolist()))
+            if absent:
+                raise DataError(
+                    f"{path}: found {part.name} on levels {part['level'].values.tolist()}; "
+                    f"expected {list(levels)} hPa, all in one file"
+                )
+            part = part.sel(level=list(levels))
+        chosen[path] = part
+    return chosen
+
+
+def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.DataArray:
+    """Chain the files' hours in time; hours that two files have must agree."""
+    pieces: list[xr.DataArray] = []
+    taken: list[tuple[str, xr.DataArray]] = []
+    for path, part in parts.items():
+        new = np.ones(part.sizes["time"], dtype=bool)
+        for other_path, other in taken:
+            shared = np.isin(part["time"].values, other["time"].values)
+            if shared.any():
+                _check_agreement(name, (path, part), (other_path, other))
+                new &= ~shared
+        taken.append((path, part))
+        if new.any():
+            pieces.append(part.isel(time=new).drop_vars("expver", errors="ignore"))
+    grid = {axis: pieces[0][axis] for axis in ("latitude", "longitude")}
+    pieces = [piece.assign_coords(grid) for piece in pieces]  # equal but for rounding
+    joined = xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
+                       combine_attrs="override").sortby("time")  # fmt: skip
+    return joined.sel(time=hours.astype("datetime64[ns]")).chunk(time=24)
+
+
+def _check_agreement(
+    name: str, first: tuple[str, xr.DataArray], second: tuple[str, xr.DataArray]
+) -> None:
+    """Refuse two files that differ by more than their packing about the same hours."""
+    common = np.intersect1d(first[1]["time"].values, second[1]["time"].values)
+    a, b = (part.sel(time=common).values for _, part in (first, second))
+    tolerance = packing_tolerance(name)
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        largest = "one has values where the other has none"
+    else:
+        difference = float(np.nanmax(np.abs(a - b), initial=0.0))
+        if difference <= tolerance:
+            return
+        largest = f"they differ by up to {difference:g}"
+    raise DataError(
+        f"found {name} of {len(common)} hours from {common[0].astype('datetime64[h]')} on both in "
+        f"{first[0]} and in {second[0]}, and {largest}; expected the same within "
+        f"{tolerance:g} {variable(name).units}"
+    )
+
+
+def _expver(parts: list[xr.DataArray], hours: np.ndarray) -> np.ndarray:
+    """Give each hour's experiment version: preliminary if any of its files says so."""
+    latest = np.full(len(hours), "", dtype="<U4")
+    for part in parts:
+        place = np.searchsorted(hours, part["time"].values.astype(hours.dtype))
+        latest[place] = np.where(part.values > latest[place], part.values, latest[place])
+    return latest

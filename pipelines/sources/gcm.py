@@ -1,0 +1,270 @@
+"""Weather from a small general circulation model: for use without an account or network."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipelines.atomic import replacing, write_text
+from pipelines.errors import DataError
+from pipelines.fingerprint import fingerprint, to_plain
+from pipelines.period import Month
+from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator
+from pipelines.sources.source import MonthRequest, RawMonth
+
+__all__ = ["EXPVER", "Gcm", "simulate_days"]
+
+_logger = logging.getLogger(__name__)
+
+# ECMWF's experiment versions of ERA5 are 0001 and 0005; 0000 is none of them.
+EXPVER = "0000"
+
+_HOUR = np.timedelta64(1, "h")
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Gcm:
+    """Hourly weather simulated by JAX-GCM: 48 x 96 points, the same for the same settings.
+
+    Months follow each other: a month that is not there yet is simulated from the end of the
+    month before it, and that one first if need be. Every finished month is kept.
+
+    Attributes:
+        seed: draws the small disturbance that the weather grows from.
+        start: first month that is simulated.
+        spin_up_days: simulated before the first month and thrown away.
+        levels: of the model's layers, those that are kept, as sigma x 1000 [hPa]; `level=950`
+            is the layer at 95 % of the surface pressure, also over mountains.
+        level_fields: variables that are kept on these layers.
+
+    Raises:
+        ValueError: if a setting is out of range.
+    """
+
+    seed: int = 0
+    start: str = "2001-01"
+    spin_up_days: int = 60
+    levels: tuple[int, ...] = (835, 950)
+    level_fields: tuple[str, ...] = ("relative_humidity", "geopotential")
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        object.__setattr__(self, "levels", tuple(sorted(self.levels)))
+        object.__setattr__(self, "level_fields", tuple(self.level_fields))
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}; expected 0 to {2**31 - 1}")
+        if self.spin_up_days < 1:
+            raise ValueError(f"spin_up_days is {self.spin_up_days}; expected at least 1")
+        if not self.levels or not set(self.levels) <= set(LEVELS):
+            raise ValueError(f"levels are {self.levels}; expected some of {LEVELS}")
+        unknown = set(self.level_fields) - set(_LEVEL_FIELDS)
+        if unknown:
+            raise ValueError(
+                f"level_fields has {sorted(unknown)}; expected some of {_LEVEL_FIELDS}"
+            )
+        Month.parse(self.start)
+
+    @property
+    def name(self) -> str:
+        """Short name for folders and metadata."""
+        return "gcm"
+
+    @property
+    def attribution(self) -> str | None:
+        """None: simulated weather belongs to whoever simulates it."""
+        return None
+
+    def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+        """Give one month, simulated now where it is not there already.
+
+        Raises:
+            DataError: if the month lies before the start, a field is not simulated, the
+                simulator is not installed, or a kept file is damaged.
+        """
+        self._check_request(request)
+        folder = raw_folder / self.name / fingerprint(self, SIMULATOR_VERSION)
+        for month in _months(Month.parse(self.start), request.month):
+            if not _record_path(folder, month).exists():
+                self._simulate_month(month, folder)
+        record = _checked_record(folder, request.month)
+        dataset = _open(folder / record["files"][0]["name"], request)
+        manifest = {"source": self.name, "settings": to_plain(self), **record}
+        return RawMonth(dataset, manifest)
+
+    def _check_request(self, request: MonthRequest) -> None:
+        """Refuse what this simulation does not have, before it is started."""
+        if request.month < Month.parse(self.start):
+            raise DataError(
+                f"the simulation starts with {self.start}, found a request for {request.month}; "
+                "expected a month from there on (set start)"
+            )
+        for name, levels in request.fields.items():
+            if name not in (*_SURFACE_FIELDS, *self.level_fields):
+                raise DataError(
+                    f"found a request for {name}; expected what the simulation keeps: "
+                    f"{', '.join((*_SURFACE_FIELDS, *self.level_fields))}"
+                )
+            if not set(levels) <= set(self.levels):
+                raise DataError(
+                    f"found a request for {name} on levels {levels}; expected some of "
+                    f"{self.levels} (set levels; the model has {LEVELS})"
+                )
+
+    def _simulate_month(self, month: Month, folder: Path) -> None:
+        """Simulate one month from the state before it, and keep its fields and its end."""
+        folder.mkdir(parents=True, exist_ok=True)
+        first = Month.parse(self.start).first_hour
+        # The state of hour 23 is the last of a day, so a month's first field is its hour 00.
+        clock = first - self.spin_up_days * _DAY - _HOUR
+        before = _state_path(folder, _preceding(month))
+        if month == Month.parse(self.start):
+            before = folder / "spin-up.state"
+            if not before.exists():
+                simulate_days(self.spin_up_days, clock=clock, before=self.seed, state=before)
+        fields = folder / f"{month}.nc"
+        state = _state_path(folder, month)
+        simulate_days(len(month.hours()) // 24, clock=clock, before=before, state=state,
+                      fields=fields, keep=self._keep)  # fmt: skip
+        record = {
+            "jcm": SIMULATOR_VERSION,
+            "month": str(month),
+            "files": [_described(fields), _described(state)],
+        }
+        write_text(_record_path(folder, month), json.dumps(record))
+
+    def _keep(self, day: xr.Dataset) -> xr.Dataset:
+        """Choose the fields that are kept."""
+        return day[[*_SURFACE_FIELDS, *self.level_fields]].sel(level=list(self.levels))
+
+
+_SURFACE_FIELDS = (
+    "10m_u_component_of_wind", "10m_v_component_of_wind", "2m_temperature", "total_cloud_cover",
+    "surface_pressure", "total_precipitation",
+)  # fmt: skip
+_LEVEL_FIELDS = (
+    "relative_humidity", "geopotential", "temperature", "u_component_of_wind",
+    "v_component_of_wind", "specific_humidity",
+)  # fmt: skip
+
+
+def simulate_days(
+    days: int,
+    *,
+    clock: np.datetime64,
+    before: Path | int,
+    state: Path,
+    fields: Path | None = None,
+    keep: Callable[[xr.Dataset], xr.Dataset] = lambda day: day,
+) -> None:
+    """Simulate some days; write the state at their end and, if wanted, their fields.
+
+    Args:
+        days: number of days.
+        clock: start of the simulation's clock, the same for all its pieces.
+        before: state to go on from, or the seed of a new simulation.
+        state: where the state at the end is written.
+        fields: netCDF file for the hourly fields, or None to throw them away.
+        keep: chooses the fields of a day that are written.
+    """
+    weather = simulator(clock)
+    if isinstance(before, Path):
+        weather.load_state(before)
+    else:
+        weather.begin(before)
+    kept = []
+    for number in range(1, days + 1):
+        day = weather.day()
+        if fields is not None:
+            kept.append(keep(day))
+        if number % 10 == 0 or number == days:
+            _logger.info("simulated to %s (%d of %d days)",
+                         day["time"].values[-1].astype("datetime64[h]"), number, days)  # fmt: skip
+    if fields is not None:
+        piece = xr.concat(kept, dim="time", data_vars="all", coords="minimal", join="exact",
+                          compat="equals", combine_attrs="override")  # fmt: skip
+        with replacing(fields) as part:
+            _write(piece, part)
+    with replacing(state) as part:
+        weather.save_state(part)
+
+
+def _write(piece: xr.Dataset, path: Path) -> None:
+    """Write fields as compressed netCDF, a day a chunk."""
+    encoding: dict[str, Any] = {
+        name: {
+            "zlib": True,
+            "complevel": 1,
+            "chunksizes": tuple(
+                min(24, field.sizes[d]) if d == "time" else field.sizes[d] for d in field.dims
+            ),
+        }
+        for name, field in piece.data_vars.items()
+    }
+    encoding["time"] = {"units": "hours since 1970-01-01", "dtype": "int64"}
+    piece.to_netcdf(path, engine="netcdf4", encoding=encoding)
+
+
+def _open(path: Path, request: MonthRequest) -> xr.Dataset:
+    """Open the wanted hours and fields of a month, lazily."""
+    stored = xr.open_dataset(path, engine="netcdf4", chunks={"time": 24})
+    time = stored["time"].values.astype("datetime64[h]")
+    missing = np.setdiff1d(request.hours, time)
+    if len(missing):
+        raise DataError(f"{path}: found no hour {missing[0]}; expected all of {request.month}")
+    stored = stored.isel(time=np.isin(time, request.hours))
+    dataset = stored[list(request.fields)]
+    levels = sorted({level for wanted in request.fields.values() for level in wanted})
+    if levels:  # one axis for all variables; every variable has all levels
+        dataset = dataset.sel(level=levels)
+    return dataset.assign_coords(expver=("time", np.full(dataset.sizes["time"], EXPVER)))
+
+
+def _checked_record(folder: Path, month: Month) -> dict[str, Any]:
+    """Read the record of a finished month; its files must be as they were written."""
+    record = json.loads(_record_path(folder, month).read_text())
+    for file in record["files"]:
+        path = folder / file["name"]
+        found = _described(path) if path.exists() else None
+        if found != file:
+            raise DataError(
+                f"{path}: found {found or 'no file'}; expected {file} (remove the folder "
+                f"{folder} to simulate again)"
+            )
+    return dict(record)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Give name, size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "size": path.stat().st_size, "sha256": digest}
+
+
+def _record_path(folder: Path, month: Month) -> Path:
+    """A month's record, written last: the month is there once its record is."""
+    return folder / f"{month}.json"
+
+
+def _state_path(folder: Path, month: Month) -> Path:
+    """The model's state at the end of a month."""
+    return folder / f"{month}.state"
+
+
+def _months(first: Month, last: Month) -> list[Month]:
+    """All months from the first to the last."""
+    months = [first]
+    while months[-1] < last:
+        months.append(months[-1].following())
+    return months
+
+
+def _preceding(month: Month) -> Month:
+    """The calendar month before."""
+    return Month.of(month.first_hour - _HOUR)

@@ -1,0 +1,236 @@
+"""Runs in MLflow: one parent a run folder, with a child a stage and model.
+
+Names of metrics: `<split>/<metric>/<weighting>/<channel>` with the lead time [h] as step; the
+same with `/all_leads` for all lead times pooled; `<split>/normalized_rmse`. Units are those of
+the channel. Training curves keep their names, with the epoch as step.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pipelines.errors import DataError
+from pipelines.fingerprint import to_plain
+from pipelines.mlflow_quiet import mlflow, quiet_store
+from pipelines.score_summary import networks_of, open_scores
+from pipelines.training_curves import read_curves
+
+__all__ = [
+    "find_or_start_run",
+    "flatten",
+    "log_curves",
+    "log_scores",
+    "log_settings",
+    "open_experiment",
+    "track_run",
+]
+
+_FINGERPRINT, _STAGE = "met2net.fingerprint", "met2net.stage"
+# MLflow's own limits: characters of a parameter's value and name, items a request.
+_VALUE_LENGTH, _KEY_LENGTH, _BATCH = 6000, 250, 100
+_SQLITE = "sqlite:///"
+
+
+@quiet_store()
+def open_experiment(tracking_uri: str, name: str) -> str:
+    """Give the id of an experiment, made where it is not there yet.
+
+    With SQLite, artifacts lie in the folder `artifacts` beside the database; elsewhere the
+    server decides.
+
+    Raises:
+        DataError: if the experiment was deleted in MLflow.
+    """
+    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=_artifacts(tracking_uri, name))
+    if found.lifecycle_stage != "active":
+        raise DataError(
+            f"experiment {name!r} is {found.lifecycle_stage} in MLflow; expected active"
+        )
+    return str(found.experiment_id)
+
+
+def _artifacts(tracking_uri: str, name: str) -> str | None:
+    if not tracking_uri.startswith(_SQLITE):
+        return None
+    folder = Path(tracking_uri.removeprefix(_SQLITE)).resolve().parent / "artifacts"
+    return (folder / re.sub(r"[^\w.-]", "_", name)).as_uri()
+
+
+@quiet_store()
+def find_or_start_run(
+    client: "mlflow.MlflowClient",
+    experiment_id: str,
+    *,
+    fingerprint: str,
+    stage: str,
+    parent: str | None = None,
+) -> str:
+    """Give the run of this fingerprint and stage, started where there is none.
+
+    The same experiment run again finds its runs and makes no second ones.
+    """
+    found = client.search_runs(
+        [experiment_id],
+        f"tags.`{_FINGERPRINT}` = '{fingerprint}' AND tags.`{_STAGE}` = '{stage}'",
+        max_results=1,
+        order_by=["attributes.start_time ASC"],
+    )
+    if found:
+        return str(found[0].info.run_id)
+    tags = {_FINGERPRINT: fingerprint, _STAGE: stage}
+    if parent is not None:
+        tags["mlflow.parentRunId"] = parent
+    return str(client.create_run(experiment_id, tags=tags, run_name=stage).info.run_id)
+
+
+def flatten(settings: Any, prefix: str = "") -> dict[str, str]:
+    """Flatten settings to `a.b.c` -> text; lists of plain values stay together."""
+    plain = to_plain(settings)
+    if isinstance(plain, Mapping) and plain:
+        parts = [flatten(value, f"{prefix}.{key}") for key, value in plain.items()]
+        return {key: value for part in parts for key, value in part.items()}
+    if isinstance(plain, list) and any(isinstance(item, Mapping | list) for item in plain):
+        parts = [flatten(value, f"{prefix}.{i}") for i, value in enumerate(plain)]
+        return {key: value for part in parts for key, value in part.items()}
+    return {prefix.removeprefix("."): str(plain)}
+
+
+@quiet_store()
+def log_settings(client: "mlflow.MlflowClient", run_id: str, settings: Mapping[str, Any]) -> None:
+    """Log settings as parameters, `:` for characters that MLflow forbids, long texts cut."""
+    params = [
+        mlflow.entities.Param(re.sub(r"[^\w\-. :/]", ":", key)[:_KEY_LENGTH], _cut(value))
+        for key, value in flatten(settings).items()
+    ]
+    for batch in _batches(params):
+        client.log_batch(run_id, params=batch)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _VALUE_LENGTH else value[: _VALUE_LENGTH - 4] + " ..."
+
+
+@quiet_store()
+def log_curves(client: "mlflow.MlflowClient", run_id: str, path: Path) -> None:
+    """Log the epoch curves of a `metrics.csv`."""
+    points = (
+        (column, value, epoch)
+        for column, curve in read_curves(path).items()
+        for epoch, value in curve
+    )
+    _log_metrics(client, run_id, points)
+
+
+@quiet_store()
+def log_scores(
+    client: "mlflow.MlflowClient", run_id: str, scores: xr.Dataset, *, model: str
+) -> None:
+    """Log one model's scores; values that are not finite are left out."""
+    _log_metrics(client, run_id, _score_points(scores.sel(model=model)))
+
+
+def _score_points(scores: xr.Dataset) -> Iterator[tuple[str, float, int]]:
+    split = scores.attrs["split"]
+    yield f"{split}/normalized_rmse", float(scores["normalized_rmse"]), 0
+    for (metric, weighting, channel), pooled in scores["pooled"].to_series().items():
+        name = f"{split}/{metric}/{weighting}/{channel}"
+        yield f"{name}/all_leads", float(pooled), 0
+        curve = scores["score"].sel(metric=metric, weighting=weighting, channel=channel)
+        for lead, value in zip(curve["lead_time"].values, curve.values, strict=True):
+            yield name, float(value), int(lead)
+
+
+def _log_metrics(
+    client: "mlflow.MlflowClient", run_id: str, points: Iterator[tuple[str, float, int]]
+) -> None:
+    # The run's start as time of every point: logged again after a crash, points are the same.
+    timestamp = client.get_run(run_id).info.start_time
+    metrics = [
+        mlflow.entities.Metric(name, value, timestamp, step)
+        for name, value, step in points
+        if np.isfinite(value)
+    ]
+    for batch in _batches(metrics, size=1000):
+        client.log_batch(run_id, metrics=batch)
+
+
+def _batches(items: Sequence[Any], size: int = _BATCH) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@quiet_store()
+def track_run(
+    run_folder: Path,
+    *,
+    tracking_uri: str,
+    experiment: str,
+    fingerprint: str,
+    settings: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> str:
+    """Log a finished run folder; give the parent run's id.
+
+    Children: `train <network>` with the epoch curves, `score <model>` with the scores (of
+    baselines too), `analyze`. The parent has settings, tags, normalized RMSE of every model,
+    figures, report and score files. Called again, it adds nothing to runs that are finished.
+    """
+    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    experiment_id = open_experiment(tracking_uri, experiment)
+    parent = find_or_start_run(client, experiment_id, fingerprint=fingerprint, stage=experiment)
+    if _is_finished(client, parent):
+        return parent
+    scores = open_scores(run_folder / "scores.nc")
+
+    def child(stage: str) -> str:
+        return find_or_start_run(
+            client, experiment_id, fingerprint=fingerprint, stage=stage, parent=parent
+        )
+
+    for name in networks_of(scores):
+        curves = run_folder / "models" / name / "metrics.csv"
+        if curves.exists():
+            run_id = child(f"train {name}")
+            log_curves(client, run_id, curves)
+            client.set_terminated(run_id)
+    for name in map(str, scores["model"].values):
+        run_id = child(f"score {name}")
+        log_scores(client, run_id, scores, model=name)
+        client.set_terminated(run_id)
+    if (run_folder / "analysis.nc").exists():
+        run_id = child("analyze")
+        _log_files(client, run_id, [run_folder / "analysis.nc"])
+        client.set_terminated(run_id)
+    for key, value in tags.items():
+        client.set_tag(parent, key, value)
+    log_settings(client, parent, settings)
+    normalized = scores["normalized_rmse"].to_series()
+    split = scores.attrs["split"]
+    _log_metrics(
+        client,
+        parent,
+        ((f"{split}/normalized_rmse/{k}", float(v), 0) for k, v in normalized.items()),
+    )
+    names = ("config.yaml", "scores.nc", "scores.json", "example.nc", "report.html")
+    _log_files(client, parent, [run_folder / name for name in names])
+    if (run_folder / "figures").is_dir():
+        client.log_artifacts(parent, str(run_folder / "figures"), "figures")
+    client.set_terminated(parent)
+    return parent
+
+
+def _is_finished(client: "mlflow.MlflowClient", run_id: str) -> bool:
+    return bool(client.get_run(run_id).info.status == "FINISHED")
+
+
+def _log_files(client: "mlflow.MlflowClient", run_id: str, paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            client.log_artifact(run_id, str(path))

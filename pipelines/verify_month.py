@@ -1,0 +1,153 @@
+"""What a month must be before it may stand in the archive."""
+
+from collections.abc import Mapping, Sequence
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from met2net.grid import Grid
+from met2net.variables import Variable, variable
+from pipelines.errors import DataError
+
+__all__ = ["check_content", "check_structure"]
+
+
+def check_structure(
+    dataset: xr.Dataset,
+    *,
+    hours: np.ndarray,
+    fields: Mapping[str, Sequence[int]],
+    grid: Grid | None,
+) -> None:
+    """Check hours, variables, levels, units and grid; reads no field.
+
+    Args:
+        dataset: a month on the archive's grid.
+        hours: exactly the hours it must have, datetime64[h].
+        fields: CDS long name -> levels [hPa] it must have.
+        grid: the archive's grid, or None for a new archive.
+
+    Raises:
+        DataError: saying what was found and what is expected.
+    """
+    _check_hours(dataset["time"].values, hours)
+    missing = [name for name in fields if name not in dataset.data_vars]
+    if missing:
+        found = ", ".join(map(str, dataset.data_vars)) or "none"
+        raise DataError(f"variables {', '.join(missing)} are missing; found: {found}")
+    for name, levels in fields.items():
+        _check_variable(dataset[name], variable(name), levels)
+    if "expver" not in dataset.coords or dataset["expver"].dims != ("time",):
+        raise DataError("the month has no coordinate expver(time); expected one value an hour")
+    found_grid = Grid.from_dataset(dataset)
+    if grid is not None and not found_grid.matches(grid):
+        raise DataError(f"the month's grid is {found_grid}; expected the archive's, {grid}")
+
+
+def check_content(dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]) -> None:
+    """Check that every value is there and possible; streams by Dask.
+
+    Raises:
+        DataError: naming variable, level, hour, place and value of the first offence.
+    """
+    names = [(name, level) for name, levels in fields.items() for level in (levels or (None,))]
+    arrays = [
+        dataset[name] if level is None else dataset[name].sel(level=level) for name, level in names
+    ]
+    for (name, level), array, extremes in zip(
+        names, arrays, dask.compute(*[_hourly_extremes(a.data) for a in arrays]), strict=True
+    ):
+        label = name if level is None else f"{name} at {level} hPa"
+        _check_extremes(array, extremes, table=variable(name), label=label)
+
+
+def _check_hours(found: np.ndarray, expected: np.ndarray) -> None:
+    found = found.astype("datetime64[h]")
+    if np.array_equal(found, expected):
+        return
+    missing = np.setdiff1d(expected, found)
+    extra = np.setdiff1d(found, expected)
+    raise DataError(
+        f"the month has {len(found)} hours, {len(missing)} missing{_first(missing)} and "
+        f"{len(extra)} not asked for{_first(extra)}; expected exactly the {len(expected)} hours "
+        f"{expected[0]} to {expected[-1]}, each once, in order"
+    )
+
+
+def _first(hours: np.ndarray) -> str:
+    return f" (first {hours[0]})" if len(hours) else ""
+
+
+def _check_variable(array: xr.DataArray, table: Variable, levels: Sequence[int]) -> None:
+    dims = ("time", "level", "latitude", "longitude") if levels else (
+        "time", "latitude", "longitude",
+    )  # fmt: skip
+    if array.dims != dims:
+        raise DataError(
+            f"{table.name} has dimensions ({', '.join(map(str, array.dims))}); "
+            f"expected ({', '.join(dims)})"
+        )
+    if levels:
+        absent = sorted(set(levels) - set(array["level"].values.tolist()))
+        if absent:
+            raise DataError(
+                f"{table.name} has levels {array['level'].values.tolist()} hPa; "
+                f"expected also {absent}"
+            )
+    if array.attrs.get("units") != table.units:
+        raise DataError(
+            f"{table.name} has units {array.attrs.get('units')!r}; expected {table.units!r}"
+        )
+
+
+def _hourly_extremes(data: da.Array) -> da.Array:
+    """Give smallest value, largest value and number of NaN an hour: (time, 3)."""
+    return data.map_blocks(
+        _block_extremes, dtype=np.float64, chunks=(data.chunks[0], (3,)), drop_axis=2
+    )
+
+
+def _block_extremes(fields: np.ndarray) -> np.ndarray:
+    missing = np.isnan(fields)
+    lowest = np.where(missing, np.inf, fields).min(axis=(1, 2))
+    highest = np.where(missing, -np.inf, fields).max(axis=(1, 2))
+    return np.stack([lowest, highest, missing.sum(axis=(1, 2))], axis=1)
+
+
+def _check_extremes(
+    array: xr.DataArray, extremes: np.ndarray, *, table: Variable, label: str
+) -> None:
+    """Compare what the hours hold with what they may hold."""
+    low, high = table.valid_range
+    lowest, highest, missing = extremes.T
+    num_points = array.sizes["latitude"] * array.sizes["longitude"]
+    bad = missing == num_points if table.nan_allowed else missing > 0
+    if bad.any():
+        hour = int(np.argmax(bad))
+        place = _place(array[hour], np.isnan(array[hour].values))
+        raise DataError(
+            f"{label} has no value at {int(missing[hour])} of {num_points} points at "
+            f"{_time(array, hour)}, first at {place}; "
+            + ("expected some" if table.nan_allowed else "expected every point to have one")
+        )
+    bad = (lowest < low) | (highest > high)
+    if bad.any():
+        hour = int(np.argmax(bad))
+        field = array[hour].values
+        outside = (field < low) | (field > high)
+        raise DataError(
+            f"{label} is {field[outside][0]:g} {table.units} at {_time(array, hour)}, "
+            f"{_place(array[hour], outside)}; expected within {low:g} to {high:g} {table.units}"
+        )
+
+
+def _time(array: xr.DataArray, hour: int) -> str:
+    return str(array["time"].values[hour].astype("datetime64[h]"))
+
+
+def _place(field: xr.DataArray, mask: np.ndarray) -> str:
+    row, column = np.argwhere(mask)[0]
+    latitude, longitude = field["latitude"].values[row], field["longitude"].values[column]
+    return f"latitude {latitude:g}, longitude {longitude:g}"

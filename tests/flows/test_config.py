@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from flows.config import CONFIGS, ConfigError, compose, load_experiment
+from met2net.models.build import build
+
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_builds(name: str) -> None:
+    experiment = load_experiment([f"experiment={name}"])
+    assert experiment.name == name
+    for model in experiment.models.values():
+        build(model.network)
+        build(model.objective)
+
+
+@pytest.mark.parametrize(
+    "group", sorted(p.name for p in CONFIGS.iterdir() if p.is_dir() and p.name != "model")
+)
+def test_every_choice_of_every_group_composes(group: str) -> None:
+    for choice in (CONFIGS / group).glob("*.yaml"):
+        compose([f"{group}={choice.stem}"])
+
+
+def test_overrides_reach_the_settings() -> None:
+    experiment = load_experiment(["seed=7", "data.window.stride_hours=3", "workspace=/elsewhere"])
+    assert experiment.seed == 7
+    assert experiment.window.stride_hours == 3
+    assert experiment.workspace == Path("/elsewhere")
+    assert experiment.tracking_uri == "sqlite:////elsewhere/mlflow.db"
+
+
+def test_places_do_not_count_as_science() -> None:
+    here, there = (load_experiment([f"workspace=/{w}"]).science for w in ("here", "there"))
+    assert here == there
+    assert load_experiment(["seed=1"]).science != here
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("experiment=demoo", "no experiment 'demoo'; choose one of: .*demo"),
+        ("sourc=gcm", "no setting 'sourc'; did you mean 'source'"),
+        ("data.window.num_input=3", "no setting 'num_input' in 'data.window'; did you mean"),
+        ("seed.x=3", "'seed' is a single value"),
+        ("experiment", "has no value; expected key=value"),
+        ("training.max_epochs=0", "max_epochs is 0; expected"),
+        ("training.learning_rate=fast", "learning_rate"),
+        ("data.splits.test.start=2001-01-01", "overlap"),
+        ("data.window.num_targets=0", "target_hours is empty"),
+        ("seed=a=b", "mismatched input"),
+    ],
+)
+def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_experiment([override])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(ConfigError, match="source.folder"):
+        load_experiment(["source=files"])

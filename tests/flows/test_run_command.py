@@ -1,0 +1,68 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.run_command import find_flow
+from pipelines.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFECT = Path(sys.executable).with_name("prefect")
+
+
+def prefect_run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PREFECT, "run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_flow_named_after_its_file_is_found() -> None:
+    assert find_flow(ROOT / "flows" / "full_experiment.py").name == "full-experiment"
+
+
+def test_a_missing_file_names_the_flow_files() -> None:
+    with pytest.raises(DataError, match=r"no file .*typo\.py; flow files in .*full_experiment\.py"):
+        find_flow(ROOT / "flows" / "typo.py")
+
+
+def test_a_file_without_a_flow_names_the_flow_files() -> None:
+    with pytest.raises(DataError, match=r"no flow named 'config' \(flows found: none\)"):
+        find_flow(ROOT / "flows" / "config.py")
+
+
+def test_only_python_files_hold_flows(tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text("a: 1")
+    with pytest.raises(DataError, match="not a Python file"):
+        find_flow(tmp_path / "flow.yaml")
+
+
+def test_the_only_flow_of_a_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from prefect import flow\n@flow\ndef other(overrides: list[str]) -> None: ...\n"
+    )
+    assert find_flow(tmp_path / "mine.py").name == "other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["flows/typo.py"], "error: no file flows/typo.py; flow files in flows/: flows/full_"),
+        (["flows/config.py"], "error: flows/config.py has no flow named 'config'"),
+        (["flows/full_experiment.py", "experiment=nope"], "error: no experiment 'nope'; choose"),
+        (["flows/full_experiment.py", "sede=1"], "error: no setting 'sede'; did you mean 'seed'?"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_two(arguments: list[str], message: str) -> None:
+    ran = prefect_run(*arguments)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(message)
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert ran.stdout == ""
+
+
+def test_help_explains_itself() -> None:
+    ran = prefect_run("--help")
+    assert ran.returncode == 0
+    assert "Run the flow in a file with Hydra overrides." in ran.stdout
+    assert "experiment=demo" in ran.stdout

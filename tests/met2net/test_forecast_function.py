@@ -1,0 +1,40 @@
+import pytest
+import torch
+from torch import nn
+
+from met2net.forecast_function import network_forecast, renormalize
+from met2net.normalization import Normalizer
+
+OURS = Normalizer(("t2m", "msl"), (280.0, 100_000.0), (10.0, 500.0))
+OTHER = Normalizer(("t2m", "msl"), (285.0, 101_000.0), (20.0, 1000.0))
+
+
+class _AddOne(nn.Module):
+    def forward(self, inputs):
+        return inputs + 1.0
+
+
+def test_renormalize_keeps_the_physical_value():
+    fields = torch.tensor([1.0, 2.0]).reshape(1, 2, 1, 1)  # 290 K, 101000 Pa
+    other = renormalize(fields, source=OURS, target=OTHER)
+    assert other.flatten().tolist() == pytest.approx([0.25, 0.0])
+    back = renormalize(other, source=OTHER, target=OURS)
+    torch.testing.assert_close(back, fields)
+
+
+def test_renormalize_to_the_same_changes_nothing():
+    fields = torch.randn(1, 2, 3, 3)
+    assert renormalize(fields, source=OURS, target=OURS) is fields
+
+
+def test_renormalize_refuses_other_channels():
+    swapped = Normalizer(("msl", "t2m"), OURS.mean, OURS.std)
+    with pytest.raises(ValueError, match="found channels t2m, msl; expected msl, t2m"):
+        renormalize(torch.zeros(1, 2, 1, 1), source=OURS, target=swapped)
+
+
+def test_a_network_works_in_its_own_normalization():
+    forecast = network_forecast(_AddOne(), trained_with=OTHER, applied_to=OURS)
+    inputs = torch.zeros(1, 1, 2, 1, 1)
+    # One more in the network's units is 20 K and 1000 Pa: 2 of ours.
+    assert forecast(inputs, torch.tensor([0])).flatten().tolist() == pytest.approx([2.0, 2.0])

@@ -1,0 +1,199 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from met2net.checkpoint import Checkpoint
+from met2net.forecast import Forecaster
+from met2net.grid import Grid
+from met2net.models.met2net import Met2Net
+from met2net.normalization import Normalizer
+from met2net.windows import WindowSpec
+from tests.met2net.models.model_builders import SIZES, randomize
+
+GRID = Grid((25.0, 24.0, 23.0), (110.0, 111.0, 112.0, 113.0))
+INIT = np.datetime64("2020-01-01T18")
+UNITS = {"u10": "m s-1", "t2m": "K", "msl": "Pa", "r850": "%", "r1000": "%", "t850": "K"}
+NAMES = {
+    "u10": ("10m_u_component_of_wind", None),
+    "t2m": ("2m_temperature", None),
+    "msl": ("mean_sea_level_pressure", None),
+    "r850": ("relative_humidity", 850),
+    "r1000": ("relative_humidity", 1000),
+    "t850": ("temperature", 850),
+}
+
+
+def make_forecaster(labels=("t2m", "r1000", "r850"), *, window=None) -> Forecaster:
+    torch.manual_seed(0)
+    variables = {label: (label,) for label in labels}
+    window = window or WindowSpec((-6, 0), (6, 12, 18))
+    network = Met2Net(
+        variables=variables,
+        num_inputs=window.num_inputs,
+        num_targets=window.num_targets,
+        num_heads=2,
+        **SIZES,
+    )
+    checkpoint = Checkpoint(
+        network=randomize(network),
+        settings={},
+        normalizer=Normalizer(
+            tuple(labels),
+            tuple(100.0 + i for i in range(len(labels))),
+            tuple(2.0 + i for i in range(len(labels))),
+        ),
+        grid=GRID,
+        window=window,
+        variables=variables,
+        units=tuple(UNITS[label] for label in labels),
+        provenance={"archive_snapshot": "ABC"},
+    )
+    return Forecaster(checkpoint)
+
+
+def make_dataset(labels=("t2m", "r1000", "r850"), *, hours: int = 24) -> xr.Dataset:
+    rng = np.random.default_rng(0)
+    time = np.datetime64("2020-01-01T00", "ns") + np.arange(hours).astype("timedelta64[h]")
+    levels = sorted({NAMES[label][1] for label in labels} - {None})
+    variables = {}
+    for label in labels:
+        name, level = NAMES[label]
+        shape = (hours, len(levels), *GRID.shape) if level else (hours, *GRID.shape)
+        dims = ("time", "level") if level else ("time",)
+        values = (100 + rng.normal(size=shape)).astype(np.float32)
+        variables[name] = ((*dims, "latitude", "longitude"), values, {"units": UNITS[label]})
+    coords = {"time": time, "latitude": list(GRID.latitude), "longitude": list(GRID.longitude)}
+    return xr.Dataset(variables, coords=coords | ({"level": levels} if levels else {}))
+
+
+def test_predict_normalizes_runs_and_denormalizes():
+    forecaster = make_forecaster()
+    inputs = np.random.default_rng(0).normal(100, 3, size=(2, 2, 3, 3, 4)).astype(np.float32)
+    mean = np.array([100.0, 101.0, 102.0])[:, None, None]
+    std = np.array([2.0, 3.0, 4.0])[:, None, None]
+    normalized = torch.from_numpy(((inputs - mean) / std).astype(np.float32))
+    with torch.no_grad():
+        expected = forecaster.checkpoint.network(normalized).numpy() * std + mean
+    found = forecaster.predict(inputs)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_forecast_reads_the_right_hours_and_channels():
+    forecaster, dataset = make_forecaster(), make_dataset()
+    forecast = forecaster.forecast(dataset, INIT)
+    inputs = np.stack(
+        [
+            dataset["2m_temperature"].values[[12, 18]],
+            dataset["relative_humidity"].values[[12, 18], 1],
+            dataset["relative_humidity"].values[[12, 18], 0],
+        ],
+        axis=1,
+    )
+    expected = forecaster.predict(inputs[None])
+    np.testing.assert_array_equal(forecast["2m_temperature"], expected[:, :, 0])
+    humidity = forecast["relative_humidity"]
+    assert humidity.dims == ("init_time", "lead_time", "level", "latitude", "longitude")
+    np.testing.assert_array_equal(humidity.sel(level=1000), expected[:, :, 1])
+    np.testing.assert_array_equal(humidity.sel(level=850), expected[:, :, 2])
+
+
+def test_forecast_names_times_units_and_provenance():
+    forecast = make_forecaster().forecast(make_dataset(), "2020-01-01T18")
+    assert forecast["2m_temperature"].dims == ("init_time", "lead_time", "latitude", "longitude")
+    hours = forecast["lead_time"].values.astype("timedelta64[h]").astype(int).tolist()
+    assert hours == [6, 12, 18]
+    assert forecast["valid_time"].values[0, 1] == np.datetime64("2020-01-02T06")
+    assert forecast["2m_temperature"].attrs == {
+        "units": "K",
+        "long_name": "2m temperature",
+        "standard_name": "air_temperature",
+    }
+    assert forecast["relative_humidity"].attrs["units"] == "%"
+    assert forecast["level"].attrs["units"] == "hPa"
+    assert forecast.attrs["archive_snapshot"] == "ABC"
+
+
+def test_a_forecast_survives_netcdf(tmp_path):
+    forecast = make_forecaster().forecast(make_dataset(), INIT)
+    forecast.to_netcdf(tmp_path / "forecast.nc", engine="h5netcdf")
+    with xr.open_dataset(
+        tmp_path / "forecast.nc", engine="h5netcdf", decode_timedelta=True
+    ) as read:
+        xr.testing.assert_equal(read.load(), forecast)
+
+
+def test_variables_of_differing_levels_are_named_by_label():
+    labels = ("t850", "r850", "r1000", "t2m")
+    forecast = make_forecaster(labels).forecast(make_dataset(labels), INIT)
+    assert set(forecast.data_vars) == {"t850", "r850", "r1000", "2m_temperature"}
+    assert forecast["r850"].attrs["level"] == "850 hPa"
+    assert "level" not in forecast.dims
+
+
+def test_channel_order_of_the_dataset_does_not_matter():
+    forecaster, dataset = make_forecaster(), make_dataset()
+    turned = dataset[["relative_humidity", "2m_temperature"]].isel(level=[1, 0])
+    turned = turned.transpose("longitude", "level", "latitude", "time")
+    xr.testing.assert_equal(forecaster.forecast(dataset, INIT), forecaster.forecast(turned, INIT))
+
+
+def test_pressures_keep_their_digits():
+    forecaster = make_forecaster(("msl",))
+    checkpoint = forecaster.checkpoint
+    normalizer = Normalizer(("msl",), (101_325.123,), (0.01,))
+    forecaster = Forecaster(dataclasses.replace(checkpoint, normalizer=normalizer))
+    # 101325.125 is exact in float32 and lies 0.2 standard deviations above the mean.
+    inputs = np.full((1, 2, 1, 3, 4), 101_325.125, dtype=np.float32)
+    with torch.no_grad():
+        expected = checkpoint.network(torch.full((1, 2, 1, 3, 4), 0.2)).double() * 0.01
+    found = forecaster.predict(inputs).astype(np.float64)
+    # Spacing of float32 numbers near 1e5 is 0.008.
+    np.testing.assert_allclose(found, expected.numpy() + 101_325.123, rtol=0, atol=0.004)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_predicting_changes_neither_modes_nor_buffers(training):
+    forecaster = make_forecaster()
+    network = forecaster.checkpoint.network.train(training)
+    inputs = np.ones((1, 2, 3, 3, 4), dtype=np.float32)
+    np.testing.assert_array_equal(forecaster.predict(inputs), forecaster.predict(inputs))
+    assert network.training is training
+
+
+def test_wrong_arrays_are_refused():
+    forecaster = make_forecaster()
+    inputs = np.ones((1, 2, 3, 3, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"shape \(2, 3, 3, 3\) a sample; expected \(2, 3, 3, 4\)"):
+        forecaster.predict(inputs[..., :3])
+    inputs[0, 1, 2, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite in r850; expected none"):
+        forecaster.predict(inputs)
+
+
+def units_in_celsius(dataset: xr.Dataset) -> xr.Dataset:
+    dataset["2m_temperature"].attrs["units"] = "degC"
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop_vars("2m_temperature"), "no variable '2m_temperature'; found: relative"),
+        (lambda d: d.isel(longitude=slice(3)), "dataset has grid 3 x 3 .*; expected 3 x 4 points"),
+        (lambda d: d.drop_vars("latitude"), "no coordinate 'latitude'"),
+        (lambda d: d.isel(time=slice(18)), "no fields at 2020-01-01T18; expected 2 hours"),
+        (lambda d: d.isel(time=slice(13, None)), "no fields at 2020-01-01T12"),
+        (lambda d: d.drop_vars("time"), "dataset has no coordinate 'time'"),
+        (lambda d: d.sel(level=[850]), "relative_humidity has levels 850; expected 1000"),
+        (lambda d: d.isel(level=0), "relative_humidity has levels none; expected 1000"),
+        (lambda d: d.where(d["time"] != INIT), "not finite in t2m, r1000, r850"),
+        (units_in_celsius, "2m_temperature has units 'degC'; expected 'K'"),
+    ],
+)
+def test_wrong_datasets_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        make_forecaster().forecast(change(make_dataset()), INIT)

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+
+from met2net.training.schedule import learning_rate_factor
+from met2net.training.settings import OptimizationSettings
+
+RIGHT = {"learning_rate": 1e-3, "schedule": "one_cycle", "max_epochs": 2, "batch_size": 4}
+
+
+def factors(schedule: str, *, warmup_fraction: float, total_steps: int = 10) -> list[float]:
+    return [
+        learning_rate_factor(
+            step, schedule=schedule, total_steps=total_steps, warmup_fraction=warmup_fraction
+        )
+        for step in range(total_steps)
+    ]
+
+
+def test_right_settings_are_kept():
+    settings = OptimizationSettings(**RIGHT)
+    assert settings.gradient_clip is None
+    assert settings.precision == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("learning_rate", 0.0, "a positive number"),
+        ("max_epochs", 0, "at least 1"),
+        ("batch_size", 0, "at least 1"),
+        ("warmup_fraction", 1.0, "0 <= fraction < 1"),
+        ("weight_decay", -0.1, "at least 0"),
+        ("gradient_clip", 0.0, "a positive number or none"),
+        ("patience", 0, "at least 1 or none"),
+        ("seed", -1, "at least 0"),
+    ],
+)
+def test_wrong_settings_are_refused(name, value, expected):
+    with pytest.raises(ValueError, match=f"{name} is {value}; expected {expected}"):
+        OptimizationSettings(**RIGHT | {name: value})
+
+
+def test_unknown_names_are_refused(monkeypatch):
+    # Past the run-time check of annotations, which production does not have.
+    settings = OptimizationSettings(**RIGHT)
+    object.__setattr__(settings, "schedule", "step")
+    with pytest.raises(ValueError, match="schedule is 'step'; expected one of one_cycle, cosine"):
+        settings.__post_init__()
+    object.__setattr__(settings, "schedule", "cosine")
+    object.__setattr__(settings, "precision", "8")
+    with pytest.raises(ValueError, match="precision is '8'; expected one of 32-true"):
+        settings.__post_init__()
+
+
+def test_one_cycle_by_hand():
+    found = factors("one_cycle", warmup_fraction=0.4)
+    assert found[0] == pytest.approx(1 / 25)
+    assert found[2] == pytest.approx((1 / 25 + 1) / 2)
+    assert found[4] == pytest.approx(1.0)
+    assert found[9] == pytest.approx(4e-6)
+    assert max(found) == found[4]
+
+
+def test_cosine_by_hand():
+    found = factors("cosine", warmup_fraction=0.2)
+    assert found[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert found[3] == pytest.approx((1 + math.cos(math.pi / 7)) / 2)
+    assert found[9] == pytest.approx(0.0)
+
+
+def test_constant_by_hand():
+    assert factors("constant", warmup_fraction=0.2) == pytest.approx([0.5] + [1.0] * 9)
+    assert factors("constant", warmup_fraction=0.0) == [1.0] * 10
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+@pytest.mark.parametrize("total_steps", [1, 2, 3, 7])
+@pytest.mark.parametrize("warmup_fraction", [0.0, 0.1, 0.5, 0.99])
+def test_factors_lie_between_0_and_1(schedule, total_steps, warmup_fraction):
+    found = factors(schedule, warmup_fraction=warmup_fraction, total_steps=total_steps)
+    assert all(0 <= factor <= 1 for factor in found)

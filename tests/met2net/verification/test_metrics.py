@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import scores.continuous as oracle
+import torch
+import xarray as xr
+from scores.continuous.correlation import pearsonr
+
+from met2net.grid import Grid
+from met2net.verification.metrics import METRICS, acc, bias, in_physical_units, mae, mse, r2, rmse
+from met2net.verification.statistics import compute_statistics, zero_statistics
+
+GRID = Grid((60.0, 40.0, 20.0), (0.0, 10.0, 20.0, 30.0))
+AREA, PLAIN = 0, 1
+
+
+def _statistics(forecast, observation, climatology):
+    return compute_statistics(
+        forecast, observation, climatology=climatology, latitude_weights=GRID.area_weights()
+    )
+
+
+def _fields(seed=0, *, samples=7):
+    """Forecasts that resemble the observations, which have a mean and a climatology."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, 2, 2, 3, 4)
+    climatology = 0.5 * torch.randn(shape, generator=generator) + 0.3
+    observation = climatology + torch.randn(shape, generator=generator)
+    forecast = observation + 0.7 * torch.randn(shape, generator=generator) + 0.1
+    return forecast, observation, climatology
+
+
+def _labelled(tensor):
+    dims = ("time", "lead", "channel", "latitude", "longitude")
+    return xr.DataArray(tensor.double().numpy(), dims=dims)
+
+
+def test_metrics_by_hand():
+    forecast = torch.tensor([1.0, 4.0, 3.0]).reshape(1, 1, 1, 3, 1)
+    observation = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 1, 1, 3, 1)
+    climatology = torch.tensor([0.0, 3.0, 3.0]).reshape(1, 1, 1, 3, 1)
+    s = compute_statistics(
+        forecast, observation, climatology=climatology, latitude_weights=np.ones(3)
+    )
+    assert mse(s)[PLAIN].item() == pytest.approx((0 + 4 + 9) / 3)
+    assert rmse(s)[PLAIN].item() == pytest.approx((13 / 3) ** 0.5)
+    assert mae(s)[PLAIN].item() == pytest.approx((0 + 2 + 3) / 3)
+    assert bias(s)[PLAIN].item() == pytest.approx((0 + 2 - 3) / 3)
+    # f' = 1 1 0, o' = 1 -1 3; o has mean 3 and squared deviations 4 1 9.
+    assert acc(s)[PLAIN].item() == pytest.approx((1 - 1 + 0) / (2 * 11) ** 0.5)
+    assert r2(s)[PLAIN].item() == pytest.approx(1 - 13 / 14)
+
+
+@pytest.mark.parametrize("weighting", [AREA, PLAIN])
+def test_errors_equal_those_of_the_scores_package(weighting):
+    forecast, observation, climatology = _fields()
+    s = _statistics(forecast, observation, climatology)
+    f, o = _labelled(forecast), _labelled(observation)
+    row_weights = GRID.area_weights() if weighting == AREA else np.ones(3)
+    weights = xr.DataArray(row_weights, dims="latitude")
+    for ours, theirs in (
+        (mse, oracle.mse), (mae, oracle.mae), (rmse, oracle.rmse), (bias, oracle.additive_bias),
+        (r2, oracle.nse),
+    ):  # fmt: skip
+        expected = theirs(f, o, preserve_dims=["lead", "channel"], weights=weights)
+        # Float32 inputs, float64 sums in both: only the order of summation differs.
+        np.testing.assert_allclose(ours(s)[weighting], expected.values, rtol=1e-10)
+
+
+def test_plain_acc_equals_the_correlation_of_mirrored_anomalies():
+    forecast, observation, climatology = _fields()
+    s = _statistics(forecast, observation, climatology)
+    f, o = _labelled(forecast - climatology), _labelled(observation - climatology)
+    # With every anomaly's mirror image added, the means are 0 and centring does nothing.
+    mirrored = [xr.concat([x, -x], dim="time") for x in (f, o)]
+    expected = pearsonr(*mirrored, preserve_dims=["lead", "channel"])
+    np.testing.assert_allclose(acc(s)[PLAIN], expected.values, rtol=1e-6)  # float32 anomalies
+
+
+def test_weighted_acc_and_r2_equal_the_formulas():
+    forecast, observation, climatology = _fields()
+    s = _statistics(forecast, observation, climatology)
+    f, o, c = (x.double().numpy()[:, 1, 0] for x in (forecast, observation, climatology))
+    w = np.broadcast_to(GRID.area_weights()[:, None], f.shape)
+    fa, oa = f - c, o - c
+    expected_acc = (w * fa * oa).sum() / np.sqrt((w * fa**2).sum() * (w * oa**2).sum())
+    mean = o.mean()
+    expected_r2 = 1 - (w * (f - o) ** 2).sum() / (w * (o - mean) ** 2).sum()
+    assert acc(s)[AREA, 1, 0] == pytest.approx(expected_acc, rel=1e-12)
+    assert r2(s)[AREA, 1, 0] == pytest.approx(expected_r2, rel=1e-12)
+
+
+def test_a_perfect_forecast_has_no_error_and_full_correlation():
+    _, observation, climatology = _fields()
+    s = _statistics(observation, observation, climatology)
+    for metric in (mse, mae, rmse, bias):
+        np.testing.assert_array_equal(metric(s), 0.0)
+    np.testing.assert_array_equal(r2(s), 1.0)
+    np.testing.assert_allclose(acc(s), 1.0, rtol=1e-14)
+
+
+def test_r2_of_forecasting_the_mean_is_zero():
+    _, observation, climatology = _fields()
+    mean = observation.double().mean(dim=(0, 3, 4), keepdim=True).expand_as(observation)
+    s = _statistics(mean.double(), observation.double(), climatology.double())
+    np.testing.assert_allclose(r2(s)[PLAIN], 0.0, atol=1e-12)
+
+
+def test_undefined_metrics_are_nan():
+    forecast, observation, climatology = _fields()
+    assert np.isnan(acc(_statistics(climatology, observation, climatology))).all()
+    constant = torch.full_like(observation, 0.1)
+    assert np.isnan(r2(_statistics(forecast, constant, climatology))).all()
+    nothing = zero_statistics(num_leads=1, num_channels=1)
+    for metric in METRICS.values():
+        assert np.isnan(metric.compute(nothing)).all()
+
+
+def test_normalized_sums_give_exact_physical_scores():
+    forecast, observation, climatology = (x.double() for x in _fields())
+    mean, std = np.array([101_325.0, 0.5]), np.array([800.0, 0.3])
+
+    def physical(x):
+        return x * torch.tensor(std)[:, None, None] + torch.tensor(mean)[:, None, None]
+
+    ours = in_physical_units(_statistics(forecast, observation, climatology), std=std)
+    direct = _statistics(*(physical(x) for x in (forecast, observation, climatology)))
+    for values, metric in zip(ours, METRICS.values(), strict=True):
+        # Sums of squares of pressure lose some digits, which is why ours are normalized.
+        np.testing.assert_allclose(values, metric.compute(direct), rtol=1e-7)

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from met2net.verification.statistics import (
+    Statistics,
+    compute_statistics,
+    zero_statistics,
+)
+
+PLAIN = np.ones(2)
+
+
+def _fields(*, samples=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(samples, 2, 3, 2, 4, generator=generator) for _ in range(3))
+
+
+def _assert_close(a: Statistics, b: Statistics):
+    for name in vars(a):
+        # Sums of some hundred float64 numbers near 1, added in another order.
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-13, atol=1e-12)
+
+
+def test_sums_by_hand():
+    # One window, lead, channel; two rows of one point, of area weight 0.5 and 1.5.
+    forecast = torch.tensor([3.0, 1.0]).reshape(1, 1, 1, 2, 1)
+    observation = torch.tensor([1.0, 2.0]).reshape(1, 1, 1, 2, 1)
+    climatology = torch.tensor([1.0, 4.0]).reshape(1, 1, 1, 2, 1)
+    s = compute_statistics(
+        forecast, observation, climatology=climatology, latitude_weights=np.array([0.5, 1.5])
+    )
+    expected = {  # area, plain
+        "weight": (2.0, 2.0),
+        "error": (0.5 * 2 - 1.5 * 1, 1.0),
+        "absolute_error": (0.5 * 2 + 1.5 * 1, 3.0),
+        "squared_error": (0.5 * 4 + 1.5 * 1, 5.0),
+        "observation": (0.5 * 1 + 1.5 * 2, 3.0),
+        "squared_observation": (0.5 * 1 + 1.5 * 4, 5.0),
+        "squared_forecast_anomaly": (0.5 * 4 + 1.5 * 9, 13.0),
+        "squared_observed_anomaly": (1.5 * 4, 4.0),
+        "anomaly_product": (1.5 * 6, 6.0),
+    }
+    assert {name: tuple(x[:, 0, 0]) for name, x in vars(s).items()} == expected
+
+
+@settings(max_examples=20, deadline=None)
+@given(cut=st.integers(0, 6), other_cut=st.integers(0, 6))
+def test_any_chunking_gives_the_same_sums(cut, other_cut):
+    f, o, c = _fields()
+    weights = np.array([0.4, 1.6])
+    total = zero_statistics(num_leads=2, num_channels=3)
+    for part in np.split(np.arange(6), sorted((cut, other_cut))):
+        total = total + compute_statistics(
+            f[part], o[part], climatology=c[part], latitude_weights=weights
+        )
+    _assert_close(total, compute_statistics(f, o, climatology=c, latitude_weights=weights))
+
+
+def test_pooling_is_the_sum_over_leads():
+    f, o, c = _fields()
+    pooled = compute_statistics(f, o, climatology=c, latitude_weights=PLAIN).pooled()
+    as_one_lead = [x.flatten(0, 1).unsqueeze(1) for x in (f, o, c)]
+    _assert_close(
+        pooled,
+        compute_statistics(*as_one_lead[:2], climatology=as_one_lead[2], latitude_weights=PLAIN),
+    )
+
+
+def test_weights_must_have_mean_one():
+    f, o, c = _fields()
+    with pytest.raises(ValueError, match="mean 2.0; expected 1"):
+        compute_statistics(f, o, climatology=c, latitude_weights=2 * PLAIN)
+
+
+@pytest.mark.parametrize("which", ["forecast", "observation", "climatology"])
+def test_values_that_are_not_finite_are_located(which):
+    fields = dict(zip(("forecast", "observation", "climatology"), _fields(), strict=True))
+    fields[which][3, 1, 2, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match=f"{which} has 1 values .* lead index 1, channel index 2"):
+        compute_statistics(
+            fields["forecast"],
+            fields["observation"],
+            climatology=fields["climatology"],
+            latitude_weights=PLAIN,
+        )
+
+
+def test_overflow_is_refused():
+    f, o, c = (x.double() for x in _fields())
+    with pytest.raises(ValueError, match="overflow"):
+        compute_statistics(f + 1e200, o, climatology=c, latitude_weights=PLAIN)

@@ -1,0 +1,152 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from met2net.checkpoint import load_checkpoint
+from met2net.training_set import TrainingSet
+from pipelines.errors import DataError
+from pipelines.evaluate import evaluate, write_examples
+from tests.pipelines.small_project import TEST_HOURS, WINDOW, make_checkpoint, make_training_set
+
+BASELINES = ["persistence", "anomaly_persistence", "climatology"]
+
+
+@pytest.fixture(scope="module")
+def training_set(tmp_path_factory):
+    return make_training_set(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(training_set, tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("models") / "m.safetensors", training_set)
+
+
+def _evaluate(training_set, checkpoints, out, **options):
+    options = {"window": WINDOW, "split": "test", **options}
+    return evaluate(training_set, checkpoints=checkpoints, out=out, **options)
+
+
+def _direct_rmse(training_set, predict):
+    """Plain RMSE by channel in physical units, all leads and windows at once, in NumPy."""
+    data = TrainingSet.open(training_set)
+    windows = data.windows("test", WINDOW)
+    inputs, targets = (
+        torch.stack([windows[i][name] for i in range(len(windows))])
+        for name in ("inputs", "targets")
+    )
+    predictions, truth = (
+        data.normalizer.denormalize(x.double()).numpy() for x in (predict(inputs), targets)
+    )
+    return np.sqrt(((predictions - truth) ** 2).mean(axis=(0, 1, 3, 4)))
+
+
+def test_scores_hold_the_models_in_order_and_where_they_come_from(
+    training_set, checkpoint, tmp_path
+):
+    path = _evaluate(training_set, {"b": checkpoint, "a": checkpoint}, tmp_path)
+    assert path == tmp_path / "scores.nc"
+    with xr.open_dataset(path) as scores:
+        assert scores["model"].values.tolist() == ["b", "a", *BASELINES]
+        assert scores["channel"].values.tolist() == ["t2m", "u10", "r850", "r1000"]
+        assert scores["units"].values.tolist() == ["K", "m s-1", "%", "%"]
+        assert scores["lead_time"].values.tolist() == [1, 2]
+        assert scores["count"].values.tolist() == [TEST_HOURS - 4] * 2
+        data = TrainingSet.open(training_set)
+        assert scores.attrs["split"] == "test"
+        assert scores.attrs["num_windows"] == TEST_HOURS - 4
+        assert scores.attrs["training_set"] == data.attrs["fingerprint"]
+        assert scores.attrs["archive_snapshot"] == data.attrs["archive_snapshot"]
+        assert scores.attrs["climatology"] == "hour of day"
+        assert np.array_equal(scores["score"].sel(model="a"), scores["score"].sel(model="b"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.json", "scores.nc"]
+
+
+def test_scores_equal_a_direct_computation(training_set, checkpoint, tmp_path):
+    network = load_checkpoint(checkpoint).network
+    path = _evaluate(training_set, {"mine": checkpoint}, tmp_path, batch_size=5)
+    with xr.open_dataset(path) as scores, torch.inference_mode():
+        rmse = scores["pooled"].sel(metric="rmse", weighting="plain")
+        direct = _direct_rmse(training_set, network)
+        np.testing.assert_allclose(rmse.sel(model="mine"), direct, rtol=1e-5)
+        last = _direct_rmse(training_set, lambda inputs: inputs[:, -1:].expand(-1, 2, -1, -1, -1))
+        np.testing.assert_allclose(rmse.sel(model="persistence"), last, rtol=1e-5)
+        std = np.array(TrainingSet.open(training_set).normalizer.std)
+        assert scores["normalized_rmse"].sel(model="mine").item() == pytest.approx(
+            (direct / std).mean(), rel=1e-5
+        )
+
+
+def test_json_says_the_same_with_null_for_undefined(training_set, checkpoint, tmp_path):
+    path = _evaluate(training_set, {"mine": checkpoint}, tmp_path)
+    text = json.loads((tmp_path / "scores.json").read_text())
+    assert text["pooled"]["climatology"]["acc"]["area"]["t2m"] is None
+    assert text["units"]["t2m"] == "K"
+    assert text["attrs"]["split"] == "test"
+    assert text["lead_time_hours"] == [1, 2]
+    with xr.open_dataset(path) as scores:
+        place = {"model": "mine", "metric": "mae", "weighting": "plain", "channel": "r850"}
+        found = text["score"]["mine"]["mae"]["plain"]["r850"]
+        assert found == scores["score"].sel(place).values.tolist()
+        assert text["normalized_rmse"]["mine"] == scores["normalized_rmse"].sel(model="mine")
+
+
+def test_a_network_with_its_own_normalization_is_scored_in_it(training_set, checkpoint, tmp_path):
+    data = TrainingSet.open(training_set)
+    mean = tuple(
+        m + 0.5 * s for m, s in zip(data.normalizer.mean, data.normalizer.std, strict=True)
+    )
+    other = replace(data.normalizer, mean=mean)
+    shifted = make_checkpoint(tmp_path / "shifted.safetensors", training_set, normalizer=other)
+    network = load_checkpoint(checkpoint).network
+    path = _evaluate(training_set, {"shifted": shifted}, tmp_path)
+    with xr.open_dataset(path) as scores, torch.inference_mode():
+        direct = _direct_rmse(training_set, lambda inputs: network(inputs - 0.5) + 0.5)
+        found = scores["pooled"].sel(model="shifted", metric="rmse", weighting="plain")
+        np.testing.assert_allclose(found, direct, rtol=1e-5)
+
+
+def test_a_checkpoint_may_not_take_the_name_of_a_baseline(training_set, checkpoint, tmp_path):
+    with pytest.raises(DataError, match="named persistence; expected no name of a baseline"):
+        _evaluate(training_set, {"persistence": checkpoint}, tmp_path)
+
+
+def test_an_unknown_split_is_refused(training_set, checkpoint, tmp_path):
+    with pytest.raises(ValueError, match="'tset'"):
+        _evaluate(training_set, {"mine": checkpoint}, tmp_path, split="tset")
+
+
+def test_examples_are_the_middle_windows_in_physical_units(training_set, checkpoint, tmp_path):
+    path = write_examples(
+        training_set, window=WINDOW, split="test", checkpoints={"mine": checkpoint}, out=tmp_path,
+        num=2,
+    )  # fmt: skip
+    data = TrainingSet.open(training_set)
+    with xr.open_dataset(path) as example:
+        assert example["model"].values.tolist() == ["mine", *BASELINES]
+        field = ("channel", "latitude", "longitude")
+        assert example["inputs"].dims == ("example", "input_time_offset", *field)
+        assert example["targets"].dims == ("example", "lead_time", *field)
+        assert example["predictions"].dims == ("model", "example", "lead_time", *field)
+        assert example["input_time_offset"].values.tolist() == [-2, -1, 0]
+        # 44 windows, the first init time 2016-01-09T02: numbers 21 and 22 are the middle ones.
+        expected = np.array(["2016-01-09T23", "2016-01-10T00"], "datetime64[ns]")
+        np.testing.assert_array_equal(example["init_time"], expected)
+        now = example["inputs"].sel(input_time_offset=0).isel(example=1)
+        row = int(np.flatnonzero(data.hours.astype("datetime64[h]") == expected[1])[0])
+        truth = data.normalizer.denormalize(torch.from_numpy(np.asarray(data.fields[row])))
+        np.testing.assert_allclose(now, truth, rtol=1e-6)
+        assert 250 < now.sel(channel="t2m").mean() < 310
+        persisted = example["predictions"].sel(model="persistence", lead_time=2).isel(example=1)
+        np.testing.assert_array_equal(persisted, now)
+
+
+def test_more_examples_than_windows_are_refused(training_set, checkpoint, tmp_path):
+    for num in (0, TEST_HOURS):
+        with pytest.raises(DataError, match=f"asked for {num} examples .* expected 1 to 44"):
+            write_examples(
+                training_set, window=WINDOW, split="test", checkpoints={}, out=tmp_path, num=num
+            )
