@@ -31,7 +31,8 @@ def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("pipelines", "met2net"):  # the stages' own log lines; Prefect shows them
+        logging.getLogger(name).setLevel(logging.INFO)
     _explain_mistakes_without_traceback()
     try:
         config = flow.fn.__name__

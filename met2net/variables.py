@@ -89,7 +89,7 @@ VARIABLES: tuple[Variable, ...] = (
         "mean_sea_level_pressure", "msl", "msl", "Pa", "air_pressure_at_mean_sea_level",
         (85_000.0, 110_000.0),
     ),
-    _surface("surface_pressure", "sp", "sp", "Pa", "surface_air_pressure", (30_000.0, 110_000.0)),
+    _surface("surface_pressure", "sp", "sp", "Pa", "surface_air_pressure", (30_000.0, 115_000.0)),
     _surface("total_cloud_cover", "tcc", "tcc", "1", "cloud_area_fraction", (-0.01, 1.01)),
     _surface(
         "sea_surface_temperature", "sst", "sst", "K", "sea_surface_temperature", (260.0, 320.0),

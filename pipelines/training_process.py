@@ -177,8 +177,10 @@ def _end_with_parent() -> None:
     """End this process when the one that started it is gone, however it went."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()  # returns at end of file: the other end was closed
-        os._exit(1)
+        # Unbuffered: a buffered reader's lock would still be held when the process ends.
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os._exit(1)  # end of file: the other end is gone
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -189,6 +191,8 @@ def main(path: Path) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Lightning advises on loader workers; windows come from memory, workers would only copy.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning 2.6 with torch 2.13.
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     try:
         run_training(read_job(path), path.parent)
     except DataError as error:
