@@ -14,11 +14,12 @@ from flows.config import Experiment, load_experiment
 from flows.console import run_from_console
 from met2net.variables import required_fields
 from pipelines.analyze import analyze
-from pipelines.archive import ArchiveState, ingest
+from pipelines.archive import ArchiveState
 from pipelines.atomic import write_text
 from pipelines.code_version import git_commit
 from pipelines.evaluate import evaluate, write_examples
 from pipelines.fingerprint import fingerprint
+from pipelines.ingest import ingest
 from pipelines.prepare import TrainingSetSettings, build_training_set
 from pipelines.registry import register
 from pipelines.report import write_report

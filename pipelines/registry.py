@@ -171,9 +171,16 @@ def _log_model(
     with tempfile.TemporaryDirectory() as folder, _tracking_at(tracking_uri):
         card_path = Path(folder) / "model_card.md"
         card_path.write_text(card, encoding="utf-8")
+        # Made here, in the experiment of its run: MLflow would put it into the default one,
+        # whose artifacts lie in a folder `mlruns` of wherever this process stands.
+        client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+        model = client.create_logged_model(
+            client.get_run(run_id).info.experiment_id, name=name, source_run_id=run_id
+        )
         info = mlflow.models.Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
+            model_id=model.model_id,
             name=name,
             run_id=run_id,
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),

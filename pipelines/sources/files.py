@@ -12,7 +12,7 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.sources.decode import decode
 from pipelines.sources.files_index import IndexedFile, index_folder
-from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
 
@@ -59,7 +59,7 @@ class Files:
             file for file in indexed
             if file.fields.keys() & request.fields.keys() and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
-        _check_present(request, indexed, holding, folder=folder)
+        _check_present(request, indexed, folder=folder)
         _check_grids(holding)
         datasets = {
             file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
@@ -87,23 +87,31 @@ def packing_tolerance(name: str) -> float:
     return (high - low) / 2**16
 
 
-def _check_present(
-    request: MonthRequest, indexed: list[IndexedFile], holding: list[IndexedFile], *, folder: Path
-) -> None:
-    """Refuse a variable that no file has, and hours that no file has of a variable."""
-    wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder: Path) -> None:
+    """Refuse a month that no file has, a variable that its files lack, and missing hours."""
+    month, wanted = request.month, hours_since_epoch(request.hours.astype("datetime64[h]"))
+    of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
+    if not of_month:
+        held = np.concatenate([file.hours for file in indexed]).astype("datetime64[h]")
+        found = f"hours from {held.min()} to {held.max()}" if len(held) else "no known variable"
+        raise DataError(
+            f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
+            f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
+        )
     for name in request.fields:
-        if not any(name in file.fields for file in indexed):
-            found = sorted({known for file in indexed for known in file.fields})
-            raise DataError(f"{folder}: found no {name} in any file; expected it beside "
-                            f"{', '.join(found) or 'no known variable'}")  # fmt: skip
-        hours = [file.hours for file in holding if name in file.fields]
-        missing = np.setdiff1d(wanted, np.concatenate(hours) if hours else [])
-        if len(missing):
-            first = missing[:1].astype("datetime64[h]")[0]
+        having = [file for file in of_month if name in file.fields]
+        if not having:
+            known = sorted({known for file in of_month for known in file.fields})
             raise DataError(
-                f"{folder}: found {name} for {len(wanted) - len(missing)} of {len(wanted)} hours "
-                f"of {request.month}; expected all (the first missing one is {first})"
+                f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
+                f"{month}; expected also {name}"
+            )
+        missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in having]))
+        if len(missing):
+            raise DataError(
+                f"{name_files([file.path for file in having])}: found {name} for "
+                f"{len(wanted) - len(missing)} of {len(wanted)} hours of {month}; expected all "
+                f"(the first missing one is {missing[0].astype('datetime64[h]')})"
             )
 
 

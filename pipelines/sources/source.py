@@ -1,6 +1,6 @@
 """What every source of weather gives: one month of fields, in one form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,9 @@ import xarray as xr
 
 from pipelines.period import Month
 
-__all__ = ["MonthRequest", "RawMonth", "Source"]
+__all__ = ["MonthRequest", "RawMonth", "Source", "name_files"]
+
+_NAMED_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,11 @@ class Source(Protocol):
             DataError: if the source does not have what is asked, or it is broken.
         """
         ...
+
+
+def name_files(names: Sequence[str]) -> str:
+    """Write files' names for a message; of many, the first few and how many more."""
+    more = len(names) - _NAMED_FILES
+    if more > 0:
+        return f"{', '.join(names[:_NAMED_FILES])} and {more} more"
+    return " and ".join(names)

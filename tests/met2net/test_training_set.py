@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
-from pipelines.archive import ingest
+from pipelines.ingest import ingest
 from pipelines.period import Period
 from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
 from pipelines.regrid import GridSettings

@@ -9,7 +9,7 @@ from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
-from pipelines.archive import ingest
+from pipelines.ingest import ingest
 from pipelines.period import Period
 from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
 from pipelines.regrid import GridSettings

@@ -8,8 +8,9 @@ import pytest
 import xarray as xr
 
 from met2net.grid import equiangular
-from pipelines.archive import ArchiveState, current_state, history, ingest, open_archive
+from pipelines.archive import ArchiveState, current_state, history, open_archive
 from pipelines.errors import DataError
+from pipelines.ingest import ingest
 from pipelines.period import Period
 from pipelines.regrid import Box, GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth

@@ -9,8 +9,9 @@ import xarray as xr
 import zarr
 
 from met2net.training_set import TrainingSet
-from pipelines.archive import ArchiveState, ingest, open_archive
+from pipelines.archive import ArchiveState, open_archive
 from pipelines.errors import DataError
+from pipelines.ingest import ingest
 from pipelines.period import Period
 from pipelines.prepare import Splits, TrainingSetSettings, _chunk_hours, build_training_set
 from pipelines.regrid import GridSettings

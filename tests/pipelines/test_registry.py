@@ -308,3 +308,8 @@ def test_a_deleted_experiment_is_refused(store):
     client.delete_experiment(open_experiment(store, "gone"))
     with pytest.raises(DataError, match="experiment 'gone' is deleted in MLflow; expected active"):
         open_experiment(store, "gone")
+
+
+def test_a_registered_model_lies_beside_the_database(store, registered):
+    artifacts = Path(store.removeprefix("sqlite:///")).parent / "artifacts" / "registry"
+    assert Path(registered).is_relative_to(artifacts)

@@ -36,6 +36,8 @@ class TauBlock(nn.Module):
 
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
+        # Depthwise convolutions on the CPU are two to three times faster in this layout.
+        fields = fields.contiguous(memory_format=torch.channels_last)
         fields = fields + self.drop_path(self.gate_scale * self.gate(self.gate_norm(fields)))
         output: Tensor = fields + self.drop_path(self.mlp_scale * self.mlp(self.mlp_norm(fields)))
         return output
@@ -50,7 +52,7 @@ class _GatedConvolution(nn.Module):
         self.activation = nn.GELU()
         self.attention = nn.Sequential(
             nn.Conv2d(dim, dim, 5, padding=2, groups=dim),
-            nn.Conv2d(dim, dim, 7, padding=9, dilation=3, groups=dim),
+            _DilatedConvolution(dim),
             nn.Conv2d(dim, dim, 1),
         )
         self.project_out = nn.Conv2d(dim, dim, 1)
@@ -60,6 +62,30 @@ class _GatedConvolution(nn.Module):
         hidden = self.activation(self.project_in(fields))
         output: Tensor = self.project_out(hidden * self.attention(hidden))
         return output + fields
+
+
+class _DilatedConvolution(nn.Conv2d):
+    """Depthwise 7x7 convolution at dilation 3; reaches 9 points to each side.
+
+    On a small grid the outer taps meet nothing but padding. They are left out there, which
+    changes no value.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, dim, 7, padding=9, dilation=3, groups=dim)
+
+    def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
+        """Convolve with the taps that reach into the grid."""
+        height, width = (min(3, (size - 1) // 3) for size in fields.shape[-2:])
+        weight = self.weight[:, :, 3 - height : 4 + height, 3 - width : 4 + width]
+        return nn.functional.conv2d(
+            fields,
+            weight,
+            self.bias,
+            padding=(3 * height, 3 * width),
+            dilation=3,
+            groups=self.groups,
+        )
 
 
 def _mixing_mlp(dim: int, *, hidden_dim: int) -> nn.Sequential:

@@ -1,0 +1,110 @@
+"""How a month lies in the archive: attributes, dtypes, chunks, and writing it at its place.
+
+A chunk is one UTC day of one level of the whole field. The archive's first hour is an hour 00
+and months follow each other without a gap, so every month starts a chunk and no two months
+share one.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import icechunk
+import numpy as np
+import xarray as xr
+import zarr
+
+from met2net.variables import variable
+from pipelines.archive import ArchiveContents
+from pipelines.sources.source import Source
+
+__all__ = ["to_layout", "write_month"]
+
+_DAY = 24  # hours in a chunk
+_TIME_CHUNK = 366 * 24  # of the small vectors along time
+_COORDINATE_ATTRS = {
+    "time": {"standard_name": "time", "axis": "T"},
+    "latitude": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "longitude": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+    "level": {"standard_name": "air_pressure", "units": "hPa", "positive": "down", "axis": "Z"},
+    "expver": {"long_name": "ECMWF experiment version: 0001 final, 0005 preliminary (ERA5T)"},
+}
+
+
+def to_layout(
+    month: xr.Dataset,
+    fields: Mapping[str, tuple[int, ...]],
+    source: Source,
+    settings: dict[str, Any],
+) -> xr.Dataset:
+    """Bring a month to the archive's layout: attributes, dtypes, chunks, nothing else."""
+    levels = sorted({level for wanted in fields.values() for level in wanted})
+    dataset = month[list(fields)].drop_encoding()
+    if levels:
+        dataset = dataset.sel(level=levels)
+    keep = ["time", "expver", "latitude", "longitude", *(["level"] if levels else [])]
+    dataset = dataset.reset_coords(drop=True)[list(fields)].assign_coords(
+        {
+            "time": month["time"].values.astype("datetime64[ns]"),
+            # Fixed-width text has no place in Zarr's specification; this has.
+            "expver": ("time", month["expver"].values.astype(np.dtypes.StringDType())),
+        }
+    )
+    for name in fields:
+        dataset[name] = dataset[name].astype(np.float32, copy=False)
+        dataset[name].attrs = variable(name).attrs
+    for name in keep:
+        dataset[name].attrs = _COORDINATE_ATTRS[name]
+    dataset.attrs = {
+        "Conventions": "CF-1.11",
+        "title": "Weather fields archived by met2net",
+        "source": source.name,
+        "attribution": source.attribution or "",
+        "settings": json.dumps(settings),
+    }
+    chunks = {"time": _DAY, "level": 1, "latitude": -1, "longitude": -1}
+    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
+
+
+def write_month(
+    session: icechunk.Session, month: xr.Dataset, start: int, archived: ArchiveContents | None
+) -> None:
+    """Write a month at its position: new archive, over itself, or at the end."""
+    month = month.assign_coords(expver=month["expver"].compute())
+    if archived is None:
+        month.to_zarr(session.store, consolidated=False, mode="w-", encoding=_encoding(month))
+        return
+    end = start + month.sizes["time"]
+    if end < len(archived.hours):  # a month before the last one: as many hours as before
+        moving = month.drop_vars([name for name in month.coords if "time" not in month[name].dims])
+        moving.to_zarr(
+            session.store, consolidated=False, mode="r+", region={"time": slice(start, end)}
+        )
+        return
+    if start < len(archived.hours):
+        _cut(session, start)
+    month.to_zarr(session.store, consolidated=False, append_dim="time")
+
+
+def _cut(session: icechunk.Session, length: int) -> None:
+    """Take the hours from a position on away, at the edge of a day's chunk."""
+    group = zarr.open_group(session.store, mode="r+")
+    for _, array in group.arrays():
+        if array.metadata.dimension_names[0] == "time":
+            array.resize((length, *array.shape[1:]))
+
+
+def _encoding(month: xr.Dataset) -> dict[str, dict[str, Any]]:
+    # A short first month must not make its day's chunk shorter.
+    encoding: dict[str, dict[str, Any]] = {
+        str(name): {"chunks": (_DAY, *(sizes[0] for sizes in array.chunks[1:]))}
+        for name, array in month.data_vars.items()
+    }
+    encoding["time"] = {
+        "units": "hours since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+        "dtype": "int64",
+        "chunks": (_TIME_CHUNK,),
+    }
+    encoding["expver"] = {"chunks": (_TIME_CHUNK,)}
+    return encoding
