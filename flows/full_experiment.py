@@ -31,7 +31,7 @@ from pipelines.training_job import TrainingJob
 
 __all__ = ["full_experiment"]
 
-_CHAMPION_OF = "met2net"  # the model of an experiment that is registered
+_REGISTERED = "met2net"  # the model of an experiment that verdict and registry are about
 
 
 @flow(name="full-experiment", validate_parameters=False)
@@ -191,6 +191,7 @@ def write_page(
         },
         attribution=experiment.source.attribution,
         out=run_folder / "report.html",
+        network=_REGISTERED,
     )
 
 
@@ -216,7 +217,7 @@ def track_and_register(
     with xr.open_dataset(run_folder / "example.nc") as examples:
         inputs = examples["inputs"].values
     return register(
-        checkpoints[_CHAMPION_OF],
+        checkpoints[_REGISTERED],
         name=experiment.registered_model,
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
@@ -224,7 +225,7 @@ def track_and_register(
         scores=run_folder / "scores.nc",
         figures=sorted((run_folder / "figures").glob("*.png")),
         tags=tags,
-        model=_CHAMPION_OF,
+        model=_REGISTERED,
     )
 
 
@@ -241,7 +242,7 @@ def _tell(experiment: Experiment, run_folder: Path, version: str) -> None:
     """Print scores, verdict and where things are."""
     console = Console(highlight=False)
     console.print(scores_table(run_folder / "scores.nc"))
-    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=_CHAMPION_OF)))
+    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=_REGISTERED)))
     console.print(f"Registered: models:/{experiment.registered_model}/{version}")
     console.print(f"Report: {run_folder / 'report.html'}", soft_wrap=True)
 

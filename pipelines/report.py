@@ -35,6 +35,7 @@ def write_report(
     provenance: Mapping[str, str],
     attribution: str | None,
     out: Path,
+    network: str | None = None,
 ) -> Path:
     """Write a run's report as one self-contained page, figures inside.
 
@@ -47,14 +48,15 @@ def write_report(
         provenance: rows of the table "where it comes from", in order.
         attribution: the data's attribution, or None.
         out: the page to write, whole or not at all.
+        network: the one that the verdict and the maps are about, by default the best.
     """
-    figures = {path.stem: path for path in draw_run(run_folder)}
+    figures = {path.stem: path for path in draw_run(run_folder, network=network)}
     scores = open_scores(run_folder / "scores.nc")
     context = {
         "title": title,
         "provenance": provenance,
         "attribution": attribution,
-        "scores": _scores_context(scores),
+        "scores": _scores_context(scores, network),
         "window": _window_context(run_folder / "example.nc"),
         "figures": {
             group: [
@@ -87,11 +89,11 @@ _GROUPS = {
 }
 
 
-def _scores_context(scores: xr.Dataset) -> dict[str, Any]:
-    best = verdict(scores)
+def _scores_context(scores: xr.Dataset, network: str | None) -> dict[str, Any]:
+    outcome = verdict(scores, network=network)
     return {
-        "verdict": str(best),
-        "beats_all": best.beats_all,
+        "verdict": str(outcome),
+        "beats_all": outcome.beats_all,
         "attrs": scores.attrs,
         "headline": pooled_table(scores, metric="rmse", weighting="plain"),
         "pooled": [
@@ -126,7 +128,7 @@ def _caption(name: str) -> str:
         return _CAPTIONS[name]
     kind, _, what = name.partition("_")
     if kind == "map":
-        return f"{what}: truth, forecast of the best network, and its error."
+        return f"{what}: truth, forecast, and its error."
     if kind == "attention":
         return f"{what}: attention between variables; a row is what a predicted variable looks at."
     return f"{what.removeprefix('matrix_')}: CKA between variables at the last layer of each part."

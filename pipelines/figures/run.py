@@ -21,28 +21,28 @@ from pipelines.training_curves import read_curves
 __all__ = ["draw_run"]
 
 
-def draw_run(run_folder: Path) -> list[Path]:
+def draw_run(run_folder: Path, *, network: str | None = None) -> list[Path]:
     """Draw every figure that the files of a run allow into `run_folder/figures`.
 
     Scores are required; worked window, analyses and training curves are drawn where their
-    files exist. Maps are drawn for the best network.
+    files exist. Maps are drawn for `network`, by default the best one.
     """
     return [
         save(figure, run_folder / "figures" / f"{name}.png")
-        for name, figure in _figures(run_folder)
+        for name, figure in _figures(run_folder, network)
     ]
 
 
-def _figures(run_folder: Path) -> Iterator[tuple[str, Figure]]:
+def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figure]]:
     scores = open_scores(run_folder / "scores.nc")
     yield "scoreboard", scoreboard(scores)
     for metric in ("rmse", "acc"):
         yield f"lead_time_{metric}", lead_time_curves(scores, metric=metric)
     if (run_folder / "example.nc").exists():
-        network = verdict(scores).network
+        shown = verdict(scores, network=network).network
         with xr.open_dataset(run_folder / "example.nc", decode_timedelta=False) as example:
             for channel in map(str, example["channel"].values):
-                yield f"map_{channel}", forecast_maps(example, channel=channel, model=network)
+                yield f"map_{channel}", forecast_maps(example, channel=channel, model=shown)
     if (run_folder / "analysis.nc").exists():
         with xr.open_dataset(run_folder / "analysis.nc") as analysis:
             yield from _analysis_figures(analysis, networks=networks_of(scores))

@@ -68,7 +68,7 @@ class Files:
         fields = {}
         for name in request.fields:
             parts = {path: d[name] for path, d in datasets.items() if name in d}
-            fields[name] = _join(name, _with_levels(parts, levels, folder), request.hours)
+            fields[name] = _join(name, _with_levels(parts, levels), request.hours)
         dataset = xr.Dataset(fields)
         expver = _expver([d["expver"] for d in datasets.values()], request.hours)
         files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
@@ -131,7 +131,7 @@ def _hours(dataset: xr.Dataset, hours: np.ndarray) -> xr.Dataset:
 
 
 def _with_levels(
-    parts: dict[str, xr.DataArray], levels: tuple[int, ...], folder: Path
+    parts: dict[str, xr.DataArray], levels: tuple[int, ...]
 ) -> dict[str, xr.DataArray]:
     """Select the levels that the whole request names; one axis serves all variables."""
     chosen = {}

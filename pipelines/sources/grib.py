@@ -41,8 +41,10 @@ def read_grib(path: Path) -> xr.Dataset:
         raise DataError(f"{path}: found fields on {len(axes)} grids ({shapes}); expected one")
     latitude, longitude = axes[0]
     shape = len(latitude), len(longitude)
+    fields = {name: _field(own, path, shape=shape) for name, own in by_name.items()}
+    _check_same_hours(fields, path)
     dataset = xr.Dataset(
-        {name: _field(own, path, shape=shape) for name, own in by_name.items()},
+        fields,
         coords={"latitude": latitude, "longitude": longitude},
         attrs={"GRIB_centre": messages[0].field.centre},
     )
@@ -99,6 +101,18 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
         attrs={"units": units, "GRIB_shortName": name},
     )
     return field.isel(level=0, drop=True) if levels == [0] else field
+
+
+def _check_same_hours(fields: dict[str, xr.DataArray], path: Path) -> None:
+    """Refuse a field that is missing at an hour of another."""
+    hours = np.unique(np.concatenate([field["time"].values for field in fields.values()]))
+    for name, field in fields.items():
+        absent = np.setdiff1d(hours, field["time"].values)
+        if len(absent):
+            raise DataError(
+                f"{path}: found no {name} at {_where(absent[0].astype('datetime64[m]'), 0)}; "
+                f"expected it at all {len(hours)} hours, as {', '.join(fields)}"
+            )
 
 
 def _where(time: np.datetime64, level: int) -> str:

@@ -18,15 +18,20 @@ def message(
     expver: str = "0001",
     latitude: np.ndarray = LATITUDE,
     longitude: np.ndarray = LONGITUDE,
+    edition: int = 1,
+    **keys: object,
 ) -> bytes:
-    """Encode one field (latitude, longitude); NaN becomes absent points."""
-    handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
+    """Encode one field (latitude, longitude); NaN becomes absent points.
+
+    Other GRIB keys, as `P1`, are set last.
+    """
+    handle = eccodes.codes_grib_new_from_samples(f"regular_ll_sfc_grib{edition}")
     try:
         day, hour = time.split("T")
         for key, value in {
             "centre": "ecmf", "dataDate": int(day.replace("-", "")), "dataTime": int(hour) * 100,
             "typeOfLevel": "surface" if level is None else "isobaricInhPa", "level": level or 0,
-            "shortName": short_name, "expver": expver,
+            "shortName": short_name, **({"expver": expver} if edition == 1 else {}),
             "Ni": len(longitude), "Nj": len(latitude),
             "jScansPositively": int(latitude[0] < latitude[-1]),
             "latitudeOfFirstGridPointInDegrees": latitude[0],
@@ -36,6 +41,7 @@ def message(
             "iDirectionIncrementInDegrees": abs(longitude[1] - longitude[0]),
             "jDirectionIncrementInDegrees": abs(latitude[1] - latitude[0]),
             "bitsPerValue": 16, "missingValue": 9999, "bitmapPresent": int(np.isnan(values).any()),
+            **keys,
         }.items():  # fmt: skip
             eccodes.codes_set(handle, key, value)
         eccodes.codes_set_values(handle, np.nan_to_num(values, nan=9999.0).ravel())

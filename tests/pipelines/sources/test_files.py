@@ -130,9 +130,14 @@ def test_a_missing_hour_and_an_absent_variable_are_named(folder):
     write_day(folder / "1.grib", hours=20)
     with pytest.raises(DataError, match="2m_temperature for 20 of 24 hours .* 2020-01-01T20"):
         fetch(folder, request())
-    with pytest.raises(DataError, match=r"1\.grib: found 2m_temperature .*expected also surface_pres"):
+    with pytest.raises(
+        DataError, match=r"1\.grib: found 2m_temperature .*expected also surface_pres"
+    ):
         fetch(folder, request(fields={"surface_pressure": ()}))
-    with pytest.raises(DataError, match="found hours from 2020-01-01T00 to 2020-01-01T19 in .*expected hours of 2021-01"):
+    with pytest.raises(
+        DataError,
+        match="found hours from 2020-01-01T00 to 2020-01-01T19 in .*expected hours of 2021-01",
+    ):
         fetch(folder, request("2021-01-01"))
 
 

@@ -1,0 +1,186 @@
+"""List the messages of a GRIB file: what each holds, and where it lies.
+
+A month has thousands of messages of a few fields. In GRIB 1 all hours of a field share their
+header but for the date, so ecCodes reads the keys of each field once, and only dates are read
+of the rest.
+"""
+
+import mmap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import eccodes
+import numpy as np
+
+from met2net.variables import VARIABLES
+from pipelines.errors import DataError
+
+__all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
+
+_BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
+
+# ecCodes is built with or without thread safety, and one cannot ask which.
+_ECCODES = threading.Lock()
+
+_HAS_GRID = 0x80  # in octet 8 of GRIB 1's product section
+_GRID_KEYS = (
+    "Ni", "Nj", "iScansNegatively", "jScansPositively", "jPointsAreConsecutive",
+    "latitudeOfFirstGridPointInDegrees", "longitudeOfFirstGridPointInDegrees",
+    "latitudeOfLastGridPointInDegrees", "longitudeOfLastGridPointInDegrees",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GribField:
+    """What all hours of a field share.
+
+    Attributes:
+        short_name: GRIB short name of a known variable.
+        level: [hPa]; 0 for surface variables.
+        units: as ecCodes' definition of the short name has them.
+        expver: experiment version.
+        centre: originating centre.
+        grid: what tells one regular grid from another.
+    """
+
+    short_name: str
+    level: int
+    units: str
+    expver: str
+    centre: str
+    grid: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GribMessage:
+    """One field at one time, and where it lies in the file [bytes]."""
+
+    field: GribField
+    time: np.datetime64
+    offset: int
+    size: int
+
+
+def read_messages(path: Path) -> list[GribMessage]:
+    """List the messages of known variables; all messages must be whole and fill the file.
+
+    Raises:
+        DataError: if a message is cut or unreadable, bytes belong to no message, or a known
+            variable is not on a regular grid.
+    """
+    messages = []
+    places = _places(path)
+    # Of a header without its date: the field, and how long after the date it is valid.
+    known: dict[bytes, tuple[GribField, np.timedelta64] | None] = {}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for offset, size in places:
+            split = _split_header(content, offset)
+            if split is None:
+                described = _describe(content[offset : offset + size], path)
+                if described is not None:
+                    messages.append(GribMessage(*described, offset, size))
+                continue
+            header, date = split
+            if header not in known:
+                described = _describe(content[offset : offset + size], path)
+                known[header] = described and (described[0], described[1] - _time(date, path))
+            if (shared := known[header]) is not None:
+                field, delay = shared
+                messages.append(GribMessage(field, _time(date, path) + delay, offset, size))
+    return messages
+
+
+@contextmanager
+def open_message(content: bytes, path: Path) -> Iterator[Any]:
+    """Hold one message in ecCodes, alone; what it cannot read there is a `DataError`."""
+    with _ECCODES:
+        try:
+            handle = eccodes.codes_new_from_message(content)
+            try:
+                yield handle
+            finally:
+                eccodes.codes_release(handle)
+        except eccodes.CodesInternalError as error:
+            raise DataError(
+                f"{path}: found a GRIB message that cannot be read ({error}); expected whole ones"
+            ) from error
+
+
+def _places(path: Path) -> list[tuple[int, int]]:
+    """Give offset and size of every message; nothing may lie between or after them."""
+    file_size = path.stat().st_size
+    try:
+        with _ECCODES:
+            places = list(
+                eccodes.codes_extract_offsets_sizes(str(path), eccodes.CODES_PRODUCT_GRIB)
+            )
+    except eccodes.CodesInternalError as error:
+        raise DataError(
+            f"{path}: found a broken GRIB message in {file_size} bytes ({error}); expected whole "
+            "messages to the end of the file"
+        ) from error
+    end = 0
+    for count, (start, size) in enumerate([*places, (file_size, 0)]):
+        if start != end:
+            raise DataError(
+                f"{path}: found {start - end} bytes after GRIB message {count} that belong to no "
+                "message; expected whole messages to the end of the file"
+            )
+        end = start + size
+    return places
+
+
+def _split_header(content: mmap.mmap, offset: int) -> tuple[bytes, tuple[int, ...]] | None:
+    """Take the date out of a GRIB 1 header; None for GRIB 2.
+
+    Source: WMO Manual on Codes, FM 92-XI GRIB, section 1: octets 13 to 17 are year of the
+    century, month, day, hour, minute; octet 25 is the century.
+    """
+    if content[offset + 7] != 1:  # the edition
+        return None
+    start = offset + 8
+    end = start + int.from_bytes(content[start : start + 3], "big")
+    if content[start + 7] & _HAS_GRID:
+        end += int.from_bytes(content[end : end + 3], "big")
+    header = content[start:end]
+    date = ((header[24] - 1) * 100 + header[12], *header[13:17])
+    return header[:12] + header[17:24] + header[25:], date
+
+
+def _time(date: tuple[int, ...], path: Path) -> np.datetime64:
+    """Give a GRIB 1 date as minutes."""
+    try:
+        return np.datetime64("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*date), "m")
+    except ValueError as error:
+        raise DataError(f"{path}: found a GRIB message of {date}; expected a date") from error
+
+
+def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | None:
+    """Read field and valid time by ecCodes; None for what the table of variables lacks."""
+    with open_message(message, path) as handle:
+        short_name = eccodes.codes_get_string(handle, "shortName")
+        variable = _BY_SHORT_NAME.get(short_name)
+        on_pressure = eccodes.codes_get_string(handle, "typeOfLevel") == "isobaricInhPa"
+        if variable is None or on_pressure != (variable.level_kind == "pressure"):
+            return None
+        grid_type = eccodes.codes_get_string(handle, "gridType")
+        if grid_type != "regular_ll":
+            raise DataError(
+                f"{path}: found {short_name} on a {grid_type} grid; expected regular_ll"
+            )
+        has_expver = eccodes.codes_is_defined(handle, "expver")
+        field = GribField(
+            short_name=short_name,
+            level=eccodes.codes_get_long(handle, "level") if on_pressure else 0,
+            units=eccodes.codes_get_string(handle, "units"),
+            expver=eccodes.codes_get_string(handle, "expver") if has_expver else "0001",
+            centre=eccodes.codes_get_string(handle, "centre"),
+            grid=tuple(eccodes.codes_get_double(handle, key) for key in _GRID_KEYS),
+        )
+        date = f"{eccodes.codes_get_long(handle, 'validityDate'):08d}"
+        clock = f"{eccodes.codes_get_long(handle, 'validityTime'):04d}"
+    return field, np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")

@@ -1,0 +1,183 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from met2net.checkpoint import load_checkpoint
+from met2net.training.settings import OptimizationSettings
+from pipelines.train import CHECKPOINT, TrainingError, train
+from pipelines.training_job import TrainerSettings, TrainingJob, read_job, write_job
+from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
+    training_set = make_training_set(tmp_path_factory.mktemp("data"))
+    network = {
+        "_target_": "met2net.models.met2net.Met2Net",
+        "variables": {name: list(labels) for name, labels in VARIABLES.items()},
+        "num_inputs": WINDOW.num_inputs,
+        "num_targets": WINDOW.num_targets,
+        "spatial_dim": 4,
+        "latent_dim": 8,
+        "num_blocks": 2,
+        "num_heads": 2,
+        "drop_path": 0.2,
+    }
+    return TrainingJob(
+        name="met2net",
+        training_set=str(training_set),
+        training_set_fingerprint=training_set.stem,
+        window=WINDOW,
+        network={
+            "_target_": "met2net.models.reference_frame.ReferenceFrame",
+            "variables": network["variables"],
+            "forecaster": {k: v for k, v in network.items() if k != "variables"}
+            | {"_partial_": True},
+        },
+        objective={"_target_": "met2net.training.objective.TwoStage", "translator_momentum": 0.9},
+        optimization=OptimizationSettings(
+            learning_rate=1e-3, schedule="one_cycle", max_epochs=EPOCHS, batch_size=16
+        ),
+        trainer=TrainerSettings(num_threads=1),
+        provenance={"archive_snapshot": "S"},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(job: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    assert train(job, folder=folder) == folder / CHECKPOINT
+    return folder
+
+
+def read_metrics(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_gives_a_checkpoint_that_carries_everything(
+    job: TrainingJob, trained: Path
+) -> None:
+    checkpoint = load_checkpoint(trained / CHECKPOINT)
+    assert checkpoint.window == WINDOW
+    assert checkpoint.variables == VARIABLES
+    assert checkpoint.provenance == {"archive_snapshot": "S"}
+    assert checkpoint.settings == job.network
+
+
+def test_the_curve_has_one_row_an_epoch_and_falls(trained: Path) -> None:
+    rows = read_metrics(trained)
+    assert [float(row["epoch"]) for row in rows] == list(range(EPOCHS))
+    losses = [float(row["train_loss"]) for row in rows]
+    assert losses[-1] < losses[0]
+    assert all(float(row["val_mse"]) > 0 for row in rows)
+
+
+def test_the_same_job_again_starts_no_process(
+    job: TrainingJob, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert train(job, folder=trained) == trained / CHECKPOINT
+    with pytest.raises(AssertionError, match="a process was started"):
+        train(replace(job, training_set_fingerprint="other"), folder=trained)
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(
+    job: TrainingJob, trained: Path, tmp_path: Path
+) -> None:
+    write_job(job, tmp_path / "job.json")
+    command = [sys.executable, "-m", "pipelines.training_process", str(tmp_path / "job.json")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "checkpoints" / "last.ckpt").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+    train(job, folder=tmp_path)
+    undisturbed = load_checkpoint(trained / CHECKPOINT).network.state_dict()
+    resumed = load_checkpoint(tmp_path / CHECKPOINT).network.state_dict()
+    for name, weights in undisturbed.items():
+        torch.testing.assert_close(resumed[name], weights, rtol=0, atol=0)
+    assert read_metrics(tmp_path) == read_metrics(trained)
+
+
+def test_a_training_does_not_outlive_who_started_it(job: TrainingJob, tmp_path: Path) -> None:
+    long = replace(job, optimization=replace(job.optimization, max_epochs=100_000))
+    write_job(long, tmp_path / "job.json")
+    command = [sys.executable, "-m", "pipelines.training_process", str(tmp_path / "job.json")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdin is not None
+    process.stdin.close()  # as the system does when the parent is gone
+    assert process.wait(timeout=120) == 1
+
+
+def test_a_failed_process_says_how_it_ended(job: TrainingJob, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="training of met2net ended with status 1; run the"):
+        train(replace(job, training_set=str(tmp_path / "absent.zarr")), folder=tmp_path)
+
+
+def test_a_killed_process_names_the_signal(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"import os, signal; os.kill(os.getpid(), {int(signal.SIGKILL)})"
+    killer = tmp_path / "python"
+    killer.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}'\n")
+    os.chmod(killer, 0o755)
+    monkeypatch.setattr(sys, "executable", str(killer))
+    with pytest.raises(TrainingError, match="training of met2net was ended by SIGKILL; run the"):
+        train(job, folder=tmp_path)
+
+
+def test_two_trainings_never_share_a_folder(job: TrainingJob, tmp_path: Path) -> None:
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(TrainingError, match="another process trains in"),
+    ):
+        train(job, folder=tmp_path)
+
+
+def test_a_job_survives_its_file(job: TrainingJob, tmp_path: Path) -> None:
+    write_job(job, tmp_path / "job.json")
+    again = read_job(tmp_path / "job.json")
+    assert again == job
+    assert again.fingerprint == job.fingerprint
+
+
+def test_places_and_provenance_do_not_change_a_job_s_fingerprint(job: TrainingJob) -> None:
+    moved = replace(job, training_set="/elsewhere", provenance={}, trainer=TrainerSettings())
+    assert moved.fingerprint == job.fingerprint
+    assert replace(job, name="other").fingerprint != job.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"accelerator": "tpu"}, "accelerator is 'tpu'; expected cpu or gpu"),
+        ({"devices": 0}, "devices is 0; expected at least 1"),
+        ({"num_threads": 0}, "num_threads is 0; expected at least 1, or null"),
+    ],
+)
+def test_bad_trainer_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainerSettings(**settings)
+
+
+def test_the_accelerator_names_a_torch_device() -> None:
+    assert TrainerSettings(accelerator="cpu").torch_device == "cpu"
+    assert TrainerSettings(accelerator="gpu").torch_device == "cuda"
