@@ -34,11 +34,11 @@ def cka_curves(
 
     Args:
         analysis: as `pipelines.analyze` writes it.
-        pair: two variables; the first two by default.
+        pair: two variables; by default t2m and tcc, as in the paper, else the first two.
         order: models in the order that sets their colours; that of the file by default.
     """
     models = models_with(analysis, "cka")
-    first, second = pair or tuple(map(str, analysis["variable"].values[:2]))
+    first, second = pair or _default_pair(tuple(map(str, analysis["variable"].values)))
     parts = list(dict.fromkeys(_part(x) for m in models for x in analysis[f"layer_{m}"].values))
     figure, axes = panels(2, columns=2, width=5.2, height=3.4)
     for panel, title in zip(axes, (f"{first} and {second}", "mean over all pairs"), strict=True):
@@ -99,6 +99,11 @@ def _shade_parts(panel: Axes, parts: list[str]) -> None:
         panel.text(number + 0.5, 1.055, part, ha="center", va="center", fontsize=8.5, color="#444")
     panel.set_xlim(0, len(parts))
     panel.set_xticks([])
+
+
+def _default_pair(variables: tuple[str, ...]) -> tuple[str, str]:
+    """Choose the pair of the paper's Figure 5 where there is one."""
+    return ("t2m", "tcc") if {"t2m", "tcc"} <= set(variables) else (variables[0], variables[1])
 
 
 def cka_heat_maps(analysis: xr.Dataset, *, model: str) -> Figure:
