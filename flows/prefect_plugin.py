@@ -10,6 +10,14 @@ from prefect.plugins import HookContext, SetupResult, register_hook
 
 __all__ = ["setup_environment"]
 
+_HELP = """Run the flow in a file with Hydra overrides.
+
+Example: prefect run flows/full_experiment.py experiment=demo seed=1
+
+The choices are the files under configs/: a folder there is a group (experiment=mumbai), a key in
+a file is a value (evaluation.batch_size=32). A mistake ends with one line that names the valid
+choices, and exit status 2.
+"""
 _QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -27,7 +35,5 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
 
     # Prefect asks plugins once a process; a second registration would be an error.
     if "run" not in _app:
-        _app.command(
-            "flows.run_command:run_app", name="run", help="Run a flow file with Hydra overrides."
-        )
+        _app.command("flows.run_command:run_app", name="run", help=_HELP)
     return SetupResult(env={k: v for k, v in _QUIET.items() if k not in os.environ})

@@ -14,18 +14,8 @@ from pipelines.errors import DataError
 
 __all__ = ["find_flow", "run", "run_app"]
 
-run_app = cyclopts.App(
-    name="run",
-    version_flags=[],
-    help_flags=["--help"],
-    help=(
-        "Run the flow in a file with Hydra overrides.\n\n"
-        "Example: prefect run flows/full_experiment.py experiment=demo seed=1\n\n"
-        "The choices are the files under configs/: a folder there is a group "
-        "(experiment=mumbai), a key in a file is a value (evaluation.batch_size=32). "
-        "A mistake ends with one line that names the valid choices, and exit status 2."
-    ),
-)
+# Its help stands where Prefect's CLI learns of it: `flows/prefect_plugin.py`.
+run_app = cyclopts.App(name="run", version_flags=[], help_flags=["--help"])
 
 
 @run_app.default

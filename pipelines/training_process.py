@@ -32,16 +32,18 @@ __all__ = ["run_training"]
 logger = logging.getLogger("met2net.training")
 
 
-class EpochSeed(L.Callback):
-    """Seeds every epoch by its number, so that a resumed training equals an undisturbed one."""
+class StepSeed(L.Callback):
+    """Seeds every step by its number, so that a resumed training equals an undisturbed one."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Seed what the epoch draws: drop path."""
-        del pl_module
-        torch.manual_seed(self._seed * 100_003 + trainer.current_epoch)
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed what the step draws: drop path."""
+        del pl_module, batch, batch_idx
+        torch.manual_seed(self._seed * 1_000_003 + trainer.global_step)
 
 
 class EpochMetrics(L.Callback):
@@ -95,7 +97,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
         enable_version_counter=False,
     )  # fmt: skip
     callbacks: list[L.Callback] = [
-        EpochSeed(job.optimization.seed),
+        StepSeed(job.optimization.seed),
         EpochMetrics(folder / "metrics.csv"),
         best,
     ]
@@ -191,6 +193,8 @@ def main(path: Path) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Lightning advises on loader workers; windows come from memory, workers would only copy.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # A resumed training finds its own checkpoints.
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     # Lightning 2.6 with torch 2.13.
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     try:

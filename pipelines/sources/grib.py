@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import dask.array as da
-import eccodes
 import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
+from pipelines.sources.grib_library import eccodes
 from pipelines.sources.grib_messages import GribMessage, open_message, read_messages
 
 __all__ = ["read_grib"]

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import eccodes
 import numpy as np
 
 from met2net.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.sources.grib_library import eccodes
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import eccodes
 import numpy as np
+
+from pipelines.sources.grib_library import eccodes
 
 LATITUDE = np.array([20.0, 19.0, 18.0])
 LONGITUDE = np.array([70.0, 71.0])

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import eccodes
 import numpy as np
 import pytest
 
 from pipelines.errors import DataError
 from pipelines.sources.decode import decode
+from pipelines.sources.grib_library import eccodes
 from pipelines.sources.grib_messages import open_message, read_messages
 from tests.pipelines.sources.grib_files import message
 
