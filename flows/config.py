@@ -24,9 +24,19 @@ from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
 from pipelines.training_job import TrainerSettings
 
-__all__ = ["CONFIGS", "ConfigError", "Experiment", "ModelSettings", "compose", "load_experiment"]
+__all__ = [
+    "CONFIGS",
+    "REGISTERED",
+    "ConfigError",
+    "Experiment",
+    "ModelSettings",
+    "compose",
+    "load_experiment",
+]
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+REGISTERED = "met2net"
+"""The model of an experiment that verdict and registry are about."""
 _PLACES = ("workspace", "tracking", "trainer", "cluster")
 
 
@@ -119,6 +129,9 @@ def load_experiment(overrides: Sequence[str]) -> Experiment:
 def _build(plain: Mapping[str, Any]) -> Experiment:
     """Build every node; each class checks its own values."""
     data = plain["data"]
+    if REGISTERED not in plain["models"]:
+        found = ", ".join(plain["models"]) or "none"
+        raise ValueError(f"models has no {REGISTERED!r}, which is to be registered; found: {found}")
     return Experiment(
         name=plain["name"],
         title=plain["title"],

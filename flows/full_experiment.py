@@ -10,8 +10,9 @@ from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 
 import met2net
-from flows.config import Experiment, load_experiment
+from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
+from met2net.checkpoint import load_checkpoint
 from met2net.variables import required_fields
 from pipelines.analyze import analyze
 from pipelines.archive import ArchiveState
@@ -30,8 +31,6 @@ from pipelines.train import train
 from pipelines.training_job import TrainingJob
 
 __all__ = ["full_experiment"]
-
-_REGISTERED = "met2net"  # the model of an experiment that verdict and registry are about
 
 
 @flow(name="full-experiment", validate_parameters=False)
@@ -60,7 +59,7 @@ def full_experiment(overrides: list[str]) -> str:
     }
     score(experiment, training_set, checkpoints, run_folder)
     explain(experiment, training_set, checkpoints, run_folder)
-    report = write_page(experiment, archive, training_set, run_folder)
+    report = write_page(experiment, archive, training_set, checkpoints, run_folder)
     version = track_and_register(experiment, archive, checkpoints, run_folder)
     _tell(experiment, run_folder, version)
     return str(report)
@@ -171,7 +170,11 @@ def explain(
 
 @task(name="write report", cache_policy=NO_CACHE)
 def write_page(
-    experiment: Experiment, archive: ArchiveState, training_set: Path, run_folder: Path
+    experiment: Experiment,
+    archive: ArchiveState,
+    training_set: Path,
+    checkpoints: Mapping[str, Path],
+    run_folder: Path,
 ) -> Path:
     """Draw the figures and write the page."""
     periods = {name: str(period) for name, period in experiment.splits.periods().items()}
@@ -184,14 +187,14 @@ def write_page(
             "Archive snapshot": archive.snapshot_id,
             "Training set": training_set.stem,
             "Settings fingerprint": _settings_key(run_folder),
-            "Git commit": git_commit(),
+            "Git commit": _trained_by(checkpoints[REGISTERED]),
             "met2net": met2net.__version__,
             "Seed": str(experiment.seed),
             **{f"Split: {name}": text for name, text in periods.items()},
         },
         attribution=experiment.source.attribution,
         out=run_folder / "report.html",
-        network=_REGISTERED,
+        network=REGISTERED,
     )
 
 
@@ -202,7 +205,7 @@ def track_and_register(
     """Log the run to MLflow and register its forecaster, once."""
     tags = {
         "archive_snapshot": archive.snapshot_id,
-        "git_commit": git_commit(),
+        "git_commit": _trained_by(checkpoints[REGISTERED]),
         "settings_fingerprint": _settings_key(run_folder),
         "protocol": "clean",
     }
@@ -217,7 +220,7 @@ def track_and_register(
     with xr.open_dataset(run_folder / "example.nc") as examples:
         inputs = examples["inputs"].values
     return register(
-        checkpoints[_REGISTERED],
+        checkpoints[REGISTERED],
         name=experiment.registered_model,
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
@@ -225,12 +228,17 @@ def track_and_register(
         scores=run_folder / "scores.nc",
         figures=sorted((run_folder / "figures").glob("*.png")),
         tags=tags,
-        model=_REGISTERED,
+        model=REGISTERED,
     )
 
 
 def _channels(experiment: Experiment) -> list[str]:
     return [label for labels in experiment.variables.values() for label in labels]
+
+
+def _trained_by(checkpoint: Path) -> str:
+    """Give the commit of the code that trained a model, which may be older than this one."""
+    return load_checkpoint(checkpoint).provenance["git_commit"]
 
 
 def _settings_key(run_folder: Path) -> str:
@@ -242,7 +250,7 @@ def _tell(experiment: Experiment, run_folder: Path, version: str) -> None:
     """Print scores, verdict and where things are."""
     console = Console(highlight=False)
     console.print(scores_table(run_folder / "scores.nc"))
-    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=_REGISTERED)))
+    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=REGISTERED)))
     console.print(f"Registered: models:/{experiment.registered_model}/{version}")
     console.print(f"Report: {run_folder / 'report.html'}", soft_wrap=True)
 

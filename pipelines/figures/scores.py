@@ -172,11 +172,15 @@ def training_curves(
     labels = ("validation RMSE [normalized]", "training losses [normalized]")
     for panel, label in zip((validation, training), labels, strict=True):
         _style_epochs(panel, label)
+    # Above the panel: inside, it would cover a curve sooner or later.
     training.legend(
         handles=[
             Line2D([], [], color="#444444", linestyle=_loss_line(name, losses), label=_name(name))
             for name in losses
         ],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
         fontsize=8,
         frameon=False,
     )

@@ -52,6 +52,8 @@ def test_places_do_not_count_as_science() -> None:
         ("data.splits.test.start=2001-01-01", "overlap"),
         ("data.window.num_targets=0", "target_hours is empty"),
         ("seed=a=b", "mismatched input"),
+        ("~models.met2net", "models has no 'met2net', which is to be registered; found: tau"),
+        ("reference_frame=first", "reference_frame is 'first'; expected none or last_input"),
     ],
 )
 def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) -> None:
