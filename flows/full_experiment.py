@@ -84,9 +84,7 @@ def update_archive(experiment: Experiment) -> ArchiveState:
 def prepare(experiment: Experiment, archive: ArchiveState) -> Path:
     """Normalize one archive snapshot into a training set."""
     settings = TrainingSetSettings(variables=experiment.variables, splits=experiment.splits)
-    return build_training_set(
-        archive, settings, folder=experiment.workspace / "training_sets"
-    )  # fmt: skip
+    return build_training_set(archive, settings, folder=experiment.workspace / "training_sets")
 
 
 def open_run_folder(experiment: Experiment, training_set: Path) -> Path:

@@ -15,7 +15,7 @@ from met2net.checkpoint import Checkpoint
 from met2net.forecast_function import renormalize
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
-from pipelines.atomic import replacing
+from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
 
@@ -92,8 +92,7 @@ def analyze(
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = out / "analysis.nc"
-    with replacing(path) as temporary:
-        analysis.to_netcdf(temporary, engine="netcdf4")
+    write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path
 

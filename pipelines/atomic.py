@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_text"]
+import xarray as xr
+
+__all__ = ["replacing", "write_netcdf", "write_text"]
 
 
 @contextmanager
@@ -26,3 +28,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
+    """Write a netCDF-4 file atomically."""
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4")

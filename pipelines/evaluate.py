@@ -15,7 +15,7 @@ from met2net.forecast_function import ForecastFunction, network_forecast
 from met2net.training_set import TrainingSet
 from met2net.verification.scores import score_forecasts
 from met2net.windows import WindowSpec
-from pipelines.atomic import replacing, write_text
+from pipelines.atomic import write_netcdf, write_text
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
 
@@ -66,7 +66,7 @@ def evaluate(
     )
     scores.attrs = _provenance(data, split=split, window=window) | {"num_windows": len(windows)}
     path = out / "scores.nc"
-    _write_netcdf(scores, path)
+    write_netcdf(path, scores)
     write_text(out / "scores.json", json.dumps(_to_json(scores), indent=1, allow_nan=False) + "\n")
     logger.info("scored %d models on %d windows: %s", scores.sizes["model"], len(windows), path)
     return path
@@ -131,7 +131,7 @@ def write_examples(
         attrs=_provenance(data, split=split, window=window),
     )  # fmt: skip
     path = out / "example.nc"
-    _write_netcdf(examples, path)
+    write_netcdf(path, examples)
     return path
 
 
@@ -192,9 +192,3 @@ def _number(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return float(value) if np.isfinite(value) else None
-
-
-def _write_netcdf(dataset: xr.Dataset, path: Path) -> None:
-    """Write a dataset whole or not at all."""
-    with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4")

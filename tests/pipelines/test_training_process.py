@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def test_a_split_without_a_window_is_one_line_and_status_two(
         trainer=TrainerSettings(),
         provenance={},
     )
-    write_job(replace(job), tmp_path / "job.json")
+    write_job(job, tmp_path / "job.json")
     assert main(tmp_path / "job.json") == 2
     printed = capsys.readouterr().err.strip().splitlines()[-1]
     assert printed == (
