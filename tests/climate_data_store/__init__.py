@@ -1,0 +1,1 @@
+"""A Climate Data Store on this machine, for tests: the protocol, deterministic fields, faults."""
