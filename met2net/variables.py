@@ -30,6 +30,9 @@ class Variable:
         step_type: `instant` (valid at the hour) or `accum` (over the hour before).
         valid_range: smallest and largest value that weather on Earth can have, in `units`.
         nan_allowed: True where ERA5 itself leaves points without a value (sea surface).
+        derived_from: names of the variables that it is computed from, hour by hour; empty for
+            what ERA5 has itself. `pipelines.derived` computes it.
+        formula: how, with units and source; empty where there is nothing to compute.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Variable:
     step_type: Literal["instant", "accum"]
     valid_range: tuple[float, float]
     nan_allowed: bool = False
+    derived_from: tuple[str, ...] = ()
+    formula: str = ""
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -62,11 +67,13 @@ def _surface(
     *,
     step_type: Literal["instant", "accum"] = "instant",
     nan_allowed: bool = False,
+    derived_from: tuple[str, ...] = (),
+    formula: str = "",
 ) -> Variable:
     long_name = name.replace("_", " ")
     return Variable(
         name, label, grib, units, long_name, standard_name, "surface", step_type, valid_range,
-        nan_allowed,
+        nan_allowed, derived_from, formula,
     )  # fmt: skip
 
 
@@ -102,6 +109,21 @@ VARIABLES: tuple[Variable, ...] = (
     _surface(
         "toa_incident_solar_radiation", "tisr", "tisr", "J m-2", None, (-1.0, 6e6),
         step_type="accum",
+    ),
+    # ERA5 has no hourly fields of these two: they are computed on the source's own grid.
+    _surface(
+        "10m_wind_speed", "ws10", "10si", "m s-1", "wind_speed", (0.0, 150.0),
+        derived_from=("10m_u_component_of_wind", "10m_v_component_of_wind"),
+        formula="sqrt(u**2 + v**2)",
+    ),
+    _surface(
+        "2m_relative_humidity", "rh2m", "2r", "%", "relative_humidity", (-1.0, 120.0),
+        derived_from=("2m_temperature", "2m_dewpoint_temperature"),
+        formula=(
+            "100 e(d) / e(t), e(x) = 611.21 Pa exp(17.502 (x - 273.16 K) / (x - 32.19 K)), "
+            "saturation over water at all temperatures (Buck 1981; ECMWF IFS documentation "
+            "CY41R2, part IV, equation 7.5)"
+        ),
     ),
     _pressure("geopotential", "z", "m2 s-2", "geopotential", (-2e4, 6e5)),
     _pressure("temperature", "t", "K", "air_temperature", (130.0, 350.0)),
