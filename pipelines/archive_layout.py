@@ -13,14 +13,15 @@ import icechunk
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.codecs import ZstdCodec
 
 from met2net.variables import variable
-from pipelines.archive import ArchiveContents
 from pipelines.sources.source import Source
 
-__all__ = ["to_layout", "write_month"]
+__all__ = ["open_hours", "to_layout", "write_month"]
 
 _DAY = 24  # hours in a chunk
+_CHUNKS = {"time": _DAY, "level": 1, "latitude": -1, "longitude": -1}
 _TIME_CHUNK = 366 * 24  # of the small vectors along time
 _COORDINATE_ATTRS = {
     "time": {"standard_name": "time", "axis": "T"},
@@ -62,28 +63,42 @@ def to_layout(
         "attribution": source.attribution or "",
         "settings": json.dumps(settings),
     }
-    chunks = {"time": _DAY, "level": 1, "latitude": -1, "longitude": -1}
-    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
+    return dataset.chunk({dim: size for dim, size in _CHUNKS.items() if dim in dataset.dims})
 
 
 def write_month(
-    session: icechunk.Session, month: xr.Dataset, start: int, archived: ArchiveContents | None
+    session: icechunk.Session, month: xr.Dataset, *, start: int, num_archived: int
 ) -> None:
-    """Write a month at its position: new archive, over itself, or at the end."""
+    """Write a month at its position: new archive, over itself, or at the end.
+
+    Args:
+        session: where to write.
+        month: in the archive's layout.
+        start: position of its first hour.
+        num_archived: hours that the archive holds before.
+    """
     month = month.assign_coords(expver=month["expver"].compute())
-    if archived is None:
+    if num_archived == 0:
         month.to_zarr(session.store, consolidated=False, mode="w-", encoding=_encoding(month))
         return
     end = start + month.sizes["time"]
-    if end < len(archived.hours):  # a month before the last one: as many hours as before
+    if end < num_archived:  # a month before the last one: as many hours as before
         moving = month.drop_vars([name for name in month.coords if "time" not in month[name].dims])
         moving.to_zarr(
             session.store, consolidated=False, mode="r+", region={"time": slice(start, end)}
         )
         return
-    if start < len(archived.hours):
+    if start < num_archived:
         _cut(session, start)
     month.to_zarr(session.store, consolidated=False, append_dim="time")
+
+
+def open_hours(store: icechunk.IcechunkStore, start: int, end: int) -> xr.Dataset:
+    """Open the hours from one position to another lazily, a day a chunk."""
+    # Cut first, then give it to Dask: its graph must not grow with the archive.
+    whole = xr.open_zarr(store, consolidated=False, chunks=None)
+    hours = whole.isel(time=slice(start, end))
+    return hours.chunk({dim: size for dim, size in _CHUNKS.items() if dim in hours.dims})
 
 
 def _cut(session: icechunk.Session, length: int) -> None:
@@ -95,9 +110,14 @@ def _cut(session: icechunk.Session, length: int) -> None:
 
 
 def _encoding(month: xr.Dataset) -> dict[str, dict[str, Any]]:
-    # A short first month must not make its day's chunk shorter.
+    # A short first month must not make its day's chunk shorter. The checksum tells a damaged
+    # chunk from weather: Icechunk has none of its own.
+    compressor = ZstdCodec(checksum=True)
     encoding: dict[str, dict[str, Any]] = {
-        str(name): {"chunks": (_DAY, *(sizes[0] for sizes in array.chunks[1:]))}
+        str(name): {
+            "chunks": (_DAY, *(sizes[0] for sizes in array.chunks[1:])),
+            "compressors": compressor,
+        }
         for name, array in month.data_vars.items()
     }
     encoding["time"] = {

@@ -1,16 +1,17 @@
 """What every source of weather gives: one month of fields, in one form."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
 
 from pipelines.period import Month
 
-__all__ = ["MonthRequest", "RawMonth", "Source", "name_files"]
+__all__ = ["MonthRequest", "RawMonth", "RemoteSource", "Source", "fetching", "name_files"]
 
 _NAMED_FILES = 3
 
@@ -23,11 +24,14 @@ class MonthRequest:
         month: the calendar month.
         hours: the wanted hours of it (all, or fewer where the period cuts the month).
         fields: CDS long name -> pressure levels [hPa] (empty for surface variables).
+        received_after: a kept copy that was received before this moment (datetime64[s], UTC)
+            is not good enough; None takes any.
     """
 
     month: Month
     hours: np.ndarray
     fields: Mapping[str, tuple[int, ...]]
+    received_after: np.datetime64 | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,26 @@ class Source(Protocol):
             DataError: if the source does not have what is asked, or it is broken.
         """
         ...
+
+
+@runtime_checkable
+class RemoteSource(Source, Protocol):
+    """A source that answers slowly and can work on several months at once."""
+
+    def fetching(
+        self, requests: Sequence[MonthRequest], raw_folder: Path
+    ) -> AbstractContextManager[None]:
+        """Fetch months in the background while the block runs; `fetch` waits for its month."""
+        ...
+
+
+def fetching(
+    source: Source, requests: Sequence[MonthRequest], raw_folder: Path
+) -> AbstractContextManager[None]:
+    """Let a source that can work ahead do so while the block runs; others do nothing."""
+    if isinstance(source, RemoteSource):
+        return source.fetching(requests, raw_folder)
+    return nullcontext()
 
 
 def name_files(names: Sequence[str]) -> str:

@@ -6,13 +6,15 @@ import filelock
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from met2net.grid import equiangular
 from pipelines.archive import ArchiveState, current_state, history, open_archive
+from pipelines.archive_storage import BRANCH, open_repository
 from pipelines.errors import DataError
 from pipelines.ingest import ingest
 from pipelines.period import Period
-from pipelines.regrid import Box, GridSettings
+from pipelines.regrid import Box, GridSettings, regrid
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, SMALL_GRID, FakeSource, fetched_months, make_month
 
@@ -153,6 +155,52 @@ def test_month_with_changed_files_is_replaced_and_the_change_told(tmp_path: Path
         np.testing.assert_array_equal(new[name][~is_february], old[name][~is_february])
     assert set(new["expver"].values[is_february]) == {"0001"}
     assert set(new["expver"].values[~is_february]) == {"0005"}
+
+
+def test_hours_that_change_are_counted(tmp_path: Path):
+    run(tmp_path, "2016-01-01", "2016-01-03")
+
+    @dataclasses.dataclass(frozen=True)
+    class Corrected(FakeSource):
+        def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+            month = super().fetch(request, raw_folder).dataset
+            month["2m_temperature"][5, 1, 2] += 0.25
+            month["10m_u_component_of_wind"][5:7, 0, 0] -= 2.0
+            return RawMonth(month, {"source": "fake", "files": []})
+
+    run(tmp_path, "2016-01-01", "2016-01-03", source=Corrected(), replace=True)
+    newest = history(tmp_path / "archive")[-1]
+    assert newest["changed_hours"] == 2
+    assert newest["largest_change"] == {
+        "2m_temperature": 0.25, "10m_u_component_of_wind": 2.0, "relative_humidity": 0.0,
+    }  # fmt: skip
+
+
+def test_derived_variable_is_computed_before_regridding(tmp_path: Path):
+    fields = {"10m_wind_speed": ()}
+    components = {"10m_u_component_of_wind": (), "10m_v_component_of_wind": ()}
+    settings = GridSettings(resolution=30.0)
+    source = FakeSource(grid=equiangular(10.0))
+    run(tmp_path, "2016-01-01", "2016-01-01", source=source, fields=fields, grid=settings)
+    archive = open_archive(tmp_path / "archive")
+    assert list(archive.data_vars) == ["10m_wind_speed"]
+    hours = Period("2016-01-01", "2016-01-01").hours()
+    wind = make_month(hours, fields=components, grid=source.grid)
+    speed = np.hypot(wind["10m_u_component_of_wind"], wind["10m_v_component_of_wind"])
+    expected = regrid(wind[[]].assign({"10m_wind_speed": speed}), settings)["10m_wind_speed"]
+    np.testing.assert_allclose(archive["10m_wind_speed"], expected, rtol=1e-6)
+
+
+def test_archive_without_records_is_read_but_not_continued(tmp_path: Path):
+    run(tmp_path, "2016-01-01", "2016-01-01")
+    repository = open_repository(tmp_path / "archive", create=False)
+    assert repository is not None
+    session = repository.writable_session(BRANCH)
+    del zarr.open_group(session.store, mode="r+")["months"]
+    session.commit("as an older version left it")
+    assert open_archive(tmp_path / "archive").sizes["time"] == 24
+    with pytest.raises(DataError, match="older version, which kept no records .* another path"):
+        run(tmp_path, "2016-01-01", "2016-01-02")
 
 
 def test_replacing_with_the_same_files_changes_nothing(tmp_path: Path):

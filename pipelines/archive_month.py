@@ -1,0 +1,225 @@
+"""Bring one month into an archive: fetch, derive, regrid, write, verify, commit.
+
+A month enters only as a whole: it is written in a session, read back and verified, and then
+committed. Whatever fails before leaves the archive's newest snapshot as it was.
+"""
+
+import dataclasses
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dask
+import icechunk
+import numpy as np
+import xarray as xr
+
+import met2net
+from pipelines.archive_change import MonthChange, compare
+from pipelines.archive_contents import ArchiveContents, write_record
+from pipelines.archive_layout import open_hours, to_layout, write_month
+from pipelines.archive_plan import MonthPlan, WantedMonth
+from pipelines.archive_storage import BRANCH
+from pipelines.derived import add_derived, source_fields
+from pipelines.errors import DataError
+from pipelines.fingerprint import fingerprint, to_plain
+from pipelines.regrid import GridSettings, regrid
+from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
+from pipelines.verify_month import check_content, check_structure
+
+__all__ = ["MonthMaker"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MonthMaker:
+    """How the months of an archive are made.
+
+    Attributes:
+        source: where months come from; a frozen dataclass.
+        fields: CDS long name -> pressure levels [hPa], sorted (empty for surface variables).
+        grid: the grid to keep them on.
+        raw_folder: where the source keeps what it received.
+    """
+
+    source: Source
+    fields: Mapping[str, tuple[int, ...]]
+    grid: GridSettings
+    raw_folder: Path
+
+    def __post_init__(self) -> None:
+        """Refuse an archive of nothing."""
+        if not self.fields:
+            raise DataError("no fields are asked for; expected at least one variable")
+        fields = {name: tuple(sorted(levels)) for name, levels in self.fields.items()}
+        object.__setattr__(self, "fields", fields)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What must stay the same in one archive, as plain values."""
+        plain: dict[str, Any] = to_plain(
+            {"weather": self._weather, "grid": self.grid, "fields": self.fields}
+        )
+        return plain
+
+    def check_settings(self, archived: ArchiveContents) -> None:
+        """Refuse to go on with other settings than the archive was made with.
+
+        Raises:
+            DataError: naming both.
+        """
+        for name, made_with in archived.settings.items():
+            if made_with != self.settings[name]:
+                raise DataError(
+                    f"the archive was made with {name} {json.dumps(made_with)}; found "
+                    f"{json.dumps(self.settings[name])}. Other settings need an archive of "
+                    "their own, under another path"
+                )
+
+    def is_outdated(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether the same source, with other settings, made a month."""
+        return bool(
+            record["source"] == self.source.name
+            and record["source_settings"] != fingerprint(self._identity)
+        )
+
+    def request(self, wanted: WantedMonth, hours: np.ndarray) -> MonthRequest:
+        """Say what to fetch for some hours of a month."""
+        return MonthRequest(wanted.month, hours, source_fields(self.fields), wanted.received_after)
+
+    def bring_in(
+        self,
+        repository: icechunk.Repository,
+        archived: ArchiveContents,
+        wanted: WantedMonth,
+        plan: MonthPlan,
+    ) -> None:
+        """Fetch, write, verify and commit one month, unless it is the same as before.
+
+        Raises:
+            DataError: if the month is not what it must be, naming source, month and files.
+            icechunk.ConflictError: if another writer has changed the archive since it was
+                read; nothing was committed.
+        """
+        raw = self.source.fetch(self.request(wanted, plan.hours), self.raw_folder)
+        content = _content(raw.manifest)
+        if plan.action == "none" and archived.records[str(wanted.month)]["content"] == content:
+            _log.info("%s: files unchanged since it was archived", wanted.month)
+            return
+        session = repository.writable_session(BRANCH)
+        if session.snapshot_id != archived.snapshot_id:
+            raise icechunk.ConflictError(archived.snapshot_id, session.snapshot_id)
+        where = f"{self.source.name}, {wanted.month}"
+        if names := [file["name"] for file in raw.manifest.get("files", [])]:
+            where += f", from {name_files(names)}"
+        try:
+            # A distributed client cannot write through this session: threads do.
+            with dask.config.set(scheduler="threads"):
+                written = self._write(session, raw, archived, plan)
+                change = _change(repository, archived, written)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        if plan.action == "none" and change is not None and change.is_none:
+            _log.info("%s: other files, the same values: nothing to replace", wanted.month)
+            return
+        record = {
+            "month": str(wanted.month),
+            "action": "replace" if plan.action == "none" else plan.action,
+            "source": self.source.name,
+            "source_settings": fingerprint(self._identity),
+            "files": _files(raw.manifest),
+            "content": content,
+            "settings": fingerprint(self.settings),
+            "code_version": met2net.__version__,
+            "first_hour": str(plan.hours[0]),
+            "last_hour": str(plan.hours[-1]),
+            "is_partial": len(plan.hours) < len(wanted.month.hours()),
+            "expver": _count(written["expver"].values),
+            "largest_change": None if change is None else change.largest,
+            "changed_hours": None if change is None else change.hours,
+            "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_record(session, record, position=_month_number(archived, plan))
+        session.commit(
+            f"{record['action']} {wanted.month} from {self.source.name}", metadata=record
+        )
+        _log.info(
+            "%s: %s, %d hours from %s",
+            wanted.month, record["action"], len(plan.hours), self.source.name,
+        )  # fmt: skip
+
+    def _write(
+        self,
+        session: icechunk.Session,
+        raw: RawMonth,
+        archived: ArchiveContents,
+        plan: MonthPlan,
+    ) -> xr.Dataset:
+        """Write a month at its place and verify what can be read back from there."""
+        month = regrid(add_derived(raw.dataset, self.fields), self.grid)
+        check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
+        month = to_layout(month, self.fields, self.source, self.settings)
+        write_month(session, month, start=plan.start, num_archived=len(archived.hours))
+        written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
+        check_content(written, self.fields)
+        return written
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """Settings of the source that say which data it gives."""
+        source: Any = self.source
+        return {f.name: getattr(source, f.name) for f in dataclasses.fields(source) if f.compare}
+
+    @property
+    def _weather(self) -> Any:
+        """What must stay the same in one archive: real weather, or one simulation."""
+        if self.source.attribution is not None:
+            return "observed"
+        return {"source": self.source.name, **self._identity}
+
+
+def _change(
+    repository: icechunk.Repository, archived: ArchiveContents, written: xr.Dataset
+) -> MonthChange | None:
+    """Compare with the hours that were there before; None where none was."""
+    hours = written["time"].values.astype("datetime64[h]")
+    first, last = np.searchsorted(archived.hours, [hours[0], hours[-1] + np.timedelta64(1, "h")])
+    if first == last:
+        return None
+    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
+    before = open_hours(store, int(first), int(last))
+    return compare(before, written.sel(time=before["time"]))
+
+
+def _month_number(archived: ArchiveContents, plan: MonthPlan) -> int:
+    """Count the months before this one in the archive."""
+    if len(archived.hours) == 0:
+        return 0
+    first, month = (
+        hour.astype("datetime64[M]").astype(int) for hour in (archived.hours[0], plan.hours[0])
+    )
+    return max(int(month - first), 0)
+
+
+def _count(expver: np.ndarray) -> dict[str, int]:
+    """Count the hours of each experiment version."""
+    return dict(sorted(Counter(expver.tolist()).items()))
+
+
+def _files(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Keep what tells a file apart."""
+    keys = ("name", "size", "sha256")
+    return [{key: file.get(key) for key in keys} for file in manifest.get("files", [])]
+
+
+def _content(manifest: Mapping[str, Any]) -> str:
+    """Hash what a month was made of: the files' contents, or what identifies a simulation."""
+    hashes = sorted(str(file["sha256"]) for file in manifest.get("files", []))
+    return fingerprint(hashes if hashes else manifest)
