@@ -13,11 +13,18 @@ __all__ = ["fingerprint", "to_plain"]
 def to_plain(settings: Any) -> Any:
     """Turn settings into plain JSON values; dataclasses become dicts with their class name.
 
+    Fields that do not count when two of them are compared (`compare=False`: time limits,
+    numbers of workers) are left out.
+
     Raises:
         TypeError: if a value has no exact JSON form.
     """
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        fields = {f.name: to_plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+        fields = {
+            f.name: to_plain(getattr(settings, f.name))
+            for f in dataclasses.fields(settings)
+            if f.compare
+        }
         return {"class": type(settings).__name__, **fields}
     if isinstance(settings, Mapping):
         return {str(key): to_plain(value) for key, value in settings.items()}

@@ -1,6 +1,7 @@
 """Periods of hours, and the calendar months they are made of."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Period:
     """A span of hours, both ends included, in UTC.
 
     Attributes:
-        start: first hour, as `2016-01-01T00`; a date alone means its hour 00.
-        end: last hour, as `2020-12-31T23`; a date alone means its hour 23.
+        start: first hour, as `2016-01-01T00`; a date means its hour 00, a month its first hour.
+        end: last hour, as `2020-12-31T23`; a date means its hour 23, a month its last hour.
 
     Raises:
         ValueError: if a time cannot be read, or the end lies before the start.
@@ -73,15 +74,28 @@ class Period:
         if self.last < self.first:
             raise ValueError(f"period ends {self.end}, before it starts {self.start}")
 
+    @classmethod
+    def parse(cls, text: str) -> "Period":
+        """Read `2017-01/2023-12`, or any two ends with a slash between them.
+
+        Raises:
+            ValueError: if there are not two ends, or one cannot be read.
+        """
+        start, slash, end = text.partition("/")
+        if not slash:
+            raise ValueError(f"found the period {text!r}; expected start/end, as 2017-01/2023-12")
+        return cls(start.strip(), end.strip())
+
     @property
     def first(self) -> np.datetime64:
         """First hour, datetime64[h]."""
-        return _read_hour(self.start, whole_day_hour=0)
+        return _first_hour(self.start)
 
     @property
     def last(self) -> np.datetime64:
         """Last hour, datetime64[h]."""
-        return _read_hour(self.end, whole_day_hour=23)
+        unit = _unit(self.end)
+        return (np.datetime64(self.end, unit) + 1).astype("datetime64[h]") - _HOUR
 
     def hours(self) -> np.ndarray:
         """All hours of the period, datetime64[h]."""
@@ -108,13 +122,19 @@ class Period:
         return f"{self.first} to {self.last}"
 
 
-def _read_hour(text: str, *, whole_day_hour: int) -> np.datetime64:
-    """Read an hour, or a date with the hour it stands for."""
+def _first_hour(text: str) -> np.datetime64:
+    """Read an hour, or the first hour of a day or month."""
+    return np.datetime64(text, _unit(text)).astype("datetime64[h]")
+
+
+def _unit(text: str) -> Literal["M", "D", "h"]:
+    """Tell whether a text is a month, a day or an hour."""
+    units: dict[int, Literal["M", "D"]] = {len("2016-01"): "M", len("2016-01-01"): "D"}
+    unit = units.get(len(text), "h")
     try:
-        if len(text) == len("2016-01-01"):
-            return np.datetime64(text, "D").astype("datetime64[h]") + whole_day_hour
-        return np.datetime64(text, "h")
+        np.datetime64(text, unit)
     except ValueError as error:
         raise ValueError(
-            f"cannot read {text!r} as an hour; expected 2016-01-01 or 2016-01-01T00"
+            f"cannot read {text!r} as a time; expected 2016-01, 2016-01-01 or 2016-01-01T00"
         ) from error
+    return unit

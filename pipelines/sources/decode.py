@@ -50,8 +50,11 @@ def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
 def _read_netcdf(path: Path) -> xr.Dataset:
     """Open a netCDF file with its hours in chunks of a day."""
     check_classic_netcdf(path)
+    with path.open("rb") as file:
+        is_hdf5 = file.read(4) == b"\x89HDF"
     try:
-        dataset = xr.open_dataset(path, engine="netcdf4")
+        # netCDF's own library must not be entered from two threads at once; h5py locks itself.
+        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: found a broken netCDF file ({error}); expected a whole "
                         "one") from error  # fmt: skip

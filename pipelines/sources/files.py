@@ -166,7 +166,7 @@ def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.Da
     pieces = [piece.assign_coords(grid) for piece in pieces]  # equal but for rounding
     joined = xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
                        combine_attrs="override").sortby("time")  # fmt: skip
-    return joined.sel(time=hours.astype("datetime64[ns]")).chunk(time=24)
+    return joined.sel(time=hours.astype("datetime64[ns]"))
 
 
 def _check_agreement(

@@ -12,7 +12,7 @@ from pipelines.sources.grib_messages import GribMessage, open_message, read_mess
 
 __all__ = ["read_grib"]
 
-_HOURS_A_CHUNK = 24
+_CHUNK_BYTES = 32 * 2**20  # of fields decoded at once; every thread holds some such chunks
 _MISSING = 1e30  # stands for absent points while a message is unpacked
 
 
@@ -21,7 +21,8 @@ def read_grib(path: Path) -> xr.Dataset:
 
     Returns:
         Dataset named by GRIB short names, dims `time[, level], latitude, longitude` as they
-        lie in the file, Dask arrays of a day a chunk, `expver(time)`; not yet canonical.
+        lie in the file, Dask arrays of a day of a level a chunk at most,
+        `expver(time)`; not yet canonical.
 
     Raises:
         DataError: if a message is cut, bytes belong to no message, the grid is not regular or
@@ -87,7 +88,7 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
     if len(absent):
         where = _where(times[absent[0][0]], levels[absent[0][1]])
         raise DataError(f"{path}: found no {name} at {where}; expected it at all hours and levels")
-    places = da.from_array(place, chunks=(_HOURS_A_CHUNK, -1, -1))
+    places = da.from_array(place, chunks=(_hours_a_chunk(shape), 1, -1))
     values = da.map_blocks(
         _unpack, places, path=path, shape=shape, dtype=np.float32,
         chunks=(places.chunks[0], places.chunks[1], (shape[0],), (shape[1],)),
@@ -101,6 +102,12 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
         attrs={"units": units, "GRIB_shortName": name},
     )
     return field.isel(level=0, drop=True) if levels == [0] else field
+
+
+def _hours_a_chunk(shape: tuple[int, int]) -> int:
+    """Give how many hours to decode at once: a day, or what of it stays small."""
+    fitting = _CHUNK_BYTES // (shape[0] * shape[1] * np.dtype(np.float32).itemsize)
+    return max(hours for hours in (1, 2, 3, 4, 6, 8, 12, 24) if hours <= max(fitting, 1))
 
 
 def _check_same_hours(fields: dict[str, xr.DataArray], path: Path) -> None:
@@ -132,5 +139,6 @@ def _unpack(places: np.ndarray, *, path: Path, shape: tuple[int, int]) -> np.nda
                 field = eccodes.codes_get_values(handle).reshape(shape)
                 if eccodes.codes_get_long(handle, "bitmapPresent"):
                     field[field == _MISSING] = np.nan
-                values[index] = field
+                with np.errstate(over="ignore"):  # infinite then: whoever checks ranges sees it
+                    values[index] = field
     return values

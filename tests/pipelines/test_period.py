@@ -38,7 +38,19 @@ def test_contains_both_ends() -> None:
 def test_bad_periods_are_refused() -> None:
     with pytest.raises(ValueError, match="ends 2015-01-01, before it starts 2016-01-01"):
         Period("2016-01-01", "2015-01-01")
-    with pytest.raises(ValueError, match="cannot read 'yesterday' as an hour"):
+    with pytest.raises(ValueError, match="cannot read 'yesterday' as a time"):
         Period("yesterday", "2016-01-01")
     with pytest.raises(ValueError, match="month number is 13"):
         Month(2016, 13)
+
+
+def test_a_month_stands_for_its_first_or_its_last_hour() -> None:
+    period = Period("2017-01", "2020-02")
+    assert str(period) == "2017-01-01T00 to 2020-02-29T23"
+    assert Period.parse("2017-01/2020-02") == period
+    assert str(Period.parse(" 2017-01-05 / 2017-01-06T03 ")) == "2017-01-05T00 to 2017-01-06T03"
+
+
+def test_a_period_in_one_text_has_two_ends() -> None:
+    with pytest.raises(ValueError, match="found the period '2017-01'; expected start/end"):
+        Period.parse("2017-01")

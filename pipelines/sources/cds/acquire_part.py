@@ -1,0 +1,306 @@
+"""Bring one request from plan to verified file, from wherever an earlier run left it."""
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from pipelines.errors import DataError
+from pipelines.sources.cds.check_reply import HoursMissing, check_reply
+from pipelines.sources.cds.manifest import Manifest, Part, now
+from pipelines.sources.cds.patience import Patience
+from pipelines.sources.cds.plan import halved
+from pipelines.sources.cds.request import same_request
+from pipelines.sources.cds.service import (
+    Damaged,
+    JobFailed,
+    JobGone,
+    ResultsExpired,
+    Service,
+    TooLarge,
+    Unreachable,
+)
+from pipelines.sources.file_format import file_format
+
+__all__ = ["PartWorker", "Stopped", "sha256_of"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_SUFFIXES = {"grib": ".grib", "netcdf": ".nc", "zip": ".zip"}
+
+
+class Stopped(Exception):
+    """The acquisition was told to stop; what is written down lets the next run go on."""
+
+
+class _GaveUp(DataError):
+    """The service was unreachable for longer than patience lasts."""
+
+
+class PartWorker:
+    """Does the steps of one part after another; one for each part that is in flight.
+
+    Args:
+        service: the account.
+        manifest: the month's; every step is written there before the next.
+        patience: deadlines and pauses.
+        stop: set from outside to end all waiting.
+        known_jobs: tells whether a job belongs to another part.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        manifest: Manifest,
+        *,
+        patience: Patience,
+        stop: threading.Event,
+        known_jobs: Callable[[], set[str]],
+    ) -> None:
+        self._service = service
+        self._manifest = manifest
+        self._patience = patience
+        self._stop = stop
+        self._known_jobs = known_jobs
+
+    def run(self, key: str) -> list[str]:
+        """Bring a part to its file.
+
+        Returns:
+            Keys of the parts that took its place because it was too large; none when the file
+            is there.
+
+        Raises:
+            DataError: if it cannot be had, with the reason.
+            Stopped: if the acquisition was told to stop.
+        """
+        part = self._manifest.part(key)
+        if part.failure is not None:
+            part = self._manifest.put(replace(part, failure=None, submissions=0))
+        while part.state != "received":
+            try:
+                part = self._next(part)
+            except TooLarge:
+                pieces = list(halved(part.request))
+                self._manifest.split(key, pieces)
+                return [piece.key for piece in pieces]
+            except (JobFailed, JobGone, ResultsExpired) as error:
+                part = self._again(part, str(error), past_cache=False)
+        return []
+
+    def _next(self, part: Part) -> Part:
+        """Take the next step."""
+        if part.state in ("planned", "intended"):
+            return self._submitted(part)
+        if part.state == "submitted":
+            self._wait_for_job(part)
+            return self._manifest.put(self._manifest.part(part.request.key).at("downloading"))
+        if part.state == "downloading":
+            return self._downloaded(part)
+        return self._received(part)
+
+    # Submission
+
+    def _submitted(self, part: Part) -> Part:
+        """Submit, unless an earlier attempt reached the server: then take up its job."""
+        patience = _Deadline(self._patience, self._stop)
+        while True:
+            if part.state == "intended":
+                job = patience.repeat(lambda part=part: self._find_job(part), self._note(part))
+                if job is not None:
+                    _log.info("%s: found its job %s on the server", part.request.month, job)
+                    return self._manifest.put(part.at("submitted", job=job, trouble=None))
+            part = self._manifest.put(
+                part.at("intended", submissions=part.submissions + (part.state == "planned"))
+            )
+            try:
+                job = self._service.submit(part.request.dataset, part.body)
+                return self._manifest.put(part.at("submitted", job=job, trouble=None))
+            except Unreachable as error:
+                if not error.may_have_happened:
+                    part = replace(part, state="planned", submissions=part.submissions - 1)
+                part = self._manifest.put(replace(part, trouble=str(error)))
+                patience.pause(error)
+
+    def _find_job(self, part: Part) -> str | None:
+        """Look for a job that an unanswered submission made, until none can appear any more."""
+        intended = part.moment("intended")
+        assert intended is not None
+        while True:
+            # The last look must begin after the time in which a job can still appear.
+            is_last = (now() - intended).total_seconds() > self._patience.settle
+            for job in self._service.jobs_since(intended):
+                if job not in self._known_jobs() and self._is_of(job, part):
+                    return job
+            if is_last:
+                return None
+            _sleep(min(self._patience.first_pause, self._patience.settle / 4), self._stop)
+
+    def _is_of(self, job: str, part: Part) -> bool:
+        try:
+            return same_request(self._service.request_of(job), part.body)
+        except JobGone:
+            return False
+
+    # Waiting
+
+    def _wait_for_job(self, part: Part) -> None:
+        """Look at the job until it is successful."""
+        assert part.job is not None
+        job, waiting_since = part.job, time.monotonic()
+        for pause in self._patience.looks():
+            deadline = _Deadline(self._patience, self._stop)
+            status = deadline.repeat(lambda: self._service.status(job), self._note(part))
+            current = self._manifest.part(part.request.key)
+            if status != current.status:
+                moments = {**current.moments, status: now().isoformat(timespec="milliseconds")}
+                self._manifest.put(replace(current, status=status, moments=moments))
+            if status == "successful":
+                return
+            if time.monotonic() - waiting_since > self._patience.job:
+                raise DataError(
+                    f"job {job} for {part.request} is still {status!r} after "
+                    f"{self._patience.job:g} s of waiting; expected it to finish. It stays on the "
+                    "server: run again to go on waiting for it, or set source.patience.job"
+                )
+            _sleep(pause, self._stop)
+
+    # The file
+
+    def _downloaded(self, part: Part) -> Part:
+        """Download to a temporary name and check all of it."""
+        assert part.job is not None
+        job, temporary = part.job, self.temporary(part)
+        trouble = ""
+        for _ in range(self._patience.downloads):
+            deadline = _Deadline(self._patience, self._stop)
+            try:
+                deadline.repeat(lambda: self._service.download(job, temporary), self._note(part))
+                return self._verified(part, temporary)
+            except _GaveUp:
+                raise
+            except HoursMissing:
+                # Another look at the same answer would not bring them.
+                self._manifest.put(part.anew(nocache=_token(), trouble=None))
+                raise
+            except (Damaged, DataError) as error:
+                trouble = " ".join(str(error).replace(str(temporary), "the file").split())
+                _log.warning("%s: the file is not good: %s", part.request.month, trouble)
+                part = self._manifest.put(replace(part, trouble=trouble))
+            finally:
+                if self._manifest.part(part.request.key).state != "verified":
+                    temporary.unlink(missing_ok=True)
+        return self._again(part, trouble, past_cache=True)
+
+    def _verified(self, part: Part, temporary: Path) -> Part:
+        """Check the content and write down the file's hash."""
+        expver = check_reply(temporary, part.request)
+        kind = file_format(temporary)
+        assert kind is not None  # it was decoded
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        file_entry = {
+            "name": part.request.key + _SUFFIXES[kind],
+            "size": temporary.stat().st_size,
+            "sha256": sha256_of(temporary),
+            "expver": expver,
+        }
+        return self._manifest.put(part.at("verified", file=file_entry, trouble=None))
+
+    def _received(self, part: Part) -> Part:
+        """Give a verified file its name; do again what an interrupted run may have done."""
+        assert part.file is not None
+        final, temporary = self._manifest.folder / part.file["name"], self.temporary(part)
+        if temporary.exists() and sha256_of(temporary) == part.file["sha256"]:
+            os.replace(temporary, final)
+        elif not final.exists() or sha256_of(final) != part.file["sha256"]:
+            return self._manifest.put(part.at("downloading"))
+        for suffix in set(_SUFFIXES.values()) - {final.suffix}:  # an earlier answer's format
+            final.with_suffix(suffix).unlink(missing_ok=True)
+        return self._manifest.put(part.at("received", submissions=0))
+
+    def temporary(self, part: Part) -> Path:
+        """Name of a part's file until it is verified."""
+        return self._manifest.folder / f".{part.request.key}.part"
+
+    # Trouble
+
+    def _again(self, part: Part, trouble: str, *, past_cache: bool) -> Part:
+        """Ask anew after a job that brought nothing, a bounded number of times."""
+        part = self._manifest.part(part.request.key)
+        nocache = _token() if past_cache else part.nocache
+        fresh = part.anew(nocache=nocache, trouble=trouble)
+        if part.submissions >= self._patience.submissions:
+            self._manifest.put(fresh)
+            raise DataError(
+                f"the Climate Data Store did not bring {part.request} in {part.submissions} "
+                f"attempts; the last one: {trouble}"
+            )
+        _log.warning("%s: asking again: %s", part.request.month, trouble)
+        return self._manifest.put(fresh)
+
+    def _note(self, part: Part) -> Callable[[str], None]:
+        """Give a function that writes passing trouble down."""
+
+        def note(trouble: str) -> None:
+            current = self._manifest.part(part.request.key)
+            self._manifest.put(replace(current, trouble=trouble))
+
+        return note
+
+
+class _Deadline:
+    """Repeats calls while the service is unreachable, for as long as patience allows."""
+
+    def __init__(self, patience: Patience, stop: threading.Event) -> None:
+        self._patience = patience
+        self._stop = stop
+        self._since: float | None = None
+        self._pauses: Iterator[float] = patience.pauses()
+
+    def repeat(self, call: Callable[[], _T], note: Callable[[str], None]) -> _T:
+        """Call until it is answered."""
+        while True:
+            try:
+                return call()
+            except Unreachable as error:
+                note(str(error))
+                self.pause(error)
+
+    def pause(self, error: Unreachable) -> None:
+        """Wait before the next attempt, or give up."""
+        moment = time.monotonic()
+        self._since = moment if self._since is None else self._since
+        pause = next(self._pauses)
+        if error.retry_after is not None:
+            pause = max(pause, error.retry_after)
+        if moment + pause - self._since > self._patience.unreachable:
+            raise _GaveUp(
+                f"the Climate Data Store could not be reached for {moment - self._since:.0f} s; "
+                f"expected an answer within {self._patience.unreachable:g} s "
+                f"(source.patience.unreachable). The last trouble: {error}"
+            ) from error
+        _sleep(pause, self._stop)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sleep(seconds: float, stop: threading.Event) -> None:
+    """Wait; end at once when told to stop."""
+    if stop.wait(seconds):
+        raise Stopped
+
+
+def _token() -> str:
+    """Give a text that no earlier request had."""
+    return str(time.time_ns())

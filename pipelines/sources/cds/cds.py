@@ -1,0 +1,175 @@
+"""ERA5 fetched from the Copernicus Climate Data Store, month by month, several at once."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pipelines.errors import DataError
+from pipelines.regrid import GridSettings
+from pipelines.sources.cds.acquire_part import sha256_of
+from pipelines.sources.cds.acquisition import Acquisition
+from pipelines.sources.cds.credentials import read_credentials
+from pipelines.sources.cds.manifest import Manifest
+from pipelines.sources.cds.month_folder import open_month, series_folder
+from pipelines.sources.cds.patience import Patience
+from pipelines.sources.cds.request import Area, DataFormat, area_for
+from pipelines.sources.cds.service import Service
+from pipelines.sources.decode import decode
+from pipelines.sources.files import COPERNICUS
+from pipelines.sources.source import MonthRequest, RawMonth
+
+__all__ = ["Cds"]
+
+
+@dataclass(frozen=True)
+class Cds:
+    """ERA5 hourly reanalysis, single levels and pressure levels, at 0.25 degree.
+
+    What was received stays under the raw folder, unchanged, beside a manifest that tells how
+    far every request got; a later run goes on from there and submits nothing twice. Address
+    and key are those of `cdsapi`: CDSAPI_URL and CDSAPI_KEY, or `~/.cdsapirc`.
+
+    Attributes:
+        grid: the grid that the fields are wanted for; decides the area that is fetched.
+        data_format: what the service is asked for: `grib` (stable, and cheapest there) or
+            `netcdf`. Whatever comes is told by its content.
+        max_in_flight: requests on the server, or being downloaded, at once.
+        patience: deadlines and pauses.
+
+    Raises:
+        ValueError: if a setting is out of range.
+    """
+
+    grid: GridSettings = GridSettings()
+    data_format: DataFormat = field(default="grib", compare=False)
+    max_in_flight: int = field(default=4, compare=False)
+    patience: Patience = field(default=Patience(), compare=False)
+    _running: dict[Path, Acquisition] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.data_format not in ("grib", "netcdf"):
+            raise ValueError(f"data_format is {self.data_format!r}; expected grib or netcdf")
+        if not 1 <= self.max_in_flight <= 32:
+            raise ValueError(f"max_in_flight is {self.max_in_flight}; expected 1 to 32")
+
+    @property
+    def name(self) -> str:
+        """Short name for folders and metadata."""
+        return "cds"
+
+    @property
+    def attribution(self) -> str | None:
+        """Sentence of the Copernicus licence."""
+        return COPERNICUS
+
+    @property
+    def area(self) -> Area | None:
+        """Points that are fetched; None for the globe."""
+        return area_for(self.grid)
+
+    def series(self, raw_folder: Path, request: MonthRequest) -> Path:
+        """Name the folder with all months of a request's fields."""
+        return series_folder(raw_folder, area=self.area, fields=request.fields)
+
+    def open_month(self, request: MonthRequest, raw_folder: Path) -> Manifest:
+        """Give what is known of a month."""
+        return open_month(
+            self.series(raw_folder, request), request, area=self.area,
+            data_format=self.data_format,
+        )  # fmt: skip
+
+    def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+        """Give one month; waits for it where it is not there yet.
+
+        Raises:
+            DataError: if it cannot be had; the message says why and what to do.
+        """
+        series = self.series(raw_folder, request)
+        if series in self._running:
+            self._running[series].wait(request.month)
+        elif any(p.state != "received" for p in self.open_month(request, raw_folder).parts):
+            with self.fetching([request], raw_folder):
+                self._running[series].wait(request.month)
+        return _raw_month(self.open_month(request, raw_folder), request)
+
+    @contextmanager
+    def fetching(self, requests: Sequence[MonthRequest], raw_folder: Path) -> Iterator[None]:
+        """Fetch months in the background while the block runs; `fetch` waits for its month.
+
+        All requests must be for the same fields. A month that cannot be had does not stop the
+        others: when the block ends with its error, they are brought to their end first.
+
+        Raises:
+            DataError: if another process fetches the same series, or a manifest is damaged.
+        """
+        months = [(request.month, self.open_month(request, raw_folder)) for request in requests]
+        missing = [
+            (month, manifest) for month, manifest in months
+            if any(part.state != "received" for part in manifest.parts)
+        ]  # fmt: skip
+        if not missing:
+            yield
+            return
+        credentials = read_credentials()
+        series = self.series(raw_folder, requests[0])
+        acquisition = Acquisition(
+            lambda: Service(credentials, self.patience), months, folder=series,
+            patience=self.patience, max_in_flight=self.max_in_flight,
+        )  # fmt: skip
+        self._running[series] = acquisition
+        try:
+            yield
+        except DataError:
+            acquisition.finish()
+            raise
+        finally:
+            acquisition.close()
+            del self._running[series]
+
+
+def _raw_month(manifest: Manifest, request: MonthRequest) -> RawMonth:
+    """Put the files of a month together."""
+    parts, files = [], []
+    for part in manifest.parts:
+        assert part.file is not None
+        path = manifest.folder / part.file["name"]
+        if not path.is_file() or sha256_of(path) != part.file["sha256"]:
+            raise DataError(
+                f"{path}: found {'other bytes' if path.is_file() else 'no file'}; expected the "
+                f"{part.file['size']} bytes that were received. Remove {manifest.folder} to fetch "
+                "the month again"
+            )
+        parts.append(decode(path))
+        files.append({**part.file, "job": part.job, "received": part.moments["received"]})
+    return RawMonth(_combined(parts, request), {"source": "cds", "files": files})
+
+
+def _combined(parts: list[xr.Dataset], request: MonthRequest) -> xr.Dataset:
+    """Put blocks of hours, levels and variables together; an hour is as preliminary as any."""
+    latest = np.full(len(request.hours), "", dtype="<U4")
+    for part in parts:
+        place = np.searchsorted(request.hours, part["time"].values.astype(request.hours.dtype))
+        expver = part["expver"].values
+        latest[place] = np.where(expver > latest[place], expver, latest[place])
+    bare = [part.drop_vars("expver") for part in parts]
+    by_variable: dict[str, list[xr.DataArray]] = {}
+    for part in bare:
+        for name, array in part.data_vars.items():
+            by_variable.setdefault(str(name), []).append(array)
+    fields = {
+        name: xr.combine_by_coords([a.to_dataset() for a in arrays], join="exact",
+                                   combine_attrs="override")[name]
+        for name, arrays in by_variable.items()
+    }  # fmt: skip
+    # Variables may be wanted on different levels: an axis with all of them serves each.
+    dataset = xr.merge([fields[name] for name in request.fields], join="outer",
+                       compat="override", combine_attrs="override")  # fmt: skip
+    dataset.attrs = {}
+    return dataset.assign_coords(expver=("time", latest))

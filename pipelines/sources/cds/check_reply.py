@@ -1,0 +1,61 @@
+"""Is a file from the service what was asked for, whole and possible?"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from met2net.grid import Grid
+from pipelines.errors import DataError
+from pipelines.sources.cds.request import CdsRequest
+from pipelines.sources.decode import decode
+from pipelines.verify_month import check_content, check_structure
+
+__all__ = ["GLOBE", "HoursMissing", "check_reply"]
+
+GLOBE = Grid(tuple(90 - 0.25 * np.arange(721)), tuple(0.25 * np.arange(1440)))
+"""ERA5's grid on the service."""
+
+
+class HoursMissing(DataError):
+    """The service left out hours, as it does without a word while they are not released."""
+
+
+def check_reply(path: Path, request: CdsRequest) -> dict[str, int]:
+    """Decode all of a file and compare it with its request.
+
+    Returns:
+        Experiment version -> number of hours (`0001` final, `0005` preliminary).
+
+    Raises:
+        HoursMissing: if hours at the end are not there.
+        DataError: if hours, variables, levels or points are not those of the request, a value
+            is missing or impossible, or the file is broken.
+    """
+    dataset = decode(path)
+    if not dataset.data_vars:
+        raise DataError("the file has none of the known variables; expected " + str(request))
+    _check_hours(dataset, request)
+    check_structure(dataset, hours=request.times, fields=request.fields, grid=_grid(request))
+    check_content(dataset.chunk(time=24), request.fields)  # a zip is in memory, unchunked
+    return dict(sorted(Counter(dataset["expver"].values.astype(str).tolist()).items()))
+
+
+def _check_hours(dataset: xr.Dataset, request: CdsRequest) -> None:
+    """Tell hours that are not released yet from other disagreements."""
+    found = dataset["time"].values.astype("datetime64[h]")
+    missing = np.setdiff1d(request.times, found)
+    if len(missing) and (len(found) == 0 or missing[0] > found[-1]):
+        raise HoursMissing(
+            f"the service gave {len(found)} of {len(request.times)} hours of "
+            f"{request.month}: those from {missing[0]} on are missing. ERA5 appears about 5 days "
+            "after its time; run again later, or end the period earlier"
+        )
+
+
+def _grid(request: CdsRequest) -> Grid:
+    """Give the points that the request asks for."""
+    if request.area is None:
+        return GLOBE
+    return Grid(tuple(request.area.latitude), tuple(request.area.longitude))
