@@ -1,5 +1,6 @@
 """Hydra: from a list of overrides to checked settings and the YAML that made them."""
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from met2net.models.reference_frame import ReferenceFrame
+from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
+from pipelines.cluster import Cluster
 from pipelines.errors import DataError
 from pipelines.evaluation_settings import EvaluationSettings
 from pipelines.period import Period
@@ -32,12 +35,14 @@ __all__ = [
     "ModelSettings",
     "compose",
     "load_experiment",
+    "one_line",
+    "resolve",
 ]
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 REGISTERED = "met2net"
 """The model of an experiment that verdict and registry are about."""
-_PLACES = ("workspace", "tracking", "trainer", "cluster")
+_PLACES = ("workspace", "archive", "tracking", "trainer", "cluster", "prefect_secret")
 
 
 class ConfigError(DataError):
@@ -58,6 +63,8 @@ class Experiment:
     """Everything `full_experiment` needs, built and checked.
 
     Attributes:
+        archive_root: folder or `s3://bucket/prefix` of all archives; None: in the workspace.
+        prefect_secret: name of a Prefect Secret block with a source's key, or None.
         resolved: the composed configuration as plain values, interpolations resolved.
         science: `resolved` without the places where things lie or run: what a result
             depends on.
@@ -74,16 +81,25 @@ class Experiment:
     splits: Splits
     window: WindowSpec
     models: Mapping[str, ModelSettings]
+    normalization: Method
+    cluster: Cluster
     trainer: TrainerSettings
     evaluation: EvaluationSettings
     tracking_uri: str
     registered_model: str
+    archive_root: str | None
+    prefect_secret: str | None
     resolved: Mapping[str, Any]
 
     @property
     def science(self) -> dict[str, Any]:
         """Settings that a result depends on."""
-        return {key: value for key, value in self.resolved.items() if key not in _PLACES}
+        science = {key: value for key, value in self.resolved.items() if key not in _PLACES}
+        # Time limits and the like of a source do not count.
+        assert dataclasses.is_dataclass(self.source)
+        aside = {f.name for f in dataclasses.fields(self.source) if not f.compare}
+        science["source"] = {k: v for k, v in science["source"].items() if k not in aside}
+        return science
 
     @property
     def yaml(self) -> str:
@@ -105,25 +121,34 @@ def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> Dic
             raise ConfigError(_explain(error, overrides, defaults)) from error
 
 
+def resolve(overrides: Sequence[str], *, config: str = "full_experiment") -> dict[str, Any]:
+    """Compose the configuration of a flow as plain values, interpolations resolved.
+
+    Raises:
+        ConfigError: if an override does not fit, or a value is missing.
+    """
+    composed = compose(overrides, config=config)
+    try:
+        resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
 def load_experiment(overrides: Sequence[str]) -> Experiment:
     """Compose and build the settings of `full_experiment`.
 
     Raises:
         ConfigError: if an override does not fit or a value is refused.
     """
-    config = compose(overrides)
-    try:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(_one_line(error)) from error
-    assert isinstance(resolved, dict)
-    plain: dict[str, Any] = {str(key): value for key, value in resolved.items()}
+    plain = resolve(overrides)
     try:
         return _build(plain)
     except InstantiationException as error:
-        raise ConfigError(_one_line(error.__cause__ or error)) from error
+        raise ConfigError(one_line(error.__cause__ or error)) from error
     except (ValueError, TypeError) as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(one_line(error)) from error
 
 
 def _build(plain: Mapping[str, Any]) -> Experiment:
@@ -151,10 +176,14 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
             )
             for name, node in plain["models"].items()
         },
+        normalization=data.get("normalization", "mean_std"),
+        cluster=instantiate(plain["cluster"]),
         trainer=instantiate(plain["trainer"]),
         evaluation=instantiate(plain["evaluation"]),
         tracking_uri=plain["tracking"]["uri"],
         registered_model=plain["tracking"]["registered_model"],
+        archive_root=plain["archive"],
+        prefect_secret=plain["prefect_secret"],
         resolved=plain,
     )
 
@@ -189,7 +218,7 @@ def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -
             wrong = _misspelt(path, defaults)
             if wrong is not None:
                 return wrong
-    return _one_line(error)
+    return one_line(error)
 
 
 def _misspelt(path: str, defaults: DictConfig) -> str | None:
@@ -212,6 +241,6 @@ def _misspelt(path: str, defaults: DictConfig) -> str | None:
     return None
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Fold an exception's text into one line."""
     return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__

@@ -31,7 +31,7 @@ def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
     """
-    for name in ("pipelines", "met2net"):  # the stages' own log lines; Prefect shows them
+    for name in ("pipelines", "met2net", "flows"):  # the stages' own log lines; Prefect shows them
         logging.getLogger(name).setLevel(logging.INFO)
     _explain_mistakes_without_traceback()
     try:

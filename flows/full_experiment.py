@@ -10,6 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 
 import met2net
+from flows.archive_location import archive_location
+from flows.cds_secret import use_secret
 from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
 from met2net.checkpoint import load_checkpoint
@@ -48,6 +50,7 @@ def full_experiment(overrides: list[str]) -> str:
         TrainingError: if a training process ends without a model.
     """
     experiment = load_experiment(overrides)
+    use_secret(experiment.prefect_secret)
     archive = update_archive(experiment)
     training_set = prepare(experiment, archive)
     run_folder = open_run_folder(experiment, training_set)
@@ -69,22 +72,36 @@ def full_experiment(overrides: list[str]) -> str:
 def update_archive(experiment: Experiment) -> ArchiveState:
     """Fetch what the period needs and the archive lacks."""
     fields = required_fields(_channels(experiment))
-    key = fingerprint(experiment.source, fields, experiment.grid)
     return ingest(
         experiment.source,
         period=experiment.period,
         fields=fields,
         grid=experiment.grid,
         raw_folder=experiment.workspace / "raw",
-        path=experiment.workspace / "archive" / f"{experiment.source.name}-{key}",
+        path=archive_location(
+            experiment.archive_root,
+            experiment.workspace,
+            source=experiment.source,
+            fields=fields,
+            grid=experiment.grid,
+        ),
     )
 
 
 @task(name="prepare training set", cache_policy=NO_CACHE)
 def prepare(experiment: Experiment, archive: ArchiveState) -> Path:
     """Normalize one archive snapshot into a training set."""
-    settings = TrainingSetSettings(variables=experiment.variables, splits=experiment.splits)
-    return build_training_set(archive, settings, folder=experiment.workspace / "training_sets")
+    settings = TrainingSetSettings(
+        variables=experiment.variables,
+        splits=experiment.splits,
+        normalization=experiment.normalization,
+    )
+    return build_training_set(
+        archive,
+        settings,
+        folder=experiment.workspace / "training_sets",
+        cluster=experiment.cluster,
+    )
 
 
 def open_run_folder(experiment: Experiment, training_set: Path) -> Path:

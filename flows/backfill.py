@@ -1,0 +1,98 @@
+"""Fetch a period into the archive; killed, throttled or interrupted, the next run goes on."""
+
+import logging
+import sys
+from contextlib import nullcontext
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.acquisition_progress import read_progress
+from flows.acquisition_table import showing, summary_line
+from flows.backfill_settings import BackfillSettings, load_backfill
+from flows.cds_secret import use_secret
+from flows.console import run_from_console
+from pipelines.archive import ArchiveState
+from pipelines.ingest import ingest
+from pipelines.reconcile import reconcile
+from pipelines.sources.cds import Cds
+
+__all__ = ["backfill"]
+
+_log = logging.getLogger("flows.backfill")
+
+
+@flow(name="backfill", validate_parameters=False)
+def backfill(overrides: list[str]) -> str:
+    """Bring every month of a period, verified, into the archive.
+
+    Args:
+        overrides: Hydra overrides, as `["data=era5_cropped", "period=2017-01/2023-12"]`.
+
+    Returns:
+        Name of the archive's newest snapshot.
+
+    Raises:
+        DataError: if a setting is wrong, or a month cannot be had; the others are fetched
+            first.
+    """
+    settings = load_backfill(overrides)
+    use_secret(settings.prefect_secret)
+    state = bring_in(settings)
+    if settings.reconcile:
+        state = replace_preliminary(settings)
+    _log.info("archive %s, snapshot %s: %d months", state.path, state.snapshot_id,
+              len(state.months))  # fmt: skip
+    return state.snapshot_id
+
+
+@task(name="bring in months", cache_policy=NO_CACHE)
+def bring_in(settings: BackfillSettings) -> ArchiveState:
+    """Fetch what the archive lacks, and show how far it is."""
+    source = settings.source
+    watched = nullcontext()
+    if isinstance(source, Cds):
+        requests = settings.requests()
+        watched = showing(lambda: read_progress(source, requests, settings.raw_folder))
+    try:
+        with watched:
+            return ingest(
+                source,
+                period=settings.period,
+                fields=settings.fields,
+                grid=settings.grid,
+                raw_folder=settings.raw_folder,
+                path=settings.archive,
+            )
+    finally:
+        if isinstance(source, Cds):
+            _tell_waiting_times(source, settings)
+
+
+@task(name="replace preliminary months", cache_policy=NO_CACHE)
+def replace_preliminary(settings: BackfillSettings) -> ArchiveState:
+    """Fetch months with preliminary hours again."""
+    return reconcile(
+        settings.source,
+        fields=settings.fields,
+        grid=settings.grid,
+        raw_folder=settings.raw_folder,
+        path=settings.archive,
+        received_after=settings.received_after,
+    )
+
+
+def _tell_waiting_times(source: Cds, settings: BackfillSettings) -> None:
+    """Log what the waiting was like, and keep it as an artifact of the run."""
+    progress = read_progress(source, settings.requests(), settings.raw_folder)
+    _log.info("%s", summary_line(progress))
+    create_table_artifact(
+        key="backfill-waiting-times",
+        table=[progress.waiting.as_dict()],
+        description="Durations of the requests to the Climate Data Store, in seconds.",
+    )
+
+
+if __name__ == "__main__":
+    run_from_console(backfill, sys.argv[1:])

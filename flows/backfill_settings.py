@@ -1,0 +1,91 @@
+"""Settings of `backfill` and `backfill_status`, built and checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from flows.archive_location import archive_location
+from flows.config import ConfigError, one_line, resolve
+from met2net.variables import required_fields
+from pipelines.derived import source_fields
+from pipelines.period import Period
+from pipelines.regrid import GridSettings
+from pipelines.sources.source import MonthRequest, Source
+
+__all__ = ["BackfillSettings", "load_backfill"]
+
+
+@dataclass(frozen=True)
+class BackfillSettings:
+    """What is fetched, from where, and where it goes.
+
+    Attributes:
+        fields: CDS long name -> pressure levels [hPa], as they stand in the archive.
+        archive: folder, or `s3://bucket/prefix`.
+        reconcile: fetch archived months again that hold preliminary hours.
+        received_after: copies that came before this moment (UTC) are asked for anew.
+        prefect_secret: name of a Prefect Secret block with the service's key, or None.
+    """
+
+    workspace: Path
+    source: Source
+    period: Period
+    grid: GridSettings
+    fields: Mapping[str, tuple[int, ...]]
+    archive: str
+    reconcile: bool
+    received_after: np.datetime64
+    prefect_secret: str | None
+
+    @property
+    def raw_folder(self) -> Path:
+        """Where sources keep what they received."""
+        return self.workspace / "raw"
+
+    def requests(self) -> list[MonthRequest]:
+        """What is asked of the source for each month of the period."""
+        fields = source_fields(self.fields)
+        return [
+            MonthRequest(month, self.period.hours_in(month), fields)
+            for month in self.period.months()
+        ]
+
+
+def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> BackfillSettings:
+    """Compose and build the settings.
+
+    Raises:
+        ConfigError: if an override does not fit or a value is refused.
+    """
+    plain = resolve(overrides, config=config)
+    try:
+        source = instantiate(plain["source"])
+        grid = instantiate(plain["data"]["grid"])
+        period = plain["period"]
+        labels = [label for group in plain["data"]["variables"].values() for label in group]
+        fields = required_fields(labels)
+        workspace = Path(plain["workspace"])
+        return BackfillSettings(
+            workspace=workspace,
+            source=source,
+            period=instantiate(plain["data"]["period"]) if period is None else Period.parse(period),
+            grid=grid,
+            fields=fields,
+            archive=archive_location(
+                plain["archive"], workspace, source=source, fields=fields, grid=grid
+            ),
+            reconcile=bool(plain["reconcile"]),
+            # What came today is recent enough: an interrupted run goes on with it.
+            received_after=np.datetime64(plain["received_after"] or "today").astype(
+                "datetime64[s]"
+            ),
+            prefect_secret=plain["prefect_secret"],
+        )
+    except InstantiationException as error:
+        raise ConfigError(one_line(error.__cause__ or error)) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(one_line(error)) from error

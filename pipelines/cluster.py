@@ -1,0 +1,203 @@
+"""Where a stage's tasks run: threads, processes of this machine, or a Dask cluster.
+
+A stage opens one and maps a function over plain values that say what to do. Where they run
+changes no result, so none of these settings is part of a fingerprint.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import dask
+import distributed
+from dask.utils import format_bytes, parse_bytes
+
+from pipelines.errors import DataError
+
+__all__ = ["Cluster", "Distributed", "LocalCluster", "Threads", "Workers"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_FIELDS_SHARE = 2
+"""A worker process also holds modules, messages and what its memory allocator keeps; fields
+may take 1 / this of its limit."""
+
+
+class Workers(Protocol):
+    """What a stage sees of an open cluster.
+
+    Attributes:
+        task_bytes: memory that one task may take for fields.
+    """
+
+    task_bytes: int
+
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Call a function for every item; results in the items' order."""
+        ...
+
+
+class Cluster(Protocol):
+    """Settings of a cluster."""
+
+    def open(self) -> Any:
+        """Give a context manager whose value is `Workers`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Dask threads of this process.
+
+    Attributes:
+        workers: how many; None: one a processor.
+        memory_limit: for the fields that all of them work on at once, as `2GiB`.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    workers: int | None = None
+    memory_limit: str = "2GiB"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(self.workers, self.memory_limit)
+
+    @contextmanager
+    def open(self) -> Iterator[Workers]:
+        """Give the threads; Dask makes them when they are needed."""
+        count = self.workers or os.cpu_count() or 1
+        yield _ThreadWorkers(count, parse_bytes(self.memory_limit) // count)
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """Dask worker processes of one thread each on this machine.
+
+    Attributes:
+        workers: how many.
+        memory_limit: of each process, as `2GiB`.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    workers: int = 2
+    memory_limit: str = "2GiB"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(self.workers, self.memory_limit)
+
+    @contextmanager
+    def open(self) -> Iterator[Workers]:
+        """Start the processes; end them after use."""
+        limit = parse_bytes(self.memory_limit)
+        with (
+            distributed.LocalCluster(
+                n_workers=self.workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=limit,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+            ) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
+            yield _ClientWorkers(client, limit // _FIELDS_SHARE)
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """A Dask cluster that runs already.
+
+    Its workers must have this package and see archive and workspace under the same paths.
+
+    Attributes:
+        address: the scheduler's, as `tcp://scheduler:8786`.
+        memory_limit: of a worker process that was started without a limit of its own.
+        timeout_seconds: how long to wait for the scheduler.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    address: str
+    memory_limit: str = "2GiB"
+    timeout_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(None, self.memory_limit)
+        if not self.address:
+            raise ValueError("address is empty; expected a scheduler's, as tcp://scheduler:8786")
+        if self.timeout_seconds < 1:
+            raise ValueError(f"timeout_seconds is {self.timeout_seconds}; expected at least 1")
+
+    @contextmanager
+    def open(self) -> Iterator[Workers]:
+        """Connect; leave the cluster running after use.
+
+        Raises:
+            DataError: if there is no scheduler, or it has no workers.
+        """
+        try:
+            client = distributed.Client(
+                self.address, timeout=self.timeout_seconds, set_as_default=False
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"found no Dask scheduler at {self.address}: {error}") from error
+        with client:
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+            if not workers:
+                raise DataError(f"the Dask scheduler at {self.address} has no workers")
+            limit = parse_bytes(self.memory_limit)
+            shares = [(worker["memory_limit"] or limit) // worker["nthreads"] for worker in workers]
+            yield _ClientWorkers(client, min(shares) // _FIELDS_SHARE)
+
+
+@dataclass(frozen=True)
+class _ThreadWorkers:
+    """Threads, through Dask's own scheduler."""
+
+    count: int
+    task_bytes: int
+
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        # Bound to the function, items are left alone: Dask looks into arguments for its own.
+        tasks = [dask.delayed(partial(function, item), pure=False)() for item in items]
+        return list(dask.compute(*tasks, scheduler="threads", num_workers=self.count))
+
+
+@dataclass(frozen=True)
+class _ClientWorkers:
+    """Worker processes, through a client."""
+
+    client: distributed.Client
+    task_bytes: int
+
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        # Not pure: the same item again may have files to write again. No retries: a task may
+        # find its own half of the work done.
+        futures = self.client.map(function, items, pure=False, retries=0)
+        results: list[_Result] = self.client.gather(futures)
+        return results
+
+
+def _check(workers: int | None, memory_limit: str) -> None:
+    """Check the two settings that clusters share."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1, or null for all processors")
+    try:
+        size = parse_bytes(memory_limit)
+    except ValueError as error:
+        raise ValueError(
+            f"cannot read memory_limit {memory_limit!r}; expected a size such as 2GiB"
+        ) from error
+    if size < 2**20:
+        raise ValueError(f"memory_limit is {format_bytes(size)}; expected at least 1 MiB")
