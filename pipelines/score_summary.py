@@ -20,7 +20,7 @@ __all__ = [
     "verdict",
 ]
 
-BASELINES = ("persistence", "anomaly_persistence", "climatology")
+BASELINES = ("persistence", "anomaly_persistence", "climatology", "ridge")
 _VARIABLES = ("score", "pooled", "normalized_rmse", "units")
 
 

@@ -30,6 +30,10 @@ class Met2Net(nn.Module):
         input_variables: channels that encoders see, where they differ from those that decoders
             give (same groups in the same order); None: the same.
         num_scales: layers of an encoder and of a decoder; every second one resamples by 2.
+        spatiotemporal_block: the translator's block in space and time: tau, gsta, convnext,
+            hornet, moganet, poolformer or incepu (the paper's Table 9).
+        mlp_ratio: width of that block's MLP over latent_dim; None: 4, and for incepu, which
+            has no MLP, the only choice.
         down_sampling: False keeps the grid as it is, with the same layers at stride 1, for
             grids of a few points.
 
@@ -49,7 +53,8 @@ class Met2Net(nn.Module):
         num_blocks: int = 8,
         num_scales: int = 2,
         num_heads: int = 8,
-        mlp_ratio: int = 4,
+        spatiotemporal_block: str = "tau",
+        mlp_ratio: int | None = None,
         drop_path: float = 0.1,
         down_sampling: bool = True,
     ) -> None:
@@ -57,7 +62,6 @@ class Met2Net(nn.Module):
         check_sizes(
             num_inputs=num_inputs, num_targets=num_targets, spatial_dim=spatial_dim,
             latent_dim=latent_dim, num_blocks=num_blocks, num_scales=num_scales,
-            mlp_ratio=mlp_ratio,
         )  # fmt: skip
         self.variables = check_variables(variables)
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
@@ -74,6 +78,7 @@ class Met2Net(nn.Module):
             latent_dim=latent_dim,
             num_blocks=num_blocks,
             num_heads=num_heads,
+            spatiotemporal_block=spatiotemporal_block,
             mlp_ratio=mlp_ratio,
             drop_path=drop_path,
         )

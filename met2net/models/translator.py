@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.attention import VariableAttention
-from met2net.models.blocks.tau import TauBlock
+from met2net.models.blocks.spatiotemporal import spatiotemporal_block
 
 __all__ = ["Translator", "TranslatorBlock"]
 
@@ -16,15 +16,26 @@ class TranslatorBlock(nn.Module):
     """Mix the variables, then space and time: z = norm(z + VA(z)); z = norm(z + ST(z)).
 
     The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5.
+
+    Args:
+        block_name: ST, one of `SPATIOTEMPORAL_BLOCKS`.
     """
 
     def __init__(
-        self, latent_dim: int, *, num_heads: int, mlp_ratio: int, drop_path: float
+        self,
+        latent_dim: int,
+        *,
+        num_heads: int,
+        block_name: str,
+        mlp_ratio: int | None,
+        drop_path: float,
     ) -> None:
         super().__init__()
         self.attention = VariableAttention(latent_dim, num_heads=num_heads)
         self.attention_norm = nn.GroupNorm(1, latent_dim)
-        self.space_time = TauBlock(latent_dim, mlp_ratio=mlp_ratio, drop_path=drop_path)
+        self.space_time = spatiotemporal_block(
+            block_name, latent_dim, mlp_ratio=mlp_ratio, drop_path=drop_path
+        )
         self.space_time_norm = nn.GroupNorm(1, latent_dim)
 
     def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
@@ -49,13 +60,18 @@ class Translator(nn.Module):
         latent_dim: int,
         num_blocks: int,
         num_heads: int,
-        mlp_ratio: int,
+        spatiotemporal_block: str,
+        mlp_ratio: int | None,
         drop_path: float,
     ) -> None:
         super().__init__()
         self.project_in = nn.Conv2d(in_channels, latent_dim, 1)
         first = TranslatorBlock(
-            latent_dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop_path=drop_path
+            latent_dim,
+            num_heads=num_heads,
+            block_name=spatiotemporal_block,
+            mlp_ratio=mlp_ratio,
+            drop_path=drop_path,
         )
         self.blocks = nn.ModuleList(copy.deepcopy(first) for _ in range(num_blocks))
         self.project_out = nn.Conv2d(latent_dim, out_channels, 1)

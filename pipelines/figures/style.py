@@ -18,8 +18,8 @@ DOTS_PER_INCH = 150
 # baselines. Source: https://jfly.uni-koeln.de/color/
 _NETWORK_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NETWORK_LINES = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)))
-_BASELINE_COLORS = dict(zip(BASELINES, ("#000000", "#555555", "#8c8c8c"), strict=True))
-_BASELINE_LINES = dict(zip(BASELINES, ("--", "-.", ":"), strict=True))
+_BASELINE_COLORS = dict(zip(BASELINES, ("#000000", "#555555", "#8c8c8c", "#b3b3b3"), strict=True))
+_BASELINE_LINES = dict(zip(BASELINES, ("--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))), strict=True))
 
 
 def color_of(model: str, models: Sequence[str]) -> str:

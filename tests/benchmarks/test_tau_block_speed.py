@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from met2net.models.blocks.tau import TauBlock, _DilatedConvolution
+from met2net.models.blocks.dilated_convolution import DilatedConvolution
+from met2net.models.blocks.tau import TauBlock
 
 pytestmark = pytest.mark.bench
 
@@ -19,7 +20,7 @@ class _Plain(nn.Module):
         super().__init__()
         self.block = block
         for index, part in enumerate(block.gate.attention):
-            if isinstance(part, _DilatedConvolution):
+            if isinstance(part, DilatedConvolution):
                 plain = nn.Conv2d(
                     part.in_channels, part.out_channels, 7, padding=9, dilation=3,
                     groups=part.groups,

@@ -98,7 +98,7 @@ def test_the_run_folder_holds_everything(finished: Path) -> None:
 def test_scores_hold_every_model_beside_the_baselines(finished: Path) -> None:
     with xr.open_dataset(run_folder(finished) / "scores.nc") as scores:
         assert list(scores["model"].values) == [
-            *MODELS, "persistence", "anomaly_persistence", "climatology",
+            *MODELS, "persistence", "anomaly_persistence", "climatology", "ridge",
         ]  # fmt: skip
         assert np.isfinite(scores["normalized_rmse"].values).all()
         assert scores["count"].values.tolist() == [48 - 4] * 3

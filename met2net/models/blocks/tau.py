@@ -1,12 +1,13 @@
 """The block of the temporal attention unit (TAU): a large-kernel gate and a mixing MLP."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from met2net.models.blocks.channel_mlp import mixing_mlp
+from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.drop_path import DropPath
+from met2net.models.blocks.initialization import initialize_by_fan_out
 
 __all__ = ["TauBlock"]
 
@@ -27,12 +28,10 @@ class TauBlock(nn.Module):
         self.gate = _GatedConvolution(dim)
         self.gate_scale = nn.Parameter(torch.full((dim, 1, 1), _LAYER_SCALE))
         self.mlp_norm = nn.BatchNorm2d(dim)
-        self.mlp = _mixing_mlp(dim, hidden_dim=mlp_ratio * dim)
+        self.mlp = mixing_mlp(dim, hidden_dim=mlp_ratio * dim)
         self.mlp_scale = nn.Parameter(torch.full((dim, 1, 1), _LAYER_SCALE))
         self.drop_path = DropPath(drop_path)
-        for part in self.modules():
-            if isinstance(part, nn.Conv2d):
-                _initialize(part)
+        initialize_by_fan_out(self)
 
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
@@ -52,7 +51,7 @@ class _GatedConvolution(nn.Module):
         self.activation = nn.GELU()
         self.attention = nn.Sequential(
             nn.Conv2d(dim, dim, 5, padding=2, groups=dim),
-            _DilatedConvolution(dim),
+            DilatedConvolution(dim),
             nn.Conv2d(dim, dim, 1),
         )
         self.project_out = nn.Conv2d(dim, dim, 1)
@@ -62,46 +61,3 @@ class _GatedConvolution(nn.Module):
         hidden = self.activation(self.project_in(fields))
         output: Tensor = self.project_out(hidden * self.attention(hidden))
         return output + fields
-
-
-class _DilatedConvolution(nn.Conv2d):
-    """Depthwise 7x7 convolution at dilation 3; reaches 9 points to each side.
-
-    On a small grid the outer taps meet nothing but padding. They are left out there, which
-    changes no value.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim, dim, 7, padding=9, dilation=3, groups=dim)
-
-    def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
-        """Convolve with the taps that reach into the grid."""
-        height, width = (min(3, (size - 1) // 3) for size in fields.shape[-2:])
-        weight = self.weight[:, :, 3 - height : 4 + height, 3 - width : 4 + width]
-        return nn.functional.conv2d(
-            fields,
-            weight,
-            self.bias,
-            padding=(3 * height, 3 * width),
-            dilation=3,
-            groups=self.groups,
-        )
-
-
-def _mixing_mlp(dim: int, *, hidden_dim: int) -> nn.Sequential:
-    """Build 1x1 convolution, depthwise 3x3, GELU, 1x1 convolution."""
-    return nn.Sequential(
-        nn.Conv2d(dim, hidden_dim, 1),
-        nn.Conv2d(hidden_dim, hidden_dim, 3, padding=1, groups=hidden_dim),
-        nn.GELU(),
-        nn.Conv2d(hidden_dim, dim, 1),
-    )
-
-
-def _initialize(convolution: nn.Conv2d) -> None:
-    """Draw weights of variance 2 / fan-out; biases 0. Source: He et al. 2015, arXiv:1502.01852."""
-    kernel = convolution.kernel_size[0] * convolution.kernel_size[1]
-    fan_out = kernel * convolution.out_channels // convolution.groups
-    nn.init.normal_(convolution.weight, std=math.sqrt(2 / fan_out))
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)

@@ -6,8 +6,9 @@ from einops import rearrange
 
 from met2net.models.blocks.attention import VariableAttention
 from met2net.models.blocks.convolution import layer_plan
+from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.drop_path import DropPath
-from met2net.models.blocks.tau import TauBlock, _DilatedConvolution
+from met2net.models.blocks.tau import TauBlock
 from met2net.models.padding import pad_to_multiple
 from tests.met2net.models.model_builders import randomize
 
@@ -92,7 +93,7 @@ def test_padding_by_hand():
 
 @pytest.mark.parametrize("size", [(2, 2), (4, 5), (7, 10), (21, 17)])
 def test_leaving_out_taps_beyond_the_grid_changes_nothing(size: tuple[int, int]) -> None:
-    convolution = _DilatedConvolution(3)
+    convolution = DilatedConvolution(3)
     fields = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     whole = F.conv2d(fields, convolution.weight, convolution.bias, padding=9, dilation=3, groups=3)
     torch.testing.assert_close(convolution(fields), whole)

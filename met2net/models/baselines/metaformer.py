@@ -1,0 +1,88 @@
+"""SimVP's frame round a chain of like blocks: what TAU, SimVPv2, ConvNeXt ... share."""
+
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from met2net.models.baselines.simvp_frame import SimVPFrame
+from met2net.models.checks import check_sizes
+
+__all__ = ["MetaFormer"]
+
+
+class MetaFormer(SimVPFrame, ABC):
+    """A chain of `num_blocks` blocks between encoder and decoder; a subclass names the block.
+
+    The first block works at T * spatial_dim channels and a 1x1 convolution follows to
+    `latent_dim`; after the last block a 1x1 convolution gives T' * spatial_dim. Drop path
+    rises linearly with depth, from 0.01 to `drop_path`.
+    Source: Tan et al. 2022, arXiv:2211.12509 (SimVPv2), and the benchmark OpenSTL, Tan et al.
+    2023, arXiv:2306.11249, whose parameter counts this reading gives.
+
+    Args: as in `Met2Net`.
+
+    Raises:
+        ValueError: if a size is below 1, there are fewer than 2 blocks, or the groups are wrong.
+    """
+
+    block: ClassVar[Callable[..., nn.Module]]
+    blocks: nn.ModuleList
+
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, Sequence[str]],
+        num_inputs: int,
+        num_targets: int,
+        input_variables: Mapping[str, Sequence[str]] | None = None,
+        spatial_dim: int = 32,
+        latent_dim: int = 256,
+        num_blocks: int = 8,
+        num_scales: int = 2,
+        mlp_ratio: int = 8,
+        drop_path: float = 0.1,
+        down_sampling: bool = True,
+    ) -> None:
+        check_sizes(latent_dim=latent_dim, mlp_ratio=mlp_ratio)
+        if num_blocks < 2:
+            raise ValueError(f"num_blocks is {num_blocks}; expected at least 2")
+        rates = _drop_path_rates(drop_path, num_blocks)
+
+        def chain(in_channels: int, out_channels: int) -> nn.ModuleList:
+            widths = [in_channels] + [latent_dim] * (num_blocks - 1)
+            following = [latent_dim] * (num_blocks - 1) + [out_channels]
+            return nn.ModuleList(
+                nn.Sequential(
+                    self.block(width, mlp_ratio=mlp_ratio, drop_path=rate),
+                    # Also where both widths are equal at an end of the chain; in between nothing.
+                    nn.Conv2d(width, after, 1) if i in (0, num_blocks - 1) else nn.Identity(),
+                )
+                for i, (width, after, rate) in enumerate(zip(widths, following, rates, strict=True))
+            )
+
+        super().__init__(
+            variables=variables,
+            num_inputs=num_inputs,
+            num_targets=num_targets,
+            input_variables=input_variables,
+            spatial_dim=spatial_dim,
+            num_scales=num_scales,
+            down_sampling=down_sampling,
+            build_blocks=chain,
+        )
+
+    def _translate(self, latent: Tensor) -> list[Tensor]:
+        """Run the blocks one after the other."""
+        outputs = []
+        for block in self.blocks:
+            latent = block(latent)
+            outputs.append(latent)
+        return outputs
+
+
+def _drop_path_rates(drop_path: float, num_blocks: int) -> list[float]:
+    """Give a rate a block, rising linearly from 0.01 (or less) to `drop_path`."""
+    first = min(0.01, drop_path)
+    return [first + (drop_path - first) * i / (num_blocks - 1) for i in range(num_blocks)]

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+
+from met2net import ridge as module
+from met2net.ridge import REGULARIZATIONS, Ridge, fit_ridge, ridge_forecast
+from met2net.verification.climatology import Climatology
+from met2net.windows import WindowDataset, WindowSpec, find_windows
+
+WINDOW = WindowSpec.regular(num_inputs=4, num_targets=2)
+CLIMATOLOGY = Climatology(np.random.default_rng(9).normal(size=(1, 24, 2, 2, 3)).astype(np.float32))
+
+
+def make_windows(anomalies: np.ndarray, *, window: WindowSpec = WINDOW) -> WindowDataset:
+    """Windows over hourly fields: the climatology plus these anomalies (time c h w)."""
+    hours = np.arange(len(anomalies), dtype=np.int64)
+    fields = CLIMATOLOGY.at(hours) + anomalies.astype(np.float32)
+    windows = find_windows(hours, spec=window, in_split=np.ones(len(hours), dtype=bool))
+    return WindowDataset(fields, hours=hours, windows=windows, spec=window)
+
+
+def fading(num: int, *, seed: int, rate: float = 0.8, noise: float = 1.0) -> np.ndarray:
+    """Anomalies that fade by a rate and are stirred by noise."""
+    random = np.random.default_rng(seed)
+    anomalies = [random.normal(size=(2, 2, 3))]
+    for _ in range(num - 1):
+        anomalies.append(rate * anomalies[-1] + noise * random.normal(size=(2, 2, 3)))
+    return np.stack(anomalies)
+
+
+def all_of(windows: WindowDataset) -> dict[str, torch.Tensor]:
+    return torch.utils.data.default_collate([windows[i] for i in range(len(windows))])
+
+
+def fit(train: np.ndarray, validation: np.ndarray) -> Ridge:
+    return fit_ridge(
+        make_windows(train), make_windows(validation), climatology=CLIMATOLOGY, window=WINDOW
+    )
+
+
+def forecast(ridge: Ridge, windows: WindowDataset) -> torch.Tensor:
+    batch = all_of(windows)
+    return ridge_forecast(ridge, CLIMATOLOGY, WINDOW)(batch["inputs"], batch["init_time"])
+
+
+def test_a_fading_anomaly_is_found_exactly():
+    """Without noise the anomaly of the last frame tells all: a' = 0.5 a, then 0.25 a."""
+    runs = [
+        fading(6, seed=seed, rate=0.5, noise=0.0) * np.random.default_rng(seed).choice([1, 2])
+        for seed in range(200)
+    ]
+    fields = np.concatenate(runs)
+    hours = np.concatenate([24 * 100 * i + np.arange(6) for i in range(200)]).astype(np.int64)
+    values = (CLIMATOLOGY.at(hours) + fields).astype(np.float32)
+    rows = find_windows(hours, spec=WINDOW, in_split=np.ones(len(hours), dtype=bool))
+    windows = WindowDataset(values, hours=hours, windows=rows, spec=WINDOW)
+    ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=WINDOW)
+    assert ridge.regularization == min(REGULARIZATIONS)
+    torch.testing.assert_close(
+        forecast(ridge, windows), all_of(windows)["targets"], atol=1e-3, rtol=0
+    )
+
+
+def test_it_agrees_with_least_squares_on_the_whole_field():
+    train, validation = fading(300, seed=1), fading(100, seed=2)
+    ridge = fit(train, validation)
+    assert not ridge.is_local
+    assert ridge.frames == (0, 1, 2, 3)
+    rows = np.arange(len(train) - 5)
+    predictors = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in range(4)], axis=1)
+    predicted = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in (4, 5)], axis=1)
+    # Ridge regression is least squares with rows that ask every weight to be zero.
+    rows_of_zero = np.sqrt(len(rows) * ridge.regularization) * np.eye(predictors.shape[1])
+    weights = np.linalg.lstsq(
+        np.concatenate([predictors, rows_of_zero]),
+        np.concatenate([predicted, np.zeros((len(rows_of_zero), predicted.shape[1]))]),
+    )[0]
+    # Our anomalies come from fields in float32.
+    np.testing.assert_allclose(ridge.weights, weights, atol=1e-5)
+
+
+def test_the_regularization_is_the_best_on_the_validation_windows():
+    train, validation = fading(60, seed=1), fading(200, seed=2)
+    ridge = fit(train, validation)
+    windows = make_windows(validation)
+    targets = all_of(windows)["targets"]
+    errors = {}
+    for value in REGULARIZATIONS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "REGULARIZATIONS", (value,))
+            one = fit(train, validation)
+        errors[value] = (forecast(one, windows) - targets).square().mean().item()
+    assert ridge.regularization == min(errors, key=errors.__getitem__)
+    assert ridge.regularization > min(REGULARIZATIONS)  # 55 windows for 48 predictors
+
+
+def test_chunks_change_nothing(monkeypatch):
+    train, validation = fading(120, seed=1), fading(60, seed=2)
+    whole = fit(train, validation)
+    monkeypatch.setattr(module, "_CHUNK", 300)  # six windows at a time
+    parts = fit(train, validation)
+    np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-9, atol=1e-12)
+    assert parts.regularization == whole.regularization
+
+
+def test_on_large_fields_it_sees_the_points_around(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+    train = fading(3000, seed=1, rate=0.0)
+    # What is at a point comes from its western neighbour, an hour before.
+    for i in range(1, len(train)):
+        train[i, :, :, 1:] = train[i - 1, :, :, :-1]
+    ridge = fit(train, train[:200])
+    assert ridge.is_local
+    assert ridge.weights.shape == (4 * 2 * 9, 2 * 2)
+    windows = make_windows(train[-100:])
+    error = forecast(ridge, windows) - all_of(windows)["targets"]
+    # The first column's chance likenesses pull at the weights, which all points share.
+    assert error[:, 0, :, :, 1:].std() < 0.1
+    assert error[:, 0, :, :, 0].std() > 0.8  # what comes in from outside, nobody knows
+    assert error[:, 1, :, :, 2].std() > 0.8  # two points away, two hours before: out of sight
+
+
+def test_too_many_samples_are_thinned_evenly(monkeypatch):
+    train, validation = fading(305, seed=1), fading(60, seed=2)
+    monkeypatch.setattr(module, "_MOST_SAMPLES", 100)
+    thinned = fit(train, validation)
+    window = WindowSpec.regular(num_inputs=4, num_targets=2, stride_hours=3)
+    every_third = fit_ridge(
+        make_windows(train, window=window), make_windows(validation),
+        climatology=CLIMATOLOGY, window=WINDOW,
+    )  # fmt: skip
+    np.testing.assert_allclose(thinned.weights, every_third.weights, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("num_inputs", "frames"),
+    [(1, (0,)), (4, (0, 1, 2, 3)), (7, (0, 1, 3, 4, 5, 6)), (12, (0, 3, 6, 8, 9, 10, 11))],
+)
+def test_frames_are_dense_at_the_end_and_reach_back_to_the_first(num_inputs, frames):
+    window = WindowSpec.regular(num_inputs=num_inputs, num_targets=1)
+    windows = make_windows(fading(60, seed=1), window=window)
+    ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=window)
+    assert ridge.frames == frames
+
+
+@pytest.mark.parametrize(("lengths", "name"), [((5, 60), "training"), ((60, 5), "validation")])
+def test_missing_windows_are_refused(lengths, name):
+    train, validation = (fading(length, seed=1) for length in lengths)
+    with pytest.raises(ValueError, match=f"no {name} windows; expected at least one"):
+        fit(train, validation)
