@@ -1,24 +1,32 @@
-"""Normalization: from physical units to zero mean and unit variance, and back."""
+"""Normalization: from physical units to values of order one, and back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Normalizer"]
+__all__ = ["METHODS", "Method", "Normalizer"]
+
+Method = Literal["mean_std", "min_max"]
+METHODS: tuple[str, ...] = get_args(Method)
+"""`mean_std`: to zero mean and unit variance; `min_max`: to the range 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Mean and standard deviation a channel, from the training split alone.
+    """What a channel is shifted and divided by, from the training split alone.
+
+    Under min/max normalization the smallest value stands for the mean and the range (largest
+    less smallest) for the standard deviation; everything that uses them stays as it is.
 
     Attributes:
         channels: labels, in channel order.
-        mean: one a channel, in the channel's units.
-        std: one a channel, in the channel's units; positive.
+        mean: what is subtracted, one a channel, in the channel's units.
+        std: what is divided by, one a channel, in the channel's units; positive.
 
     Raises:
         ValueError: if lengths differ, or a value is not finite, or a std is not positive.
@@ -53,6 +61,28 @@ class Normalizer:
     ) -> "Normalizer":
         """Build from arrays in channel order."""
         return cls(tuple(channels), tuple(map(float, mean)), tuple(map(float, std)))
+
+    @classmethod
+    def from_statistics(
+        cls,
+        channels: Sequence[str],
+        *,
+        method: str,
+        mean: Float[np.ndarray, " c"],
+        std: Float[np.ndarray, " c"],
+        minimum: Float[np.ndarray, " c"],
+        maximum: Float[np.ndarray, " c"],
+    ) -> "Normalizer":
+        """Build from the statistics of a training split, by a method of `METHODS`.
+
+        Raises:
+            ValueError: if there is no such method, or as the class does.
+        """
+        if method not in METHODS:
+            raise ValueError(f"normalization is {method!r}; expected one of: {', '.join(METHODS)}")
+        if method == "min_max":
+            return cls.from_arrays(channels, minimum, maximum - minimum)
+        return cls.from_arrays(channels, mean, std)
 
     def normalize(self, fields: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
         """Turn physical units into normalized values: (x - mean) / std."""

@@ -2,54 +2,36 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
-import zarr
-from jaxtyping import Bool, Float, Float64, Int8, Int64
+from jaxtyping import Bool, Float64, Int8, Int64
 
+from met2net.fields import Fields, StoredFields
 from met2net.grid import Grid
 from met2net.normalization import Normalizer
 from met2net.verification.climatology import Climatology
 from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
-__all__ = ["SPLITS", "TrainingSet"]
+__all__ = ["MEMORY_LIMIT", "SPLITS", "TrainingSet"]
 
 SPLITS: dict[str, int] = {"train": 1, "validation": 2, "test": 3}
 """Values of `split(time)`; 0 is no split."""
+MEMORY_LIMIT = 4 * 2**30
+"""Fields up to this size [bytes] are mapped into memory unless told otherwise."""
 
-_MEMORY_LIMIT = 4 * 2**30  # bytes; larger training sets are read window by window
+_UPLOAD_HOURS = 1024  # copied to a device at once
 _ARRAYS = (
-    "data", "mean", "std", "difference_std", "climatology", "split", "expver", "units",
+    "data", "mean", "std", "minimum", "maximum", "difference_std", "climatology", "split",
+    "expver", "units",
 )  # fmt: skip
 _ATTRS = (
     "settings", "fingerprint", "archive_snapshot", "source", "attribution", "code_version",
-    "variables",
+    "variables", "normalization",
 )  # fmt: skip
-
-
-class _StoredFields:
-    """Rows of a Zarr array by NumPy indexing, read when asked for."""
-
-    def __init__(self, array: "zarr.Array[Any]") -> None:
-        self._array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
-        self.ndim = array.ndim
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, rows: Int64[np.ndarray, " n"] | slice | int) -> np.ndarray:
-        if isinstance(rows, slice | int):
-            return np.asarray(self._array[rows])
-        rows = np.asarray(rows)
-        if len(rows) > 0 and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-            return np.asarray(self._array[int(rows[0]) : int(rows[-1]) + 1])
-        return np.asarray(self._array.oindex[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +46,7 @@ class TrainingSet:
         grid: latitudes and longitudes.
         hours: hours since 1970-01-01T00 UTC; may have gaps.
         split: see `SPLITS`.
-        fields: normalized fields, in memory or read from the store by rows.
+        fields: normalized fields: mapped into memory, read from the store by rows, or a tensor.
         normalizer: to physical units and back.
         difference_std: std of 6-hour differences in the training split [physical units].
         climatology: normalized mean fields of the training split.
@@ -78,19 +60,20 @@ class TrainingSet:
     grid: Grid
     hours: Int64[np.ndarray, " time"]
     split: Int8[np.ndarray, " time"]
-    fields: Float[Any, "time c h w"]
+    fields: Fields
     normalizer: Normalizer
     difference_std: Float64[np.ndarray, " c"]
     climatology: Climatology
     attrs: dict[str, str]
 
     @classmethod
-    def open(cls, path: Path, *, in_memory: bool | None = None) -> "TrainingSet":
+    def open(cls, path: Path, *, memory_limit: int = MEMORY_LIMIT) -> "TrainingSet":
         """Open a store written by `pipelines.prepare`.
 
         Args:
             path: the store's folder.
-            in_memory: read all fields now; None: where they take less than 4 GiB.
+            memory_limit: fields up to this size [bytes] are mapped into memory; larger ones
+                are read window by window. Samples are the same.
 
         Raises:
             ValueError: if there is no training set at `path`, or a part of it is missing.
@@ -100,11 +83,6 @@ class TrainingSet:
         groups = json.loads(dataset.attrs["variables"])
         variables = {str(name): tuple(map(str, labels)) for name, labels in groups.items()}
         _check_groups(variables, channels)
-        data = dataset["data"]
-        if in_memory is None:
-            in_memory = data.size * data.dtype.itemsize < _MEMORY_LIMIT
-        stored = zarr.open_group(path, mode="r")["data"]
-        assert isinstance(stored, zarr.Array)
         return cls(
             path=path,
             channels=channels,
@@ -113,10 +91,8 @@ class TrainingSet:
             grid=Grid.from_dataset(dataset),
             hours=hours_since_epoch(dataset["time"].values),
             split=dataset["split"].values,
-            fields=data.values if in_memory else _StoredFields(stored),
-            normalizer=Normalizer.from_arrays(
-                channels, dataset["mean"].values, dataset["std"].values
-            ),
+            fields=StoredFields.open(path / "data", memory_limit=memory_limit),
+            normalizer=_normalizer(dataset, channels),
             difference_std=dataset["difference_std"].values,
             climatology=Climatology(dataset["climatology"].values),
             attrs={str(name): str(value) for name, value in dataset.attrs.items()},
@@ -132,6 +108,14 @@ class TrainingSet:
             raise ValueError(f"unknown split {name!r}; expected one of: {', '.join(SPLITS)}")
         mask: Bool[np.ndarray, " time"] = self.split == SPLITS[name]
         return mask
+
+    def on_device(self, device: torch.device | str) -> "TrainingSet":
+        """Hold all fields on a device: samples are gathered there, no batch travels."""
+        fields = torch.empty(tuple(self.fields.shape), device=device)
+        for start in range(0, len(fields), _UPLOAD_HOURS):
+            rows = slice(start, start + _UPLOAD_HOURS)
+            fields[rows] = torch.as_tensor(self.fields[rows])
+        return replace(self, fields=fields)
 
     def windows(self, name: str, spec: WindowSpec) -> WindowDataset:
         """Give the samples of a split: every window whose frames all lie in it."""
@@ -155,6 +139,17 @@ def _open_store(path: Path) -> xr.Dataset:
     if missing:
         raise ValueError(f"{path} has no {', '.join(missing)}; expected a whole training set")
     return dataset
+
+
+def _normalizer(dataset: xr.Dataset, channels: tuple[str, ...]) -> Normalizer:
+    """Take the statistics that the fields were normalized with."""
+    mean, std, minimum, maximum = (
+        dataset[name].values for name in ("mean", "std", "minimum", "maximum")
+    )
+    method = str(dataset.attrs["normalization"])
+    return Normalizer.from_statistics(
+        channels, method=method, mean=mean, std=std, minimum=minimum, maximum=maximum
+    )
 
 
 def _check_groups(variables: dict[str, tuple[str, ...]], channels: Sequence[str]) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from met2net.fields import Allocate, Fields, allocate_new, read_frames
 
 __all__ = ["Sample", "WindowDataset", "WindowSpec", "find_windows", "hours_since_epoch"]
 
@@ -37,14 +38,26 @@ class WindowSpec:
         input_hours: offsets <= 0, increasing, the last one 0.
         target_hours: offsets > 0, increasing: the lead times.
         stride_hours: spacing of init times, counted from the first hour of the split.
+        drop_last_hours: hours left out at the end of the split, before anything else.
+        drop_last_windows: windows left out at the end.
+        length_stride: keep the first 1/n of the windows, rounded up, instead of every n-th.
+
+    The last three are 0, 0 and 1 unless published numbers are to be met: they are habits of
+    the code released with the Met2Net paper, whose window counts show all three. Its readers
+    drop the last hour and the last window of every split; its ERA5 reader divides its length
+    by a stride that it then does not use to find a window.
 
     Raises:
-        ValueError: if an offset is on the wrong side of the init time or out of order.
+        ValueError: if an offset is on the wrong side of the init time or out of order, or a
+            number is out of range.
     """
 
     input_hours: tuple[int, ...]
     target_hours: tuple[int, ...]
     stride_hours: int = 1
+    drop_last_hours: int = 0
+    drop_last_windows: int = 0
+    length_stride: int = 1
 
     def __post_init__(self) -> None:
         """Check order and sides of the offsets."""
@@ -61,17 +74,28 @@ class WindowSpec:
             )
         if self.target_hours[0] <= 0:
             raise ValueError(f"target_hours starts at {self.target_hours[0]}; expected > 0")
-        if self.stride_hours < 1:
-            raise ValueError(f"stride_hours is {self.stride_hours}; expected at least 1")
+        least = {"stride_hours": 1, "drop_last_hours": 0, "drop_last_windows": 0,
+                 "length_stride": 1}  # fmt: skip
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least {bound}")
 
     @classmethod
     def regular(
-        cls, *, num_inputs: int, num_targets: int, step_hours: int = 1, stride_hours: int = 1
+        cls,
+        *,
+        num_inputs: int,
+        num_targets: int,
+        step_hours: int = 1,
+        stride_hours: int = 1,
+        drop_last_hours: int = 0,
+        drop_last_windows: int = 0,
+        length_stride: int = 1,
     ) -> "WindowSpec":
         """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after."""
         inputs = tuple(step_hours * i for i in range(1 - num_inputs, 1))
         targets = tuple(step_hours * i for i in range(1, num_targets + 1))
-        return cls(inputs, targets, stride_hours)
+        return cls(inputs, targets, stride_hours, drop_last_hours, drop_last_windows, length_stride)
 
     @property
     def num_inputs(self) -> int:
@@ -82,6 +106,11 @@ class WindowSpec:
     def num_targets(self) -> int:
         """Number of target frames T'."""
         return len(self.target_hours)
+
+    @property
+    def span_hours(self) -> int:
+        """Hours from the first to the last frame, both included."""
+        return self.target_hours[-1] - self.input_hours[0] + 1
 
 
 def find_windows(
@@ -106,25 +135,28 @@ def find_windows(
     split_hours = hours[in_split]
     if len(split_hours) == 0:
         return np.empty((0, len(offsets)), dtype=np.int64)
-    init = split_hours[(split_hours - split_hours[0]) % spec.stride_hours == 0]
+    usable = in_split & (hours <= split_hours[-1] - spec.drop_last_hours)
+    init = hours[usable]
+    init = init[(init - split_hours[0]) % spec.stride_hours == 0]
     wanted = init[:, None] + offsets  # (windows, frames)
     position = np.minimum(np.searchsorted(hours, wanted), len(hours) - 1)
-    complete = ((hours[position] == wanted) & in_split[position]).all(axis=1)
+    complete = ((hours[position] == wanted) & usable[position]).all(axis=1)
     windows: Int64[np.ndarray, "windows frames"] = position[complete]
-    return windows
+    windows = windows[: max(0, len(windows) - spec.drop_last_windows)]
+    return windows[: -(-len(windows) // spec.length_stride)]
 
 
 class WindowDataset(Dataset[Sample]):
     """Samples cut from one array of normalized fields.
 
     A sample has `inputs` (T C H W), `targets` (T' C H W) and `init_time`, hours since the
-    epoch. The fields may be any array with NumPy indexing: in memory, or a Zarr array that
-    is read window by window.
+    epoch. The fields are a training set's on disk, any array with NumPy indexing, or a
+    tensor: samples are made on its device.
     """
 
     def __init__(
         self,
-        fields: Float[Any, "time c h w"],
+        fields: Fields,
         *,
         hours: Int64[np.ndarray, " time"],
         windows: Int64[np.ndarray, "windows frames"],
@@ -143,16 +175,22 @@ class WindowDataset(Dataset[Sample]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Read several samples; PyTorch's loader calls it once a batch."""
-        rows = self._windows[np.asarray(indices)]
-        samples = []
-        for row in rows:
-            frames = torch.from_numpy(self._fields[row])
-            samples.append(
-                {
-                    "inputs": frames[: self._num_inputs],
-                    "targets": frames[self._num_inputs :],
-                    "init_time": torch.tensor(self._hours[row[self._num_inputs - 1]]),
-                }
-            )
-        return samples
+        """Read several samples at once; PyTorch's loader calls it once a batch."""
+        batch = self.batch(np.asarray(indices))
+        return [{name: tensor[i] for name, tensor in batch.items()} for i in range(len(indices))]
+
+    def batch(
+        self, indices: Int64[np.ndarray, " b"], *, allocate: Allocate = allocate_new
+    ) -> Sample:
+        """Read several samples at once, stacked: `inputs` is B T C H W.
+
+        Args:
+            indices: which windows, in the order of the batch.
+            allocate: gives the memory to read into.
+        """
+        rows, num = self._windows[indices], self._num_inputs
+        return {
+            "inputs": read_frames(self._fields, rows[:, :num], allocate=allocate),
+            "targets": read_frames(self._fields, rows[:, num:], allocate=allocate),
+            "init_time": torch.from_numpy(self._hours[rows[:, num - 1]]),
+        }

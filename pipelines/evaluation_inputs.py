@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowDataset, WindowSpec
@@ -21,12 +19,10 @@ def windows_in_split(data: TrainingSet, split: str, window: WindowSpec) -> Windo
     """
     windows = data.windows(split, window)
     if len(windows) == 0:
-        in_split = data.in_split(split)
-        span = window.target_hours[-1] - window.input_hours[0] + 1
         raise DataError(
-            f"found no window in split {split!r}, which has {int(np.sum(in_split))} hours; "
-            f"expected at least {span} hours in a row, without a gap at the frames "
-            f"{window.input_hours} and {window.target_hours} [hours from the init time]"
+            f"found no window in split {split!r}, which has {int(data.in_split(split).sum())} "
+            f"hours; expected at least {window.span_hours} hours in a row, without a gap at the "
+            f"frames {window.input_hours} and {window.target_hours} [hours from the init time]"
         )
     return windows
 

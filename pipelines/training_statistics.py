@@ -1,21 +1,28 @@
-"""Statistics of a training split, in float64, streamed by Dask.
+"""Statistics of a training split, in float64, from sums of single hours.
 
-Every hour is summed up by itself and the hours are then put together in time order, so that
-the result does not depend on how time was cut into chunks.
+Every hour of every channel is summed up by itself, wherever its task runs, and the hours are
+then put together in time order. So neither chunks nor workers nor their order change a bit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import dask
-import dask.array as da
 import numpy as np
 
 from pipelines.errors import DataError
 
-__all__ = ["DIFFERENCE_HOURS", "TrainingStatistics", "training_statistics"]
+__all__ = [
+    "DIFFERENCE_HOURS",
+    "TrainingStatistics",
+    "difference_moments",
+    "hourly_moments",
+    "merge_statistics",
+    "pairs",
+]
 
 DIFFERENCE_HOURS = 6
+
+_POINTS = 2**16  # worked on at once, so that float64 copies stay small
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,22 +32,70 @@ class TrainingStatistics:
     Attributes:
         mean: mean over hours and points of the training split.
         std: standard deviation (of the population) over the same.
+        minimum: smallest value of the same.
+        maximum: largest value of the same.
         difference_std: standard deviation of x(t + 6 h) - x(t), both in the training split.
     """
 
     mean: np.ndarray
     std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
     difference_std: np.ndarray
 
 
-def training_statistics(
-    fields: da.Array, *, times: np.ndarray, in_train: np.ndarray, channels: Sequence[str]
-) -> TrainingStatistics:
-    """Compute mean, std and std of 6-hour differences; check all hours on the way.
+def pairs(times: np.ndarray, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find positions (later, earlier) of hours 6 hours apart, both in the training split."""
+    earlier = np.flatnonzero(in_train)
+    wanted = times[earlier] + np.timedelta64(DIFFERENCE_HOURS, "h")
+    later = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
+    found = (times[later] == wanted) & in_train[later]
+    return later[found], earlier[found]
+
+
+def hourly_moments(fields: np.ndarray) -> np.ndarray:
+    """Summarize every hour of a channel.
 
     Args:
-        fields: (time, channel, latitude, longitude), physical units; all splits.
-        times: their hours, datetime64[h].
+        fields: (time, latitude, longitude), physical units.
+
+    Returns:
+        (time, 5) float64: mean, variance, smallest, largest value, number of missing points.
+    """
+    out = np.empty((len(fields), 5))
+    for rows in _groups(fields):
+        values = fields[rows].reshape(len(fields[rows]), -1).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # infinite values are counted below, then refused
+            out[rows, :2] = _moments(values)
+        out[rows, 2], out[rows, 3] = values.min(axis=1), values.max(axis=1)
+        out[rows, 4] = (~np.isfinite(values)).sum(axis=1)
+    return out
+
+
+def difference_moments(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    """Give mean and variance of the differences of every hour: (time, 2) float64."""
+    out = np.empty((len(later), 2))
+    for rows in _groups(later):
+        end, start = (x[rows].astype(np.float64) for x in (later, earlier))
+        with np.errstate(invalid="ignore"):
+            out[rows] = _moments((end - start).reshape(len(end), -1))
+    return out
+
+
+def merge_statistics(
+    moments: np.ndarray,
+    differences: np.ndarray,
+    *,
+    times: np.ndarray,
+    in_train: np.ndarray,
+    channels: Sequence[str],
+) -> TrainingStatistics:
+    """Put the hours together in time order; check all of them.
+
+    Args:
+        moments: (time, channel, 5) of all splits, see `hourly_moments`.
+        differences: (pair, channel, 2) of all pairs of the training split, in time order.
+        times: hours, datetime64[h].
         in_train: True for the hours of the training split.
         channels: labels, for messages.
 
@@ -48,26 +103,15 @@ def training_statistics(
         DataError: if a value is missing in any hour, a channel is constant in the training
             split, or the split has no two hours 6 hours apart.
     """
-    later, earlier = _pairs(times, in_train)
-    whole = fields.rechunk({1: -1, 2: -1, 3: -1})
-    moments = whole.map_blocks(
-        _block_moments, dtype=np.float64, chunks=(*whole.chunks[:2], (5,)), drop_axis=3
-    )
-    ends = _rows(whole, later)
-    differences = da.map_blocks(
-        _block_difference_moments,
-        ends,
-        _rows(whole, earlier).rechunk(ends.chunks),
-        dtype=np.float64,
-        chunks=(*ends.chunks[:2], (2,)),
-        drop_axis=3,
-    )
-    moments, differences = dask.compute(moments, differences)
     _check_complete(moments[:, :, 4], times, channels)
+    if len(differences) == 0:
+        raise DataError(
+            f"the training split has {in_train.sum()} hours, no two of them "
+            f"{DIFFERENCE_HOURS} hours apart; expected at least {DIFFERENCE_HOURS + 1} hours"
+        )
     train = moments[in_train]
-    for label, low, high in zip(
-        channels, train[:, :, 2].min(axis=0), train[:, :, 3].max(axis=0), strict=True
-    ):
+    minimum, maximum = train[:, :, 2].min(axis=0), train[:, :, 3].max(axis=0)
+    for label, low, high in zip(channels, minimum, maximum, strict=True):
         if low == high:
             raise DataError(
                 f"channel {label} is {low:g} everywhere in the training split; "
@@ -75,54 +119,19 @@ def training_statistics(
             )
     mean, std = _merge(train[:, :, 0], train[:, :, 1])
     _, difference_std = _merge(differences[:, :, 0], differences[:, :, 1])
-    return TrainingStatistics(mean, std, difference_std)
+    return TrainingStatistics(mean, std, minimum, maximum, difference_std)
 
 
-def _pairs(times: np.ndarray, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find positions of hours exactly 6 hours apart, both in the training split."""
-    earlier = np.flatnonzero(in_train)
-    wanted = times[earlier] + np.timedelta64(DIFFERENCE_HOURS, "h")
-    later = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
-    found = (times[later] == wanted) & in_train[later]
-    if not found.any():
-        raise DataError(
-            f"the training split has {in_train.sum()} hours, no two of them "
-            f"{DIFFERENCE_HOURS} hours apart; expected at least {DIFFERENCE_HOURS + 1} hours"
-        )
-    return later[found], earlier[found]
+def _groups(fields: np.ndarray) -> list[slice]:
+    """Cut hours into groups of about as many points."""
+    size = max(1, _POINTS // max(1, fields[0].size)) if len(fields) else 1
+    return [slice(start, start + size) for start in range(0, len(fields), size)]
 
 
-def _rows(fields: da.Array, positions: np.ndarray) -> da.Array:
-    """Take rows; a slice, far lighter for Dask, where they are next to each other."""
-    if positions[-1] - positions[0] + 1 == len(positions):
-        return fields[int(positions[0]) : int(positions[-1]) + 1]
-    return fields[positions]
-
-
-def _block_moments(fields: np.ndarray) -> np.ndarray:
-    """Give mean, variance, smallest, largest value and number of missing points an hour."""
-    out = np.empty((*fields.shape[:2], 5))
-    for row, hour in zip(out, fields, strict=True):
-        values = hour.reshape(len(hour), -1).astype(np.float64)
-        row[:, 0], row[:, 1] = _moments(values)
-        row[:, 2], row[:, 3] = values.min(axis=1), values.max(axis=1)
-        row[:, 4] = (~np.isfinite(values)).sum(axis=1)
-    return out
-
-
-def _block_difference_moments(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-    """Give mean and variance of the differences an hour."""
-    out = np.empty((*later.shape[:2], 2))
-    for row, end, start in zip(out, later, earlier, strict=True):
-        difference = end.astype(np.float64) - start.astype(np.float64)
-        row[:, 0], row[:, 1] = _moments(difference.reshape(len(difference), -1))
-    return out
-
-
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and variance of every row."""
+def _moments(values: np.ndarray) -> np.ndarray:
+    """Give mean and variance of every row: (rows, 2)."""
     mean = values.mean(axis=1)
-    return mean, np.square(values - mean[:, None]).mean(axis=1)
+    return np.stack([mean, np.square(values - mean[:, None]).mean(axis=1)], axis=1)
 
 
 def _merge(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

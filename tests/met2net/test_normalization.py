@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.normalization import Normalizer
+from met2net.normalization import METHODS, Normalizer
 
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 500.0))
 
@@ -25,6 +25,20 @@ def test_denormalize_undoes_normalize(seed: int) -> None:
 def test_builds_from_arrays() -> None:
     built = Normalizer.from_arrays(["t2m", "msl"], np.array([280.0, 101e3]), np.array([10.0, 500]))
     assert built == NORMALIZER
+
+
+def test_each_method_takes_its_statistics() -> None:
+    numbers = {"mean": np.array([1.0]), "std": np.array([2.0]), "minimum": np.array([-3.0]),
+               "maximum": np.array([5.0])}  # fmt: skip
+    by_method = {
+        method: Normalizer.from_statistics(["t2m"], method=method, **numbers) for method in METHODS
+    }
+    assert by_method["mean_std"] == Normalizer(("t2m",), (1.0,), (2.0,))
+    assert by_method["min_max"] == Normalizer(("t2m",), (-3.0,), (8.0,))
+    ends = torch.tensor([-3.0, 5.0])[:, None, None, None]
+    assert by_method["min_max"].normalize(ends).flatten().tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="normalization is 'log'; expected one of: mean_std, min_"):
+        Normalizer.from_statistics(["t2m"], method="log", **numbers)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import xarray as xr
 import zarr
 from torch.utils.data import DataLoader
 
+from met2net.batches import BatchOrder, WindowBatches
+from met2net.fields import StoredFields
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
 from pipelines.ingest import ingest
@@ -69,32 +71,49 @@ def test_windows_never_leave_their_split(store: Path):
         assert int(windows[0]["init_time"]) == first + 3
 
 
-def test_streaming_gives_the_same_samples_as_memory(store: Path):
-    memory = TrainingSet.open(store, in_memory=True)
-    stream = TrainingSet.open(store, in_memory=False)
-    assert isinstance(memory.fields, np.ndarray)
-    assert not isinstance(stream.fields, np.ndarray)
+def test_samples_are_the_same_mapped_streamed_and_on_a_device(store: Path):
+    mapped, streamed = (TrainingSet.open(store, memory_limit=n) for n in (2**30, 0))
+    on_device = mapped.on_device("cpu")
+    assert isinstance(on_device.fields, torch.Tensor)
+    assert isinstance(mapped.fields, StoredFields) and mapped.fields.is_mapped
+    assert isinstance(streamed.fields, StoredFields) and not streamed.fields.is_mapped
     for spec in (SPEC, WindowSpec((-24, -7, 0), (1, 30))):
-        ours, theirs = memory.windows("train", spec), stream.windows("train", spec)
-        assert len(ours) == len(theirs) > 0
-        loaders = [DataLoader(w, batch_size=16) for w in (ours, theirs)]
-        for a, b in zip(*loaders, strict=True):
+        all_windows = [s.windows("train", spec) for s in (mapped, streamed, on_device)]
+        assert len({len(windows) for windows in all_windows}) == 1
+        order = BatchOrder(len(all_windows[0]), 16, shuffle=True)
+        for batches in zip(*(WindowBatches(w, order) for w in all_windows), strict=True):
             for key in ("inputs", "targets", "init_time"):
-                assert torch.equal(a[key], b[key])
+                assert torch.equal(batches[0][key], batches[1][key])
+                assert torch.equal(batches[0][key], batches[2][key])
 
 
-def test_stored_fields_index_like_numpy(store: Path):
-    stream, memory = (TrainingSet.open(store, in_memory=m).fields for m in (False, True))
-    assert len(stream) == len(memory)
-    for rows in (np.array([5, 2, 2, 99]), np.arange(20, 30), slice(3, 50, 7), 4,
-                 np.array([], dtype=np.int64)):  # fmt: skip
-        np.testing.assert_array_equal(stream[rows], memory[rows])
+def test_samples_collated_by_pytorch_are_the_batch(store: Path):
+    windows = TrainingSet.open(store).windows("train", SPEC)
+    collated = next(iter(DataLoader(windows, batch_size=16)))
+    for key, tensor in windows.batch(np.arange(16)).items():
+        assert torch.equal(collated[key], tensor)
 
 
-def test_small_training_sets_are_kept_in_memory(store: Path, monkeypatch: pytest.MonkeyPatch):
-    assert isinstance(TrainingSet.open(store).fields, np.ndarray)
-    monkeypatch.setattr("met2net.training_set._MEMORY_LIMIT", 100)
-    assert not isinstance(TrainingSet.open(store).fields, np.ndarray)
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gathers_the_same_samples(store: Path):
+    opened = TrainingSet.open(store)
+    windows = opened.windows("train", SPEC)
+    gathered = opened.on_device("cuda").windows("train", SPEC).batch(np.array([7, 3]))
+    assert gathered["inputs"].is_cuda
+    for key, tensor in windows.batch(np.array([7, 3])).items():
+        assert torch.equal(gathered[key].cpu(), tensor)
+
+
+def test_workers_and_processes_share_the_mapped_pages(store: Path):
+    """A forked loader worker gives the same samples; nothing is copied to it."""
+    windows = TrainingSet.open(store).windows("train", SPEC)
+    plain, forked = (
+        DataLoader(windows, batch_size=16, num_workers=n, multiprocessing_context=c)
+        for n, c in ((0, None), (1, "fork"))
+    )
+    for a, b in zip(plain, forked, strict=True):
+        assert torch.equal(a["inputs"], b["inputs"])
 
 
 def test_dask_is_not_needed(store: Path):
@@ -102,8 +121,8 @@ def test_dask_is_not_needed(store: Path):
         "import sys; sys.modules['dask'] = None\n"
         "from pathlib import Path\n"
         "from met2net.training_set import TrainingSet\n"
-        "for in_memory in (True, False):\n"
-        f"    opened = TrainingSet.open(Path({str(store)!r}), in_memory=in_memory)\n"
+        "for limit in (2**30, 0):\n"
+        f"    opened = TrainingSet.open(Path({str(store)!r}), memory_limit=limit)\n"
         "    assert opened.fields[2:4].shape == (2, 2, 3, 4)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -129,7 +148,9 @@ def test_other_zarr_store_is_refused(store: Path, tmp_path: Path):
         dataset = xr.open_zarr(store, chunks=None)[["data", "mean"]].drop_encoding()
     with pytest.warns(zarr.errors.ZarrUserWarning, match="Consolidated metadata"):
         dataset.to_zarr(tmp_path / "other.zarr", consolidated=True)
-    with pytest.raises(ValueError, match="has no std, difference_std, climatology"):
+    with pytest.raises(
+        ValueError, match="has no std, minimum, maximum, difference_std, climatology"
+    ):
         TrainingSet.open(tmp_path / "other.zarr")
 
 

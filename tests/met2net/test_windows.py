@@ -46,42 +46,106 @@ def test_an_empty_split_has_no_windows() -> None:
     assert windows.shape == (0, 3)
 
 
-def test_the_papers_clean_window_count() -> None:
-    # 2010-2015 has 52,584 hours; 12 + 12 hourly frames leave 52,584 - 23 windows.
-    windows = find_windows(
-        np.arange(52_584),
-        spec=WindowSpec.regular(num_inputs=12, num_targets=12),
-        in_split=np.ones(52_584, bool),
-    )
-    assert len(windows) == 52_561
+def hours_of(first_year: int, last_year: int) -> np.ndarray:
+    first, end = (np.datetime64(f"{y}-01-01T00", "h") for y in (first_year, last_year + 1))
+    return np.arange(first, end).astype(np.int64)
 
 
-@settings(deadline=None)
-@given(
-    st.sets(st.integers(0, 60), min_size=1),
-    st.integers(1, 3),
-    st.integers(1, 3),
-    st.integers(1, 4),
-    st.integers(1, 5),
+TWELVE = {"num_inputs": 12, "num_targets": 12}
+PAPER_LAST = {"drop_last_hours": 1, "drop_last_windows": 1}
+STRIDED_TWICE = WindowSpec((-102, -66, -30, 0), (6, 42, 78, 114), 6, **PAPER_LAST)
+
+
+@pytest.mark.parametrize(
+    ("years", "spec", "count"),
+    [
+        ((2017, 2021), WindowSpec.regular(**TWELVE), 43_801),
+        ((2023, 2023), WindowSpec.regular(**TWELVE), 8_737),
+        ((2010, 2015), WindowSpec.regular(**TWELVE), 52_561),
+        ((2017, 2018), WindowSpec.regular(**TWELVE), 17_497),
+        # As published (Table 2 of the paper, and the released ERA5 reader):
+        ((2010, 2015), WindowSpec.regular(**TWELVE, **PAPER_LAST), 52_559),
+        ((2017, 2018), WindowSpec.regular(**TWELVE, **PAPER_LAST), 17_495),
+        ((2017, 2021), WindowSpec.regular(**TWELVE, length_stride=6), 7_301),
+        ((2023, 2023), WindowSpec.regular(**TWELVE, length_stride=12), 729),
+        ((1979, 2015), STRIDED_TWICE, 54_019),
+        ((2017, 2018), STRIDED_TWICE, 2_883),
+    ],
 )
-def test_every_window_holds_exactly_its_hours(
-    present: set[int], num_inputs: int, num_targets: int, step: int, stride: int
-) -> None:
-    hours = np.array(sorted(present))
-    spec = WindowSpec.regular(
-        num_inputs=num_inputs, num_targets=num_targets, step_hours=step, stride_hours=stride
-    )
-    offsets = np.array(spec.input_hours + spec.target_hours)
+def test_the_papers_window_counts(years: tuple[int, int], spec: WindowSpec, count: int) -> None:
+    hours = hours_of(*years)
+    assert len(find_windows(hours, spec=spec, in_split=np.ones(len(hours), bool))) == count
+
+
+def test_a_length_stride_keeps_the_first_windows_and_not_every_nth() -> None:
+    hours = hours_of(2023, 2023)
+    spec = WindowSpec.regular(**TWELVE, length_stride=12)
     windows = find_windows(hours, spec=spec, in_split=np.ones(len(hours), bool))
-    found = {int(hours[row[num_inputs - 1]]) for row in windows}
-    for row in windows:
-        np.testing.assert_array_equal(hours[row] - hours[row[num_inputs - 1]], offsets)
-    expected = {
-        h
-        for h in present
-        if (h - hours[0]) % stride == 0 and all(h + int(o) in present for o in offsets)
+    np.testing.assert_array_equal(windows[:, 0], np.arange(729))
+    last_init = hours[windows[-1, 11]].astype("datetime64[h]")
+    assert last_init == np.datetime64("2023-01-31T19")  # January, not the year
+
+
+def brute_force(present: list[int], spec: WindowSpec, split: set[int]) -> list[list[int]]:
+    """Hours of every window, by trying all."""
+    if not split:
+        return []
+    usable = {h for h in split if h <= max(split) - spec.drop_last_hours}
+    found = []
+    for init in sorted(usable):
+        frames = [init + offset for offset in spec.input_hours + spec.target_hours]
+        on_stride = (init - min(split)) % spec.stride_hours == 0
+        if on_stride and all(h in usable and h in present for h in frames):
+            found.append(frames)
+    if spec.drop_last_windows:
+        found = found[: -spec.drop_last_windows]
+    count = 0
+    while count * spec.length_stride < len(found):
+        count += 1
+    return found[:count]
+
+
+offsets = st.tuples(
+    st.sets(st.integers(-12, -1), max_size=3).map(lambda past: (*sorted(past), 0)),
+    st.sets(st.integers(1, 12), min_size=1, max_size=3).map(lambda future: tuple(sorted(future))),
+)
+choices = st.fixed_dictionaries(
+    {
+        "stride_hours": st.integers(1, 7),
+        "drop_last_hours": st.integers(0, 3),
+        "drop_last_windows": st.integers(0, 3),
+        "length_stride": st.integers(1, 4),
     }
-    assert found == expected
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    present=st.sets(st.integers(0, 80), min_size=1),
+    everything=st.booleans(),
+    offsets=offsets,
+    choices=choices,
+    data=st.data(),
+)
+def test_windows_are_those_of_brute_force(
+    present: set[int],
+    everything: bool,
+    offsets: tuple[tuple[int, ...], tuple[int, ...]],
+    choices: dict[str, int],
+    data: st.DataObject,
+) -> None:
+    """Any length, offsets, stride, gaps and splits."""
+    spec = WindowSpec(*offsets, **choices)
+    hours = np.arange(max(present) + 1) if everything else np.array(sorted(present))
+    ends = st.integers(0, 80)
+    if data.draw(st.booleans(), label="a split in one piece"):
+        first, last = data.draw(ends), data.draw(ends)
+        in_split = (hours >= first) & (hours <= last)
+    else:
+        in_split = np.isin(hours, list(data.draw(st.sets(st.integers(0, 80)), label="split")))
+    windows = find_windows(hours, spec=spec, in_split=in_split)
+    expected = brute_force(hours.tolist(), spec, set(hours[in_split].tolist()))
+    assert hours[windows].tolist() == expected
 
 
 def test_samples_hold_the_fields_of_their_hours() -> None:
@@ -123,3 +187,20 @@ def test_times_off_the_hour_are_refused() -> None:
     assert hours_since_epoch(times[:1]).tolist() == [1]
     with pytest.raises(ValueError, match="1970-01-02T00:30:00.000000000 does not lie on a full"):
         hours_since_epoch(times)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"drop_last_hours": -1}, "drop_last_hours is -1; expected at least 0"),
+        ({"drop_last_windows": -1}, "drop_last_windows is -1; expected at least 0"),
+        ({"length_stride": 0}, "length_stride is 0; expected at least 1"),
+    ],
+)
+def test_bad_habits_are_refused(changes: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        WindowSpec((0,), (1,), **changes)
+
+
+def test_the_span_counts_both_ends() -> None:
+    assert WindowSpec((-3, 0), (1, 4)).span_hours == 8

@@ -1,22 +1,27 @@
+import gc
 import json
+import os
 import shutil
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
-import dask.array
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
+from met2net.fields import chunk_path
+from met2net.grid import equiangular
 from met2net.training_set import TrainingSet
-from pipelines.archive import ArchiveState, open_archive
+from pipelines.archive import ArchiveState
+from pipelines.cluster import Distributed, LocalCluster, Threads
 from pipelines.errors import DataError
 from pipelines.ingest import ingest
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, _chunk_hours, build_training_set
+from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
 from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth
-from pipelines.training_statistics import training_statistics
 from tests.builders import FIELDS, FakeSource, make_month
 
 SPLITS = Splits(
@@ -50,6 +55,11 @@ def make_archive(folder: Path, source: FakeSource) -> ArchiveState:
         raw_folder=folder / "raw",
         path=folder / "archive",
     )
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """Read every file of a store: arrays, chunks and attributes."""
+    return {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file()}
 
 
 def physical(period: Period) -> np.ndarray:
@@ -115,41 +125,107 @@ def test_attributes_tell_where_it_comes_from(store: Path, archive: ArchiveState)
     assert json.loads(attrs["settings"])["splits"]["test"]["start"] == "2016-01-11"
 
 
-def test_statistics_do_not_depend_on_chunks(archive: ArchiveState):
-    dataset = open_archive(Path(archive.path), archive.snapshot_id)
-    fields = dask.array.stack(
-        [dataset["2m_temperature"].data, dataset["10m_u_component_of_wind"].data], axis=1
-    )
-    times = dataset["time"].values.astype("datetime64[h]")
-    in_train = SPLITS.train.contains(times)
-    results = [
-        training_statistics(
-            fields.rechunk(chunks), times=times, in_train=in_train, channels=("t2m", "u10")
-        )
-        for chunks in ((24, 1, -1, -1), (7, 2, 2, 3), (-1, 2, -1, -1))
-    ]
-    for result in results[1:]:
-        for name in ("mean", "std", "difference_std"):
-            np.testing.assert_array_equal(getattr(result, name), getattr(results[0], name))
-
-
-def test_pairs_of_differences_lie_exactly_six_hours_apart():
-    # Training hours 0, 6, 7, 12, 14: pairs (0, 6) and (6, 12); values rise by 1 and by 3.
-    hours = np.array([0, 6, 7, 10, 12, 14])
-    values = np.array([0.0, 1.0, 50.0, 90.0, 4.0, 60.0])
-    fields = dask.array.from_array(np.tile(values[:, None, None, None], (1, 1, 2, 2)), chunks=2)
-    result = training_statistics(
-        fields, times=hours.astype("datetime64[h]"), in_train=hours != 10, channels=("t2m",)
-    )
-    assert result.difference_std.tolist() == [1.0]
-    assert result.mean.tolist() == [23.0]
-
-
 def test_same_settings_find_the_store_again(store: Path, archive: ArchiveState):
     written = store.stat().st_mtime_ns
     assert build_training_set(archive, SETTINGS, folder=store.parent) == store
     assert store.stat().st_mtime_ns == written
     assert [p.name for p in store.parent.iterdir() if p.suffix != ".lock"] == [store.name]
+
+
+def test_min_max_normalization_maps_the_training_split_to_0_and_1(
+    store: Path, archive: ArchiveState, tmp_path: Path
+):
+    settings = TrainingSetSettings(VARIABLES, SPLITS, normalization="min_max")
+    path = build_training_set(archive, settings, folder=tmp_path)
+    opened = TrainingSet.open(path)
+    train = opened.fields[:156]
+    np.testing.assert_allclose(train.min(axis=(0, 2, 3)), 0, atol=1e-7)
+    np.testing.assert_allclose(train.max(axis=(0, 2, 3)), 1, atol=1e-7)
+    true = physical(SPLITS.train)
+    assert opened.normalizer.mean == tuple(true.min(axis=(0, 2, 3)))
+    assert opened.attrs["normalization"] == "min_max"
+    for name in ("mean", "std", "minimum", "maximum", "difference_std"):  # the statistics stay
+        np.testing.assert_array_equal(
+            xr.open_zarr(path, chunks=None)[name], xr.open_zarr(store, chunks=None)[name]
+        )
+
+
+def test_a_value_of_a_test_hour_changes_no_statistic(store: Path, tmp_path: Path):
+    class Changed(FakeSource):
+        def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+            raw = super().fetch(request, raw_folder)
+            month = raw.dataset.copy(deep=True)
+            month["2m_temperature"][250, 1, 2] += 30.0  # 2016-01-11T10, in the test split
+            return RawMonth(month, raw.manifest)
+
+    path = build_training_set(make_archive(tmp_path, Changed()), SETTINGS, folder=tmp_path)
+    changed, before = (xr.open_zarr(p, chunks=None) for p in (path, store))
+    for name in ("mean", "std", "minimum", "maximum", "difference_std", "climatology"):
+        np.testing.assert_array_equal(changed[name], before[name])
+    hour, channel, row, column = np.argwhere(changed["data"].values != before["data"].values).T
+    assert (hour.tolist(), channel.tolist(), row.tolist(), column.tolist()) == (
+        [226],
+        [1],
+        [1],
+        [2],
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TrainingSetSettings({"t2m": ("t2m",)}, SPLITS),
+        TrainingSetSettings({"a": ("u10",), "t2m": ("t2m",), "r": ("r1000", "r850")}, SPLITS),
+        TrainingSetSettings(
+            VARIABLES, replace(SPLITS, train=Period("2016-01-01", "2016-01-08T11"))
+        ),
+        TrainingSetSettings(VARIABLES, SPLITS, smoothing_days=31),
+        TrainingSetSettings(VARIABLES, SPLITS, normalization="min_max"),
+    ],
+)
+def test_every_setting_of_the_content_changes_the_fingerprint(
+    store: Path, archive: ArchiveState, tmp_path: Path, settings: TrainingSetSettings
+):
+    assert build_training_set(archive, settings, folder=tmp_path).name != store.name
+
+
+def test_what_tasks_run_on_changes_neither_name_nor_content(
+    store: Path, archive: ArchiveState, tmp_path: Path
+):
+    for number, cluster in enumerate((Threads(1, "1MiB"), Threads(3, "1GiB"))):
+        path = build_training_set(archive, SETTINGS, folder=tmp_path / str(number), cluster=cluster)
+        assert path.name == store.name
+        assert contents(path) == contents(store)
+
+
+def test_a_set_that_stands_is_found_whatever_the_cluster(
+    store: Path, archive: ArchiveState, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("built anew")
+
+    monkeypatch.setattr("pipelines.prepare.write_store", refuse)
+    for cluster in (None, Threads(1), LocalCluster(2, "1GiB"), Distributed("tcp://nowhere:1")):
+        assert build_training_set(archive, SETTINGS, folder=store.parent, cluster=cluster) == store
+
+
+def test_too_little_memory_is_refused(tmp_path: Path):
+    archive = ingest(
+        FakeSource(grid=equiangular(3.0)), period=Period("2016-01-01", "2016-01-04"),
+        fields={"2m_temperature": ()}, grid=GridSettings(),
+        raw_folder=tmp_path / "raw", path=tmp_path / "archive",
+    )  # fmt: skip
+    days = [Period(f"2016-01-0{n}", f"2016-01-0{n + 1}") for n in (1,)]
+    splits = Splits(days[0], Period("2016-01-03", "2016-01-03"), Period("2016-01-04", "2016-01-04"))
+    settings = TrainingSetSettings({"t2m": ("t2m",)}, splits)
+    with pytest.raises(
+        DataError,
+        match="may take 1.00 MiB of memory; a day of one channel takes 3.96 MiB: raise the cluster",
+    ):
+        build_training_set(
+            archive, settings, folder=tmp_path / "sets", cluster=Threads(2, "2MiB")
+        )  # fmt: skip
+    assert not list((tmp_path / "sets").glob(".*.partial"))
 
 
 def test_other_order_of_channels_is_another_training_set(archive: ArchiveState, tmp_path: Path):
@@ -168,12 +244,12 @@ def test_other_snapshot_is_another_training_set(store: Path, tmp_path: Path):
 
 
 def test_leftover_of_a_killed_run_is_built_anew(store: Path, archive: ArchiveState, tmp_path: Path):
-    leftover = tmp_path / f".{store.stem}.partial"
+    leftover = tmp_path / f".{store.stem}.0123abcd.partial"
     leftover.mkdir()
     (leftover / "zarr.json").write_text("{}")
     path = build_training_set(archive, SETTINGS, folder=tmp_path)
     assert not leftover.exists()
-    np.testing.assert_array_equal(TrainingSet.open(path).fields, TrainingSet.open(store).fields)
+    assert contents(path) == contents(store)
 
 
 def damage_metadata(path: Path) -> None:
@@ -181,7 +257,15 @@ def damage_metadata(path: Path) -> None:
 
 
 def damage_chunk(path: Path) -> None:
-    (path / "data" / "c" / "3" / "0" / "0" / "0").unlink()
+    chunk_path(path / "data", 1).unlink()
+
+
+def cut_chunk(path: Path) -> None:
+    os.truncate(chunk_path(path / "data", 0), 1000)
+
+
+def damage_climatology(path: Path) -> None:
+    (path / "climatology" / "c" / "0" / "0" / "0" / "0" / "0").unlink()
 
 
 def damage_fingerprint(path: Path) -> None:
@@ -193,7 +277,9 @@ def damage_fingerprint(path: Path) -> None:
     ("damage", "message"),
     [
         (damage_metadata, "cannot open .*remove the folder"),
-        (damage_chunk, "has 10 chunks of data; expected 11: remove the folder"),
+        (damage_chunk, "c/1/0/0/0 has 0 bytes; expected 46080, a whole chunk; remove the folder"),
+        (cut_chunk, "c/0/0/0/0 has 1000 bytes; expected 46080, a whole chunk; remove the folder"),
+        (damage_climatology, "has 0 chunks of climatology; expected 1: remove the folder"),
         (damage_fingerprint, "fingerprint '0123456789abcdef'; expected"),
     ],
 )
@@ -249,22 +335,6 @@ def test_missing_value_is_refused_wherever_it_lies(tmp_path: Path):
     assert not list(tmp_path.glob(".*.partial"))
 
 
-def test_constant_channel_is_refused():
-    fields = dask.array.full((20, 1, 3, 4), 0.1, chunks=5, dtype=np.float32)
-    times = np.arange(20).astype("datetime64[h]")
-    with pytest.raises(DataError, match="channel tcc is 0.1 everywhere in the training split"):
-        training_statistics(fields, times=times, in_train=times == times, channels=("tcc",))
-
-
-def test_training_split_shorter_than_a_difference_is_refused():
-    fields = dask.array.random.default_rng(0).normal(size=(20, 1, 3, 4))
-    times = np.arange(20).astype("datetime64[h]")
-    with pytest.raises(DataError, match="has 6 hours, no two of them 6 hours apart"):
-        training_statistics(
-            fields, times=times, in_train=np.arange(20) < 6, channels=("tcc",)
-        )  # fmt: skip
-
-
 def test_training_split_without_some_hour_of_day_is_refused(archive: ArchiveState, tmp_path: Path):
     splits = Splits(Period("2016-01-02T00", "2016-01-02T10"), SPLITS.validation, SPLITS.test)
     with pytest.raises(DataError, match="no climatology of the training split: .*hours of day"):
@@ -299,11 +369,37 @@ def test_impossible_settings_are_refused(variables, smoothing_days: int, message
         TrainingSetSettings(variables, SPLITS, smoothing_days)
 
 
-def test_chunks_are_shorter_where_fields_are_large():
-    assert _chunk_hours(dask.array.zeros((48, 5, 32, 64))) == 24
-    assert _chunk_hours(dask.array.zeros((48, 5, 181, 360))) == 12
-    assert _chunk_hours(dask.array.zeros((48, 5, 721, 1440))) == 1
-
-
 def test_store_is_plain_zarr_version_3(store: Path):
     assert zarr.open_group(store, mode="r").metadata.zarr_format == 3
+
+
+def test_unknown_normalization_is_refused():
+    with pytest.raises(ValueError, match="normalization is 'log'; expected one of: mean_std, min"):
+        TrainingSetSettings(VARIABLES, SPLITS, normalization="log")
+
+
+def test_the_memory_limit_is_kept_and_changes_nothing(tmp_path: Path):
+    """27 MB of fields are built within 12 MiB."""
+    archive = ingest(
+        FakeSource(grid=equiangular(2.0)), period=Period("2016-01-01", "2016-01-18"),
+        fields={"2m_temperature": ()}, grid=GridSettings(),
+        raw_folder=tmp_path / "raw", path=tmp_path / "archive",
+    )  # fmt: skip
+    splits = Splits(
+        Period("2016-01-01T07", "2016-01-14"), Period("2016-01-15", "2016-01-16"),
+        Period("2016-01-17", "2016-01-18"),
+    )  # fmt: skip
+    settings = TrainingSetSettings({"t2m": ("t2m",)}, splits)
+    stores, peaks = [], []
+    for limit in ("12MiB", "1GiB"):
+        gc.collect()
+        tracemalloc.start()
+        stores.append(
+            build_training_set(
+                archive, settings, folder=tmp_path / limit, cluster=Threads(1, limit)
+            )
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert contents(stores[0]) == contents(stores[1])
+    assert peaks[0] < 12 * 2**20 < peaks[1]

@@ -1,0 +1,85 @@
+"""What a training set is made of: channels, splits, normalization."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from met2net.normalization import METHODS, Method
+from met2net.training_set import SPLITS
+from met2net.variables import channel
+from pipelines.period import Period
+
+__all__ = ["Splits", "TrainingSetSettings"]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which hours are for training, for choosing a model, and for the final scores.
+
+    Raises:
+        ValueError: if two of them share an hour.
+    """
+
+    train: Period
+    validation: Period
+    test: Period
+
+    def __post_init__(self) -> None:
+        """Check that no hour is in two splits."""
+        for (name, period), (other, other_period) in combinations(self.periods().items(), 2):
+            if period.first <= other_period.last and other_period.first <= period.last:
+                raise ValueError(
+                    f"splits {name} ({period}) and {other} ({other_period}) overlap; "
+                    "expected no hour in two splits"
+                )
+
+    def periods(self) -> dict[str, Period]:
+        """Give the splits by name."""
+        return {name: getattr(self, name) for name in SPLITS}
+
+
+@dataclass(frozen=True)
+class TrainingSetSettings:
+    """What a training set is made of.
+
+    Attributes:
+        variables: group name -> channel labels, in order, as {"uv10": ("u10", "v10")}.
+        splits: hours of each split.
+        smoothing_days: width of the climatology's running mean over days, odd.
+        normalization: `mean_std` or `min_max`, see `met2net.normalization`.
+
+    Raises:
+        ValueError: if a group is empty, a channel is unknown or named twice,
+            `smoothing_days` is not odd from 1 to 365, or there is no such normalization.
+    """
+
+    variables: Mapping[str, tuple[str, ...]]
+    splits: Splits
+    smoothing_days: int = 61
+    normalization: Method = "mean_std"
+
+    def __post_init__(self) -> None:
+        """Check groups and labels."""
+        groups = {name: tuple(labels) for name, labels in self.variables.items()}
+        object.__setattr__(self, "variables", groups)
+        empty = [name for name, labels in groups.items() if not labels]
+        if not groups or empty:
+            raise ValueError(f"variables {groups} has no channels; expected at least one a group")
+        twice = sorted({x for x in self.channels if self.channels.count(x) > 1})
+        if twice:
+            raise ValueError(f"channels {', '.join(twice)} occur twice; expected each once")
+        for label in self.channels:
+            channel(label)
+        if self.smoothing_days % 2 != 1 or not 1 <= self.smoothing_days <= 365:
+            raise ValueError(
+                f"smoothing_days is {self.smoothing_days}; expected an odd number from 1 to 365"
+            )
+        if self.normalization not in METHODS:
+            raise ValueError(
+                f"normalization is {self.normalization!r}; expected one of: {', '.join(METHODS)}"
+            )
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All labels, group after group."""
+        return tuple(label for labels in self.variables.values() for label in labels)

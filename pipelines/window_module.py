@@ -1,0 +1,79 @@
+"""The windows of a training, for Lightning."""
+
+import lightning as L
+
+from met2net.batches import BatchOrder, WindowBatches
+from met2net.training_set import TrainingSet
+from met2net.windows import WindowDataset
+from pipelines.evaluation_inputs import windows_in_split
+from pipelines.training_job import TrainingJob
+
+__all__ = ["WindowModule"]
+
+
+class WindowModule(L.LightningDataModule):
+    """Makes the loaders when Lightning knows which of the training's processes this is.
+
+    With `on_device` all fields lie on each process's device, and batches are gathered there.
+
+    Raises:
+        DataError: if a split has no window.
+    """
+
+    def __init__(
+        self, data: TrainingSet, job: TrainingJob, *, prefetch: int = 2, on_device: bool = False
+    ) -> None:
+        """Cut the windows of both splits.
+
+        Args:
+            data: the training set.
+            job: window, batch size, seed and accelerator.
+            prefetch: batches read ahead.
+            on_device: hold all fields on the device; for sets that leave room for the network.
+        """
+        super().__init__()
+        self._data = data
+        self._job = job
+        self._prefetch = prefetch
+        self._on_device = on_device
+        self._windows = self._cut()
+
+    def setup(self, stage: str) -> None:
+        """Move the fields to this process's device, where that is asked for."""
+        del stage
+        if self._on_device:
+            self._data = self._data.on_device(self.trainer.strategy.root_device)
+            self._windows = self._cut()
+
+    def train_dataloader(self) -> WindowBatches:
+        """Give shuffled batches, as many on every device."""
+        return self._batches("train")
+
+    def val_dataloader(self) -> WindowBatches:
+        """Give every window once, on one of the devices."""
+        return self._batches("validation")
+
+    def _cut(self) -> dict[str, WindowDataset]:
+        splits = ("train", "validation")
+        return {split: windows_in_split(self._data, split, self._job.window) for split in splits}
+
+    def _batches(self, split: str) -> WindowBatches:
+        windows, settings = self._windows[split], self._job.optimization
+        training = split == "train"
+        devices = self.trainer.world_size
+        order = BatchOrder(
+            len(windows),
+            settings.batch_size,
+            shuffle=training,
+            seed=settings.seed,
+            # A last batch of one sample would give batch statistics of a single point.
+            drop_last=training and len(windows) >= settings.batch_size * devices,
+            rank=self.trainer.global_rank,
+            world_size=devices,
+        )
+        return WindowBatches(
+            windows,
+            order,
+            prefetch=0 if self._on_device else self._prefetch,
+            pin_memory=self._job.trainer.accelerator == "gpu" and not self._on_device,
+        )
