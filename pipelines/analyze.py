@@ -1,4 +1,4 @@
-"""Look inside trained networks: CKA between variables by layer, and variable attention."""
+"""Look inside trained networks: CKA between variables and between layers, and attention."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from einops import reduce
-from torch import Tensor
+from torch import Tensor, nn
 
+from met2net.analysis.attention import attention_array, mean_attention, seasonal_attention
 from met2net.analysis.cka import MIN_SAMPLES, CkaAccumulator
+from met2net.analysis.feature_hooks import layer_features, listed_layers
 from met2net.checkpoint import Checkpoint
 from met2net.forecast_function import renormalize
 from met2net.training_set import TrainingSet
@@ -19,9 +20,11 @@ from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
 
-__all__ = ["analyze", "cka_by_layer", "mean_attention", "spread_batches"]
+__all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
 
 _BATCH_SIZE = 16
+
+Trace = Callable[[Tensor], Mapping[str, Tensor]]  # inputs -> layer -> B V features
 
 logger = logging.getLogger(__name__)
 
@@ -36,24 +39,30 @@ def analyze(
     num_samples: int = 64,
     seed: int = 0,
 ) -> Path:
-    """Compute CKA and mean attention of every checkpoint that offers them.
+    """Compute CKA of every checkpoint, and attention of those that offer it.
 
     Args:
         training_set: Zarr store made by `pipelines.prepare`.
         window: frames; those of the checkpoints must be the same.
         split: `train`, `validation` or `test`.
-        checkpoints: model name -> checkpoint file. A network with `trace` gets CKA, one with
-            `attention_maps` gets attention, any other is left out.
+        checkpoints: model name -> checkpoint file. Every network gets CKA between its layers,
+            one with `trace` also between variables, one with `attention_maps` attention.
         out: folder; `analysis.nc` is written into it.
         num_samples: windows, evenly spaced over the split; fewer where it has fewer.
         seed: of the order in which windows are put together into batches of 16.
 
     Returns:
-        Path of `analysis.nc`: `cka_<name>(layer_<name>, variable, variable_2)`,
-        `cka_mean_<name>(layer_<name>)`, the mean over pairs of different variables,
-        `attention_<name>(block, variable, variable_2)`, the mean over samples and heads
-        (`variable` is predicted, `variable_2` looked at), and
-        `attention_mean_<name>(variable, variable_2)`.
+        Path of `analysis.nc`; `variable` is predicted, `variable_2` looked at:
+
+        - `cka_layers_<name>(layer_<name>, layer_<name>_2)`, all variables joined;
+        - `cka_<name>(layer_<name>, variable, variable_2)`, and `cka_mean_<name>(layer_<name>)`,
+          the mean over pairs of different variables;
+        - `attention_samples_<name>(sample, block, head, variable, variable_2)` with
+          `init_time(sample)`, and its means: `attention_head_<name>` over samples,
+          `attention_<name>(block, ...)` also over heads, `attention_mean_<name>` also over
+          blocks; `attention_std_over_samples_<name>`, `..._heads_...`, `..._blocks_...`;
+          `attention_season_<name>(season, ...)`, `attention_season_change_<name>`, and
+          `season_count(season)`.
 
     Raises:
         DataError: if the split has fewer than 4 windows, or a checkpoint does not fit or has
@@ -63,9 +72,9 @@ def analyze(
     windows = windows_in_split(data, split, window)
     batches = spread_batches(len(windows), num_samples=num_samples, seed=seed)
     loaded = load_fitting(checkpoints, data=data, window=window, device="cpu")
-    samples = [
-        torch.stack([sample["inputs"] for sample in windows.__getitems__(rows)]) for rows in batches
-    ]
+    samples = [windows.batch(np.asarray(rows)) for rows in batches]
+    hours = np.concatenate([sample["init_time"].numpy() for sample in samples])
+    init_time = hours.astype("datetime64[h]")
     variables = list(data.variables)
     frame = xr.Dataset(
         coords={"variable": variables, "variable_2": variables},
@@ -80,15 +89,20 @@ def analyze(
     parts = [frame]
     for name, checkpoint in loaded.items():
         _check_variables(checkpoint, name=name, data=data)
+        network = checkpoint.network
         inputs = [
-            renormalize(x, source=data.normalizer, target=checkpoint.normalizer) for x in samples
+            renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
+            for x in samples
         ]
-        if hasattr(checkpoint.network, "trace"):
-            cka = cka_by_layer(checkpoint.network.trace, inputs)
-            parts.append(_cka_arrays(name, cka))
-        if hasattr(checkpoint.network, "attention_maps"):
-            maps = mean_attention(checkpoint.network.attention_maps, inputs)
-            parts.append(_attention_arrays(name, maps))
+        if hasattr(network, "trace"):
+            parts.append(_cka_arrays(name, cka_by_layer(network.trace, inputs)))
+        trace = network.trace if hasattr(network, "trace") else hooked_layers(network)
+        parts.append(_layer_arrays(name, *cka_between_layers(trace, inputs)))
+        if hasattr(network, "attention_maps"):
+            with torch.inference_mode():
+                maps = torch.cat([network.attention_maps(x) for x in inputs], dim=1)
+            attention = attention_array(maps, variables=variables, init_time=init_time)
+            parts.append(_attention_arrays(name, attention.sortby("init_time")))
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = out / "analysis.nc"
@@ -118,9 +132,7 @@ def spread_batches(num_windows: int, *, num_samples: int, seed: int) -> list[lis
     return [sorted(batch.tolist()) for batch in np.array_split(order, num_batches)]
 
 
-def cka_by_layer(
-    trace: Callable[[Tensor], Mapping[str, Tensor]], inputs: Sequence[Tensor]
-) -> dict[str, np.ndarray]:
+def cka_by_layer(trace: Trace, inputs: Sequence[Tensor]) -> dict[str, np.ndarray]:
     """Compute CKA between variables (V V) at every layer, over all batches."""
     accumulators: dict[str, CkaAccumulator] = {}
     for batch in inputs:
@@ -131,17 +143,21 @@ def cka_by_layer(
     return {layer: accumulator.finish() for layer, accumulator in accumulators.items()}
 
 
-def mean_attention(
-    attention_maps: Callable[[Tensor], Tensor], inputs: Sequence[Tensor]
-) -> np.ndarray:
-    """Average attention maps (block B head V V) over samples and heads: block V V."""
-    total, count = 0.0, 0
+def cka_between_layers(trace: Trace, inputs: Sequence[Tensor]) -> tuple[list[str], np.ndarray]:
+    """Compute CKA between all layers (L L), over all batches; give their names beside it."""
+    accumulator, names = CkaAccumulator(), []
     for batch in inputs:
         with torch.inference_mode():
-            maps = attention_maps(batch).double()
-        total = total + reduce(maps, "block b head q k -> block q k", "sum").cpu().numpy()
-        count += maps.shape[1] * maps.shape[2]
-    return np.asarray(total / count)
+            layers = trace(batch)
+        names = list(layers)
+        accumulator.add_layers([features.flatten(1) for features in layers.values()])
+    return names, accumulator.finish()
+
+
+def hooked_layers(network: nn.Module) -> Trace:
+    """Make a trace of a network that has none: its listed layers, heard through hooks."""
+    layers = listed_layers(network)
+    return lambda inputs: layer_features(network, inputs, layers=layers)
 
 
 def _check_variables(checkpoint: Checkpoint, *, name: str, data: TrainingSet) -> None:
@@ -166,13 +182,29 @@ def _cka_arrays(name: str, by_layer: Mapping[str, np.ndarray]) -> xr.Dataset:
     )
 
 
-def _attention_arrays(name: str, maps: np.ndarray) -> xr.Dataset:
-    """Name the axes of one model's attention; add the mean over blocks."""
-    pair = ("variable", "variable_2")
+def _layer_arrays(name: str, layers: list[str], cka: np.ndarray) -> xr.Dataset:
+    """Name the axes of CKA between one model's layers."""
+    dims = (f"layer_{name}", f"layer_{name}_2")
     return xr.Dataset(
-        {
-            f"attention_{name}": (("block", *pair), maps, {"units": "1"}),
-            f"attention_mean_{name}": (pair, maps.mean(axis=0), {"units": "1"}),
-        },
-        coords={"block": np.arange(len(maps))},
+        {f"cka_layers_{name}": (dims, cka, {"units": "1"})},
+        coords=dict.fromkeys(dims, layers),
     )
+
+
+def _attention_arrays(name: str, attention: xr.DataArray) -> xr.Dataset:
+    """Name one model's attention, its means, its spread and its seasons."""
+    means, seasons = mean_attention(attention), seasonal_attention(attention)
+    arrays = {
+        "samples": attention.astype(np.float32),
+        "head": means["by_head"],
+        "mean": means["mean"],
+        **{key: means[key] for key in means if str(key).startswith("std_")},
+        "season": seasons["mean"],
+        "season_change": seasons["change"],
+    }
+    named = {f"attention_{key}_{name}": values for key, values in arrays.items()}
+    dataset = xr.Dataset(named | {f"attention_{name}": means["by_block"]})
+    for variable in dataset.variables.values():
+        if variable.dtype.kind == "f":
+            variable.attrs = {"units": "1"}
+    return dataset.assign(season_count=seasons["count"])

@@ -8,13 +8,22 @@ Source: Kornblith et al. 2019, arXiv:1905.00414; mini-batches: Nguyen, Raghu and
 2021, arXiv:2010.15327, section 3; unbiased HSIC: Song et al. 2012, JMLR 13, eq. 5.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-__all__ = ["MIN_SAMPLES", "CkaAccumulator", "cka_matrix", "unbiased_hsic"]
+__all__ = [
+    "MIN_SAMPLES",
+    "CkaAccumulator",
+    "cka_matrix",
+    "hsic_of_grams",
+    "linear_grams",
+    "unbiased_hsic",
+]
 
 MIN_SAMPLES = 4  # the unbiased estimator divides by n - 3
 
@@ -33,7 +42,20 @@ class CkaAccumulator:
             ValueError: if the batch has fewer than 4 samples, or another number of
                 representations than the batches before.
         """
-        hsic = unbiased_hsic(representations)
+        self._add(unbiased_hsic(representations))
+
+    def add_layers(self, layers: Sequence[Float[Tensor, "b _"]]) -> None:
+        """Add one batch of representations with different numbers of features.
+
+        They may be layers of one network, or of several that saw the same samples.
+
+        Raises:
+            ValueError: as `add`, or if there is none or the numbers of samples differ.
+        """
+        self._add(hsic_of_grams(linear_grams(layers)))
+
+    def _add(self, hsic: Float64[np.ndarray, "v v"]) -> None:
+        """Sum HSIC, not CKA: the ratio is taken once, at the end."""
         if self._hsic is not None and self._hsic.shape != hsic.shape:
             raise ValueError(
                 f"batch has {len(hsic)} representations; expected {len(self._hsic)}, as before"
@@ -74,6 +96,33 @@ def cka_matrix(representations: Float[Tensor, "b v f"]) -> Float64[np.ndarray, "
 def unbiased_hsic(representations: Float[Tensor, "b v f"]) -> Float64[np.ndarray, "v v"]:
     """Estimate HSIC between all pairs of V representations, with linear kernels.
 
+    Raises:
+        ValueError: if there are fewer than 4 samples.
+    """
+    return hsic_of_grams(linear_grams(representations.unbind(dim=1)))
+
+
+def linear_grams(layers: Sequence[Float[Tensor, "b _"]]) -> Float64[Tensor, "v b b"]:
+    """Give the Gram matrix of every representation, in double precision.
+
+    Raises:
+        ValueError: if there is no representation, or the numbers of samples differ.
+    """
+    sizes = sorted({len(layer) for layer in layers})
+    if len(sizes) != 1:
+        raise ValueError(f"representations have {sizes or 'no'} samples; expected one number")
+    # HSIC does not see a shift of the features; without it the Gram matrix keeps its digits.
+    grams = []
+    for layer in layers:  # one after the other: copies in double precision are large
+        rows = layer.double()
+        rows = rows - rows.mean(dim=0)
+        grams.append(rows @ rows.T)
+    return torch.stack(grams)
+
+
+def hsic_of_grams(gram: Float[Tensor, "v n n"]) -> Float64[np.ndarray, "v v"]:
+    """Estimate HSIC between all pairs of V representations from their Gram matrices.
+
     The estimator of Song et al. is the mean product of U-centred Gram matrices:
     sum over i != j of A_ij B_ij / (n (n - 3)). Source: Szekely and Rizzo 2014,
     doi:10.1214/14-AOS1255, proposition 1.
@@ -81,13 +130,9 @@ def unbiased_hsic(representations: Float[Tensor, "b v f"]) -> Float64[np.ndarray
     Raises:
         ValueError: if there are fewer than 4 samples.
     """
-    num_samples = len(representations)
+    num_samples = gram.shape[-1]
     if num_samples < MIN_SAMPLES:
         raise ValueError(f"batch has {num_samples} samples; expected at least {MIN_SAMPLES}")
-    # HSIC does not see a shift of the features; without it the Gram matrix keeps its digits.
-    centred = representations.double()
-    centred = centred - centred.mean(dim=0)
-    gram = einsum(centred, centred, "i v f, j v f -> v i j")
     centred_gram = _u_centre(gram)
     hsic = einsum(centred_gram, centred_gram, "u i j, v i j -> u v")
     values: Float64[np.ndarray, "v v"] = (hsic / (num_samples * (num_samples - 3))).cpu().numpy()

@@ -5,18 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from pipelines.figures.style import color_of, panels
 
-__all__ = ["attention_heat_maps", "cka_curves", "cka_heat_maps", "models_with"]
+__all__ = [
+    "attention_change_maps",
+    "attention_heat_maps",
+    "cka_curves",
+    "cka_heat_maps",
+    "cka_layer_maps",
+    "models_with",
+]
 
 _WRITE_VALUES_UP_TO = 8  # variables
+_LAYER_NAMES_UP_TO = 24
 
 
 def models_with(analysis: xr.Dataset, kind: str) -> list[str]:
-    """List the models whose analysis has a kind of result, `cka` or `attention`."""
-    prefix = f"{kind}_mean_"
+    """List the models whose analysis has a kind: `cka`, `attention`, or `cka_layers`."""
+    prefix = "cka_layers_" if kind == "cka_layers" else f"{kind}_mean_"
     return [str(name).removeprefix(prefix) for name in analysis if str(name).startswith(prefix)]
 
 
@@ -121,6 +130,60 @@ def cka_heat_maps(analysis: xr.Dataset, *, model: str) -> Figure:
     return figure
 
 
+def cka_layer_maps(analysis: xr.Dataset, *, order: Sequence[str] | None = None) -> Figure:
+    """Draw CKA between all layers of every model, first layer at the top left."""
+    found = models_with(analysis, "cka_layers")
+    models = [m for m in order or found if m in found]
+    most = max(analysis.sizes[f"layer_{m}"] for m in models)
+    size = 2.6 + 0.09 * min(most, _LAYER_NAMES_UP_TO)
+    figure, axes = panels(len(models), columns=3, width=size + 0.5, height=size)
+    for panel, model in zip(axes, models, strict=True):
+        cka = analysis[f"cka_layers_{model}"]
+        mesh = panel.imshow(cka.values, cmap="viridis", vmin=0, vmax=1)
+        names = [str(name) for name in cka[f"layer_{model}"].values]
+        step = -(-len(names) // _LAYER_NAMES_UP_TO)
+        panel.set_yticks(range(0, len(names), step), names[::step], fontsize=6.5)
+        panel.set_xticks([])
+        panel.tick_params(length=0)
+        panel.spines[:].set_visible(False)
+        panel.set_title(model, fontsize=9)
+    figure.colorbar(mesh, ax=axes, shrink=0.8).set_label("linear CKA", fontsize=9)
+    figure.suptitle("CKA between layers", fontsize=10)
+    return figure
+
+
+def attention_change_maps(analysis: xr.Dataset, *, model: str) -> Figure:
+    """Draw how attention varies between samples, and how it differs from season to season.
+
+    The first panel is the standard deviation over samples of the mean over blocks and heads;
+    one more for every season that has samples, where there are two or more: its mean less that
+    of all seasons.
+    """
+    spread = analysis[f"attention_std_over_samples_{model}"]
+    with_samples = analysis["season"].values[analysis["season_count"].values > 0]
+    seasons = [str(name) for name in with_samples] if len(with_samples) > 1 else []
+    size = _panel_size(analysis.sizes["variable"])
+    figure, axes = panels(1 + len(seasons), columns=3, width=size + 0.5, height=size)
+    mesh = _draw_matrix(axes[0], spread, high=float(spread.max()) or 1.0, digits=3)
+    axes[0].set_title("spread over samples (std)", fontsize=9)
+    figure.colorbar(mesh, ax=axes[0], shrink=0.8).ax.tick_params(labelsize=7)
+    change = analysis[f"attention_season_change_{model}"].sel(season=seasons)
+    limit = float(np.abs(change).max()) if seasons else 1.0
+    for panel, season in zip(axes[1:], seasons, strict=True):
+        mesh = _draw_matrix(
+            panel, change.sel(season=season), high=limit or 1.0, low=-(limit or 1.0),
+            cmap="RdBu_r", digits=3,
+        )  # fmt: skip
+        count = int(analysis["season_count"].sel(season=season))
+        panel.set_title(f"{season} ({count} samples)", fontsize=9)
+    if seasons:
+        bar = figure.colorbar(mesh, ax=axes, location="bottom", shrink=0.5, aspect=40)
+        bar.set_label("season less all seasons", fontsize=9)
+        bar.ax.tick_params(labelsize=7)
+    figure.suptitle(f"{model}: change of the attention between variables", fontsize=10)
+    return figure
+
+
 def attention_heat_maps(analysis: xr.Dataset, *, model: str) -> Figure:
     """Draw attention between variables, averaged over all blocks and block by block.
 
@@ -150,18 +213,30 @@ def _panel_size(variables: int) -> float:
     return 2.0 + 0.28 * variables
 
 
-def _draw_matrix(panel: Axes, matrix: xr.DataArray, *, high: float) -> object:
+def _draw_matrix(
+    panel: Axes,
+    matrix: xr.DataArray,
+    *,
+    high: float,
+    low: float = 0.0,
+    cmap: str = "viridis",
+    digits: int = 2,
+) -> ScalarMappable:
+    """Draw variables against variables, with the values where there is room."""
     names = [str(name) for name in matrix["variable"].values]
     values = matrix.transpose("variable", "variable_2").values
-    mesh = panel.imshow(values, cmap="viridis", vmin=0, vmax=high)
+    mesh = panel.imshow(values, cmap=cmap, vmin=low, vmax=high)
     panel.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     panel.set_yticks(range(len(names)), names)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
     if len(names) <= _WRITE_VALUES_UP_TO:
         for (row, column), value in np.ndenumerate(values):
-            color = "black" if value > 0.6 * high else "white"
+            red, green, blue, _ = mesh.to_rgba(value)
+            # Luminance, Rec. 709 weights.
+            is_bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45
             panel.text(
-                column, row, f"{value:.2f}", color=color, fontsize=7, ha="center", va="center"
-            )
+                column, row, f"{value:.{digits}f}", color="black" if is_bright else "white",
+                fontsize=7, ha="center", va="center",
+            )  # fmt: skip
     return mesh

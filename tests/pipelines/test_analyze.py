@@ -6,7 +6,13 @@ import xarray as xr
 from met2net.analysis.cka import cka_matrix
 from met2net.checkpoint import load_checkpoint
 from met2net.training_set import TrainingSet
-from pipelines.analyze import analyze, cka_by_layer, mean_attention, spread_batches
+from pipelines.analyze import (
+    analyze,
+    cka_between_layers,
+    cka_by_layer,
+    hooked_layers,
+    spread_batches,
+)
 from pipelines.errors import DataError
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
 
@@ -38,8 +44,13 @@ def _analyze(training_set, checkpoints, out, **options):
 def test_every_model_gets_the_analyses_that_it_offers(training_set, checkpoints, tmp_path):
     analysis = _analyze(training_set, checkpoints, tmp_path, num_samples=8)
     assert set(analysis.data_vars) == {
-        "cka_met2net", "cka_mean_met2net", "attention_met2net", "attention_mean_met2net",
-        "cka_tau_per_variable", "cka_mean_tau_per_variable",
+        "cka_met2net", "cka_mean_met2net", "cka_layers_met2net",
+        "cka_tau_per_variable", "cka_mean_tau_per_variable", "cka_layers_tau_per_variable",
+        "cka_layers_tau",
+        "attention_samples_met2net", "attention_head_met2net", "attention_met2net",
+        "attention_mean_met2net", "attention_std_over_samples_met2net",
+        "attention_std_over_heads_met2net", "attention_std_over_blocks_met2net",
+        "attention_season_met2net", "attention_season_change_met2net", "season_count",
     }  # fmt: skip
     assert analysis["cka_met2net"].dims == ("layer_met2net", "variable", "variable_2")
     assert analysis["attention_met2net"].dims == ("block", "variable", "variable_2")
@@ -98,12 +109,41 @@ def test_cka_of_several_batches_uses_all_of_them():
     assert by_layer["first"][0, 1] != pytest.approx(cka_matrix(batches[0])[0, 1])
 
 
-def test_attention_is_averaged_over_samples_and_heads():
-    def maps(inputs):  # (B 1) -> (block B head V V), the sample's number everywhere
-        return inputs.reshape(1, -1, 1, 1, 1).expand(2, -1, 3, 2, 2)
+def test_attention_of_every_sample_stands_beside_its_means(training_set, checkpoints, tmp_path):
+    analysis = _analyze(training_set, {"met2net": checkpoints["met2net"]}, tmp_path, num_samples=20)
+    every = analysis["attention_samples_met2net"]
+    assert every.dims == ("sample", "block", "head", "variable", "variable_2")
+    assert every.shape == (20, 2, 2, 3, 3)
+    init_time = analysis["init_time"].values
+    assert (np.diff(init_time) > np.timedelta64(0)).all()
+    np.testing.assert_allclose(every.sum("variable_2"), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        analysis["attention_met2net"], every.mean(("sample", "head")), rtol=1e-6
+    )
+    network = load_checkpoint(checkpoints["met2net"]).network
+    windows = TrainingSet.open(training_set).windows("test", WINDOW)
+    row = windows.batch(np.array([0]))
+    assert row["init_time"].numpy().astype("datetime64[h]")[0] == init_time[0]
+    np.testing.assert_allclose(every[0], network.attention_maps(row["inputs"])[:, 0], rtol=1e-5)
+    assert analysis["season_count"].values.tolist() == [20, 0, 0, 0]  # January
 
-    mean = mean_attention(maps, [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([10.0])])
-    np.testing.assert_allclose(mean, np.full((2, 2, 2), 4.0))
+
+def test_cka_between_layers_of_several_batches_uses_all_of_them():
+    batches = list(torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(0)))
+    names, cka = cka_between_layers(lambda x: {"a": x[:, :2], "b": x[:, 1:], "c": 2 * x}, batches)
+    assert names == ["a", "b", "c"]
+    np.testing.assert_allclose(np.diagonal(cka), 1)
+    assert cka[1, 2] > cka[0, 1]  # most of the features are the same
+
+
+def test_a_network_without_a_trace_is_heard_through_hooks(training_set, checkpoints):
+    network = load_checkpoint(checkpoints["tau"]).network
+    assert not hasattr(network, "trace")
+    windows = TrainingSet.open(training_set).windows("test", WINDOW)
+    inputs = windows.batch(np.arange(0, 40, 5))["inputs"]
+    names, cka = cka_between_layers(hooked_layers(network), [inputs])
+    assert names[0] == "encoder.0" and names[-1].startswith("decoder.")
+    np.testing.assert_allclose(np.diagonal(cka), 1)
 
 
 def test_models_with_fewer_blocks_are_filled_up(training_set, checkpoints, tmp_path):
