@@ -120,13 +120,16 @@ def _console_of_logs() -> Console:
 
 
 def _lines(look: Callable[[], Progress]) -> Callable[[], None]:
-    """Give a function that logs the months whose state has changed since its last call."""
-    known: dict[str, Phase] = {}
+    """Give a function that logs the months whose state has changed since its last call.
+
+    What is there from earlier runs is no news.
+    """
+    known: dict[str, Phase] = {month.name: month.phase for month in look().months}
 
     def report() -> None:
         progress = look()
         for month in progress.months:
-            before = known.get(month.name, "planned")
+            before = known.get(month.name)
             known[month.name] = month.phase
             if month.phase != before:
                 note = f": {month.reason}" if month.reason else ""

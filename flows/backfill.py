@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
@@ -50,37 +51,43 @@ def backfill(overrides: list[str]) -> str:
 @task(name="bring in months", cache_policy=NO_CACHE)
 def bring_in(settings: BackfillSettings) -> ArchiveState:
     """Fetch what the archive lacks, and show how far it is."""
-    source = settings.source
-    watched = nullcontext()
-    if isinstance(source, Cds):
-        requests = settings.requests()
-        watched = showing(lambda: read_progress(source, requests, settings.raw_folder))
-    try:
-        with watched:
-            return ingest(
-                source,
-                period=settings.period,
-                fields=settings.fields,
-                grid=settings.grid,
-                raw_folder=settings.raw_folder,
-                path=settings.archive,
-            )
-    finally:
-        if isinstance(source, Cds):
-            _tell_waiting_times(source, settings)
+    with _watched(settings):
+        return ingest(
+            settings.source,
+            period=settings.period,
+            fields=settings.fields,
+            grid=settings.grid,
+            raw_folder=settings.raw_folder,
+            path=settings.archive,
+        )
 
 
 @task(name="replace preliminary months", cache_policy=NO_CACHE)
 def replace_preliminary(settings: BackfillSettings) -> ArchiveState:
     """Fetch months with preliminary hours again."""
-    return reconcile(
-        settings.source,
-        fields=settings.fields,
-        grid=settings.grid,
-        raw_folder=settings.raw_folder,
-        path=settings.archive,
-        received_after=settings.received_after,
-    )
+    with _watched(settings):
+        return reconcile(
+            settings.source,
+            fields=settings.fields,
+            grid=settings.grid,
+            raw_folder=settings.raw_folder,
+            path=settings.archive,
+            received_after=settings.received_after,
+        )
+
+
+@contextmanager
+def _watched(settings: BackfillSettings) -> Iterator[None]:
+    """Show how far the fetching is while the block runs, and tell at its end how it went."""
+    source = settings.source
+    if not isinstance(source, Cds):
+        yield
+        return
+    try:
+        with showing(lambda: read_progress(source, settings.requests(), settings.raw_folder)):
+            yield
+    finally:
+        _tell_waiting_times(source, settings)
 
 
 def _tell_waiting_times(source: Cds, settings: BackfillSettings) -> None:

@@ -79,13 +79,22 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
                 plain["archive"], workspace, source=source, fields=fields, grid=grid
             ),
             reconcile=bool(plain["reconcile"]),
-            # What came today is recent enough: an interrupted run goes on with it.
-            received_after=np.datetime64(plain["received_after"] or "today").astype(
-                "datetime64[s]"
-            ),
+            received_after=_received_after(plain["received_after"]),
             prefect_secret=plain["prefect_secret"],
         )
     except InstantiationException as error:
         raise ConfigError(one_line(error.__cause__ or error)) from error
     except (ValueError, TypeError) as error:
         raise ConfigError(one_line(error)) from error
+
+
+def _received_after(text: str | None) -> np.datetime64:
+    """Read a moment (UTC); by default what came today is recent enough to go on with."""
+    if text is None:
+        return np.datetime64("now", "D").astype("datetime64[s]")  # "today" is the local date
+    try:
+        return np.datetime64(text).astype("datetime64[s]")
+    except ValueError as error:
+        raise ConfigError(
+            f"received_after is {text!r}; expected a moment in UTC, as 2026-01-31T12:00"
+        ) from error

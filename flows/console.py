@@ -12,6 +12,7 @@ from prefect.settings import (
     PREFECT_LOCAL_STORAGE_PATH,
     PREFECT_MEMO_STORE_PATH,
     PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
 
@@ -23,6 +24,7 @@ __all__ = ["USER_MISTAKE", "run_from_console"]
 
 USER_MISTAKE = 2
 _FAILED = 1
+_SERVER_START_SECONDS = 180  # Prefect's 20 are too few on a busy machine
 
 
 def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
@@ -59,6 +61,7 @@ def _embedded_server(workspace: Path) -> dict[Any, Any]:
     return {
         PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
         PREFECT_LOCAL_STORAGE_PATH: folder / "storage",
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: _SERVER_START_SECONDS,
         PREFECT_MEMO_STORE_PATH: folder / "memo_store.toml",
     }
 

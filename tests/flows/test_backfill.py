@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,10 +87,10 @@ def test_every_month_stands_in_the_archive(finished: Path) -> None:
 
 
 def test_without_a_terminal_progress_is_told_in_lines(finished: Path) -> None:
-    text = (finished / "output.txt").read_text()
-    for month in ("2021-01", "2021-02", "2021-03"):
-        assert f"{month}: verified" in text
-    assert "3 of 3 months verified, a job takes" in text
+    earlier, later = ((finished / name).read_text() for name in ("refused.txt", "output.txt"))
+    for month in ("2021-01", "2021-02", "2021-03"):  # each once, by the run that brought it
+        assert (f"{month}: verified" in earlier) != (f"{month}: verified" in later)
+    assert "3 of 3 months verified, a job takes" in later
 
 
 def test_the_key_stands_nowhere(finished: Path) -> None:
@@ -148,6 +149,7 @@ def test_a_refused_key_is_one_line_and_status_two(tmp_path: Path) -> None:
         ("source.max_in_flight=0", "max_in_flight is 0; expected 1 to 32"),
         ("source.data_format=csv", "data_format is 'csv'; expected grib or netcdf"),
         ("source.patience.job=0", "patience.job is 0; expected > 0"),
+        ("received_after=noon", "received_after is 'noon'; expected a moment in UTC, as 2026-01"),
         ("data=era5", "no data 'era5'; choose one of: .*era5_cropped"),
     ],
 )
@@ -160,6 +162,18 @@ def test_without_a_period_all_that_the_data_set_needs_is_fetched() -> None:
     settings = load_backfill([])
     assert str(settings.period) == "2017-01-01T00 to 2023-12-31T23"
     assert len(settings.requests()) == 84
+
+
+def test_today_begins_where_the_moments_of_receipt_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Wherever it runs: somewhere on earth the date is always another than in UTC.
+    with monkeypatch.context() as patch:
+        for zone in ("Etc/GMT-14", "Etc/GMT+12"):
+            patch.setenv("TZ", zone)
+            time.tzset()
+            assert load_backfill([]).received_after == np.datetime64("now", "D")
+    time.tzset()
 
 
 def test_time_limits_do_not_make_another_archive() -> None:

@@ -5,42 +5,37 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from pipelines.errors import DataError
 from pipelines.sources.cds.check_reply import HoursMissing, check_reply
+from pipelines.sources.cds.deadline import Deadline, GaveUp, sleep
 from pipelines.sources.cds.manifest import Manifest, Part, now
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.plan import halved
 from pipelines.sources.cds.request import same_request
-from pipelines.sources.cds.service import (
+from pipelines.sources.cds.service import Service
+from pipelines.sources.cds.service_errors import (
     Damaged,
     JobFailed,
     JobGone,
+    Refused,
     ResultsExpired,
-    Service,
     TooLarge,
     Unreachable,
 )
 from pipelines.sources.file_format import file_format
 
-__all__ = ["PartWorker", "Stopped", "sha256_of"]
+__all__ = ["PartWorker", "sha256_of"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _SUFFIXES = {"grib": ".grib", "netcdf": ".nc", "zip": ".zip"}
-
-
-class Stopped(Exception):
-    """The acquisition was told to stop; what is written down lets the next run go on."""
-
-
-class _GaveUp(DataError):
-    """The service was unreachable for longer than patience lasts."""
 
 
 class PartWorker:
@@ -68,6 +63,7 @@ class PartWorker:
         self._patience = patience
         self._stop = stop
         self._known_jobs = known_jobs
+        self._has_submitted = False  # so that a job of this run may still appear
 
     def run(self, key: str) -> list[str]:
         """Bring a part to its file.
@@ -109,38 +105,46 @@ class PartWorker:
 
     def _submitted(self, part: Part) -> Part:
         """Submit, unless an earlier attempt reached the server: then take up its job."""
-        patience = _Deadline(self._patience, self._stop)
+        deadline = Deadline(self._patience, self._stop)
+        note = partial(self._troubled, part.request.key)
         while True:
             if part.state == "intended":
-                job = patience.repeat(lambda part=part: self._find_job(part), self._note(part))
+                job = deadline.repeat(partial(self._find_job, part), note)
                 if job is not None:
                     _log.info("%s: found its job %s on the server", part.request.month, job)
                     return self._manifest.put(part.at("submitted", job=job, trouble=None))
             part = self._manifest.put(
                 part.at("intended", submissions=part.submissions + (part.state == "planned"))
             )
+            self._has_submitted = True
             try:
                 job = self._service.submit(part.request.dataset, part.body)
                 return self._manifest.put(part.at("submitted", job=job, trouble=None))
             except Unreachable as error:
                 if not error.may_have_happened:
                     part = replace(part, state="planned", submissions=part.submissions - 1)
-                part = self._manifest.put(replace(part, trouble=str(error)))
-                patience.pause(error)
+                self._manifest.put(part)
+                part = note(str(error))
+                deadline.pause(error)
 
     def _find_job(self, part: Part) -> str | None:
         """Look for a job that an unanswered submission made, until none can appear any more."""
         intended = part.moment("intended")
         assert intended is not None
+        settle, began = self._patience.settle, time.monotonic()
+        # The moment written down is of an earlier run only where this one has not submitted;
+        # across runs there is but the wall clock, which may have been set in between.
+        age = (now() - intended).total_seconds()
+        is_old = not self._has_submitted and age > settle
         while True:
             # The last look must begin after the time in which a job can still appear.
-            is_last = (now() - intended).total_seconds() > self._patience.settle
+            is_last = is_old or time.monotonic() - began > settle
             for job in self._service.jobs_since(intended):
                 if job not in self._known_jobs() and self._is_of(job, part):
                     return job
             if is_last:
                 return None
-            _sleep(min(self._patience.first_pause, self._patience.settle / 4), self._stop)
+            sleep(min(self._patience.first_pause, self._patience.settle / 4), self._stop)
 
     def _is_of(self, job: str, part: Part) -> bool:
         try:
@@ -155,8 +159,7 @@ class PartWorker:
         assert part.job is not None
         job, waiting_since = part.job, time.monotonic()
         for pause in self._patience.looks():
-            deadline = _Deadline(self._patience, self._stop)
-            status = deadline.repeat(lambda: self._service.status(job), self._note(part))
+            status = self._answer(part, lambda: self._service.status(job))
             current = self._manifest.part(part.request.key)
             if status != current.status:
                 moments = {**current.moments, status: now().isoformat(timespec="milliseconds")}
@@ -169,7 +172,7 @@ class PartWorker:
                     f"{self._patience.job:g} s of waiting; expected it to finish. It stays on the "
                     "server: run again to go on waiting for it, or set source.patience.job"
                 )
-            _sleep(pause, self._stop)
+            sleep(pause, self._stop)
 
     # The file
 
@@ -179,20 +182,18 @@ class PartWorker:
         job, temporary = part.job, self.temporary(part)
         trouble = ""
         for _ in range(self._patience.downloads):
-            deadline = _Deadline(self._patience, self._stop)
             try:
-                deadline.repeat(lambda: self._service.download(job, temporary), self._note(part))
+                self._answer(part, lambda: self._service.download(job, temporary))
                 return self._verified(part, temporary)
-            except _GaveUp:
-                raise
+            except (GaveUp, Refused):
+                raise  # neither the file nor its job is to blame
             except HoursMissing:
                 # Another look at the same answer would not bring them.
                 self._manifest.put(part.anew(nocache=_token(), trouble=None))
                 raise
             except (Damaged, DataError) as error:
                 trouble = " ".join(str(error).replace(str(temporary), "the file").split())
-                _log.warning("%s: the file is not good: %s", part.request.month, trouble)
-                part = self._manifest.put(replace(part, trouble=trouble))
+                part = self._troubled(part.request.key, f"the file is not good: {trouble}")
             finally:
                 if self._manifest.part(part.request.key).state != "verified":
                     temporary.unlink(missing_ok=True)
@@ -245,60 +246,24 @@ class PartWorker:
         _log.warning("%s: asking again: %s", part.request.month, trouble)
         return self._manifest.put(fresh)
 
-    def _note(self, part: Part) -> Callable[[str], None]:
-        """Give a function that writes passing trouble down."""
+    def _answer(self, part: Part, call: Callable[[], _T]) -> _T:
+        """Repeat a call until it is answered; write down what hinders it."""
+        deadline = Deadline(self._patience, self._stop)
+        return deadline.repeat(call, partial(self._troubled, part.request.key))
 
-        def note(trouble: str) -> None:
-            current = self._manifest.part(part.request.key)
-            self._manifest.put(replace(current, trouble=trouble))
-
-        return note
-
-
-class _Deadline:
-    """Repeats calls while the service is unreachable, for as long as patience allows."""
-
-    def __init__(self, patience: Patience, stop: threading.Event) -> None:
-        self._patience = patience
-        self._stop = stop
-        self._since: float | None = None
-        self._pauses: Iterator[float] = patience.pauses()
-
-    def repeat(self, call: Callable[[], _T], note: Callable[[str], None]) -> _T:
-        """Call until it is answered."""
-        while True:
-            try:
-                return call()
-            except Unreachable as error:
-                note(str(error))
-                self.pause(error)
-
-    def pause(self, error: Unreachable) -> None:
-        """Wait before the next attempt, or give up."""
-        moment = time.monotonic()
-        self._since = moment if self._since is None else self._since
-        pause = next(self._pauses)
-        if error.retry_after is not None:
-            pause = max(pause, error.retry_after)
-        if moment + pause - self._since > self._patience.unreachable:
-            raise _GaveUp(
-                f"the Climate Data Store could not be reached for {moment - self._since:.0f} s; "
-                f"expected an answer within {self._patience.unreachable:g} s "
-                f"(source.patience.unreachable). The last trouble: {error}"
-            ) from error
-        _sleep(pause, self._stop)
+    def _troubled(self, key: str, trouble: str) -> Part:
+        """Write passing trouble down, and log it where it is news."""
+        part = self._manifest.part(key)
+        if trouble == part.trouble:
+            return part
+        _log.warning("%s: %s", part.request.month, trouble)
+        return self._manifest.put(replace(part, trouble=trouble))
 
 
 def sha256_of(path: Path) -> str:
     """Hash a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sleep(seconds: float, stop: threading.Event) -> None:
-    """Wait; end at once when told to stop."""
-    if stop.wait(seconds):
-        raise Stopped
 
 
 def _token() -> str:

@@ -5,24 +5,26 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import filelock
 
 from pipelines.errors import DataError
 from pipelines.period import Month
-from pipelines.sources.cds.acquire_part import PartWorker, Stopped
+from pipelines.sources.cds.acquire_part import PartWorker
+from pipelines.sources.cds.deadline import Stopped
+from pipelines.sources.cds.disk_trouble import DiskTrouble, using_disk
 from pipelines.sources.cds.manifest import Manifest
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.plan import within_limit
 from pipelines.sources.cds.request import CdsRequest
-from pipelines.sources.cds.service import Refused, Service, Unreachable
+from pipelines.sources.cds.service import Service
+from pipelines.sources.cds.service_errors import Refused, Unreachable
 
 __all__ = ["Acquisition"]
 
 _log = logging.getLogger(__name__)
 
-_LAST_WORDS = 10.0  # [s] for threads to end when they are told to
+_LAST_WORDS = 10.0  # [s] for all threads to end when they are told to
 
 
 class Acquisition:
@@ -34,12 +36,9 @@ class Acquisition:
     Args:
         connect: logs in; called in the background, once.
         months: what is known of each month, in the order in which they are wanted.
-        folder: held by a lock against a second acquisition of the same months.
+        lock: of the months' folder, taken before they were read; released by the last thread.
         patience: deadlines and pauses.
         max_in_flight: requests on the server, or being downloaded, at once.
-
-    Raises:
-        DataError: if another process acquires into the same folder.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Acquisition:
         connect: Callable[[], Service],
         months: Sequence[tuple[Month, Manifest]],
         *,
-        folder: Path,
+        lock: filelock.BaseFileLock,
         patience: Patience,
         max_in_flight: int,
     ) -> None:
@@ -65,16 +64,13 @@ class Acquisition:
             self._open[str(month)] = len(keys)
             for key in keys:
                 heapq.heappush(self._waiting, (order, str(month), key))
-        self._lock = _lock(folder)
+        self._lock = lock
         self._service: Service | None = None
         self._service_lock = threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"cds-{number}", daemon=True)
-            for number in range(min(max_in_flight, len(self._waiting)))
-        ]
-        self._busy = len(self._threads)
-        for thread in self._threads:
-            thread.start()
+        self._under_way = 0  # parts that are taken and not brought
+        self._busy = max_in_flight  # threads that have not ended
+        for number in range(max_in_flight):
+            threading.Thread(target=self._work, name=f"cds-{number}", daemon=True).start()
 
     def wait(self, month: Month) -> None:
         """Return when a month is complete and verified.
@@ -99,52 +95,69 @@ class Acquisition:
     def close(self) -> None:
         """Stop what is under way; jobs stay on the server for the next run."""
         self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=_LAST_WORDS)
-        if any(thread.is_alive() for thread in self._threads):
-            # In the middle of a download: it ends with the program, and so does the lock.
-            return
-        self._lock.release()
+        with self._changed:
+            self._changed.notify_all()
+            # Who is in the middle of a download ends with it, or with the program.
+            self._changed.wait_for(lambda: not self._busy, timeout=_LAST_WORDS)
 
     def _work(self) -> None:
         """Take the earliest part that is waiting until none is left."""
         try:
             while (taken := self._take()) is not None:
                 self._bring(*taken)
+                with self._changed:
+                    self._under_way -= 1
+                    self._changed.notify_all()
         finally:
             with self._changed:
                 self._busy -= 1
+                if not self._busy:
+                    self._lock.release()
                 self._changed.notify_all()
 
     def _take(self) -> tuple[int, str, str] | None:
+        """Take a part; while others are under way, they may still be cut into more."""
         with self._changed:
-            while self._waiting and not self._stop.is_set():
-                taken = heapq.heappop(self._waiting)
-                if taken[1] not in self._failures:
-                    return taken
+            while not self._stop.is_set():
+                while self._waiting:
+                    taken = heapq.heappop(self._waiting)
+                    if taken[1] not in self._failures:
+                        self._under_way += 1
+                        return taken
+                if not self._under_way:
+                    return None
+                self._changed.wait()
         return None
 
     def _bring(self, order: int, month: str, key: str) -> None:
-        """Bring one part; write down what came of it."""
-        manifest = self._manifests[month]
+        """Bring one part; whatever comes of it, nobody is left waiting."""
+        try:
+            with using_disk(self._manifests[month].folder):
+                self._try(order, month, key)
+        except Stopped:
+            return
+        except DiskTrouble as error:
+            _log.error("%s: cannot be had: %s", month, error)
+            self._fail_all(error)
+        except BaseException as error:  # an error in this program
+            self._fail_all(error)
+            raise
+
+    def _try(self, order: int, month: str, key: str) -> None:
+        """Bring one part, or write down why it cannot be had."""
         try:
             service = self._logged_in()
             if self._split(service, order, month, key):
                 return
             worker = PartWorker(
-                service, manifest, patience=self._patience, stop=self._stop,
+                service, self._manifests[month], patience=self._patience, stop=self._stop,
                 known_jobs=self._known_jobs,
             )  # fmt: skip
             pieces = worker.run(key)
-        except Stopped:
-            return
         except DataError as error:
             self._fail(month, key, error)
-            return
-        except BaseException as error:  # an error in this program must not leave `wait` hanging
-            self._fail_all(error)
-            raise
-        self._replace(order, month, pieces)
+        else:
+            self._replace(order, month, pieces)
 
     def _split(self, service: Service, order: int, month: str, key: str) -> bool:
         """Cut a part that was never submitted, where the service says that it costs too much."""
@@ -215,17 +228,3 @@ class Acquisition:
                 if missing:
                     self._failures.setdefault(month, error)
             self._changed.notify_all()
-
-
-def _lock(folder: Path) -> filelock.FileLock:
-    """Be the only acquisition of these months."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock", timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise DataError(
-            f"another process is fetching into {folder} (it holds {lock.lock_file}); run again "
-            "when it has finished"
-        ) from error
-    return lock

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from pipelines.regrid import GridSettings
 from pipelines.sources.cds.acquire_part import sha256_of
 from pipelines.sources.cds.acquisition import Acquisition
 from pipelines.sources.cds.credentials import read_credentials
+from pipelines.sources.cds.disk_trouble import using_disk
 from pipelines.sources.cds.manifest import Manifest
 from pipelines.sources.cds.month_folder import open_month, series_folder
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import Area, DataFormat, area_for
+from pipelines.sources.cds.series_lock import lock_series
 from pipelines.sources.cds.service import Service
 from pipelines.sources.decode import decode
 from pipelines.sources.files import COPERNICUS
@@ -94,10 +96,14 @@ class Cds:
         series = self.series(raw_folder, request)
         if series in self._running:
             self._running[series].wait(request.month)
-        elif any(p.state != "received" for p in self.open_month(request, raw_folder).parts):
+        else:
             with self.fetching([request], raw_folder):
-                self._running[series].wait(request.month)
-        return _raw_month(self.open_month(request, raw_folder), request)
+                if series in self._running:
+                    self._running[series].wait(request.month)
+        with using_disk(series):
+            # What was waited for is new enough, whatever the clock says meanwhile.
+            kept = self.open_month(replace(request, received_after=None), raw_folder)
+            return _raw_month(kept, request)
 
     @contextmanager
     def fetching(self, requests: Sequence[MonthRequest], raw_folder: Path) -> Iterator[None]:
@@ -107,20 +113,19 @@ class Cds:
         others: when the block ends with its error, they are brought to their end first.
 
         Raises:
-            DataError: if another process fetches the same series, or a manifest is damaged.
+            DataError: if another process fetches the same series, a manifest is damaged, or
+                the raw folder cannot be used.
         """
-        months = [(request.month, self.open_month(request, raw_folder)) for request in requests]
-        missing = [
-            (month, manifest) for month, manifest in months
-            if any(part.state != "received" for part in manifest.parts)
-        ]  # fmt: skip
-        if not missing:
+        if all(_is_complete(self.open_month(r, raw_folder)) for r in requests):
             yield
             return
         credentials = read_credentials()
         series = self.series(raw_folder, requests[0])
+        lock = lock_series(series)
+        # Only now: who held the lock may have gone on until a moment ago.
+        months = [(request.month, self.open_month(request, raw_folder)) for request in requests]
         acquisition = Acquisition(
-            lambda: Service(credentials, self.patience), months, folder=series,
+            lambda: Service(credentials, self.patience), months, lock=lock,
             patience=self.patience, max_in_flight=self.max_in_flight,
         )  # fmt: skip
         self._running[series] = acquisition
@@ -134,9 +139,18 @@ class Cds:
             del self._running[series]
 
 
+def _is_complete(manifest: Manifest) -> bool:
+    return all(part.state == "received" for part in manifest.parts)
+
+
 def _raw_month(manifest: Manifest, request: MonthRequest) -> RawMonth:
     """Put the files of a month together."""
     parts, files = [], []
+    if not _is_complete(manifest):
+        raise DataError(
+            f"{request.month}: found other hours being fetched than {request.hours[0]} to "
+            f"{request.hours[-1]}; the archive has grown meanwhile: run again"
+        )
     for part in manifest.parts:
         assert part.file is not None
         path = manifest.folder / part.file["name"]

@@ -1,5 +1,6 @@
 """Is a file from the service what was asked for, whole and possible?"""
 
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from pipelines.sources.decode import decode
 from pipelines.verify_month import check_content, check_structure
 
 __all__ = ["GLOBE", "HoursMissing", "check_reply"]
+
+# What the libraries raise, depending on which byte of a file is wrong.
+_OF_BROKEN_FILES = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
 
 GLOBE = Grid(tuple(90 - 0.25 * np.arange(721)), tuple(0.25 * np.arange(1440)))
 """ERA5's grid on the service."""
@@ -32,7 +38,22 @@ def check_reply(path: Path, request: CdsRequest) -> dict[str, int]:
         HoursMissing: if hours at the end are not there.
         DataError: if hours, variables, levels or points are not those of the request, a value
             is missing or impossible, or the file is broken.
+        OSError: if the disk cannot be read.
     """
+    try:
+        return _checked(path, request)
+    except DataError:
+        raise
+    except OSError as error:
+        if error.errno is not None and error.errno > 0:
+            raise  # the disk's trouble, not the file's: the readers' own errors have no number
+        raise DataError(f"the file is broken ({error}); expected a whole one") from error
+    except _OF_BROKEN_FILES as error:
+        raise DataError(f"the file is broken ({error}); expected a whole one") from error
+
+
+def _checked(path: Path, request: CdsRequest) -> dict[str, int]:
+    """Count the hours of each version in a file that is as it must be."""
     dataset = decode(path)
     if not dataset.data_vars:
         raise DataError("the file has none of the known variables; expected " + str(request))

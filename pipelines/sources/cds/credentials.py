@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pipelines.errors import DataError
 
-__all__ = ["DEFAULT_URL", "Credentials", "read_credentials"]
+__all__ = ["DEFAULT_URL", "Credentials", "is_safe_address", "read_credentials"]
 
 DEFAULT_URL = "https://cds.climate.copernicus.eu/api"
 _HOW_TO = (
@@ -45,10 +45,15 @@ class Credentials:
                 "found a key of the form uid:key, which the Climate Data Store no longer accepts "
                 f"since September 2024; {_HOW_TO}"
             )
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not all("!" <= character <= "~" for character in self.key):
+            # In a header it would fail, in words that show it.
+            raise DataError(
+                "found a key with blanks, line breaks or letters beyond ASCII; expected the token "
+                f"alone; {_HOW_TO}"
+            )
+        if not _is_web_address(self.url):
             raise DataError(f"found the address {self.url!r}; expected one as {DEFAULT_URL}")
-        if parts.scheme != "https" and not _is_loopback(parts.hostname):
+        if not is_safe_address(self.url):
             raise DataError(
                 f"found the address {self.url}, where the key would travel unencrypted; expected "
                 "https:// (plain http only to this machine itself)"
@@ -60,10 +65,11 @@ class Credentials:
 
 
 def read_credentials() -> Credentials:
-    """Read them as `cdsapi` does: CDSAPI_URL and CDSAPI_KEY, else the file CDSAPI_RC.
+    """Read CDSAPI_URL and CDSAPI_KEY, or without a key there the file CDSAPI_RC.
 
     The file is `~/.cdsapirc` by default, with lines `url: ...`, `key: ...`, `verify: 0|1`.
-    The address defaults to the service's own.
+    The address defaults to the service's own. Unlike `cdsapi`, a key from the environment is
+    never sent to an address from the file, which may be that of another service.
 
     Raises:
         DataError: if there is no key, or it cannot be used.
@@ -92,8 +98,19 @@ def _read_file(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are no IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def is_safe_address(url: str) -> bool:
+    """Tell whether a key may be sent to an address: over https, or to this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

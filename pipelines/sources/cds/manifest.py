@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.period import Month
+from pipelines.sources.cds.disk_trouble import using_disk
 from pipelines.sources.cds.request import Area, CdsRequest
 
 __all__ = ["Manifest", "Part", "State", "now", "read_manifest"]
@@ -110,12 +111,14 @@ class Manifest:
         return part
 
     def split(self, key: str, pieces: list[CdsRequest]) -> None:
-        """Put smaller requests in the place of one."""
+        """Put smaller requests in the place of one; a file that came for it goes."""
         with self._lock:
             old = self._parts.pop(key)
             for piece in pieces:
                 self._parts[piece.key] = Part(piece, nocache=old.nocache)
             self._write()
+        if old.file is not None:
+            (self.folder / old.file["name"]).unlink(missing_ok=True)
 
     def _write(self) -> None:
         parts = [_to_json(part) for part in self._parts.values()]
@@ -130,10 +133,13 @@ def read_manifest(folder: Path) -> Manifest | None:
         DataError: if it is damaged.
     """
     path = folder / _NAME
-    if not path.is_file():
-        return None
+    with using_disk(path):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text)
         if content["layout"] != _LAYOUT:
             raise DataError(
                 f"{path}: found layout {content['layout']}; expected {_LAYOUT}: it was written by "

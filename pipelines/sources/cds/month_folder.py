@@ -1,12 +1,14 @@
 """Where a month's files lie, and whether what lies there is good enough."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.sources.cds.manifest import Manifest, Part, read_manifest
+from pipelines.sources.cds.manifest import Manifest, Part, now, read_manifest
 from pipelines.sources.cds.plan import plan_month
 from pipelines.sources.cds.request import Area, DataFormat
 from pipelines.sources.source import MonthRequest
@@ -36,20 +38,41 @@ def open_month(
 ) -> Manifest:
     """Give what is known of a month; a new month is planned, a stale answer planned anew.
 
+    The service remembers its answers: only another request brings a new one. Its mark is the
+    wanted moment, so that the same answer is asked for once, however often this is interrupted.
+    Nothing is written here.
+
     Raises:
-        DataError: if the manifest is damaged.
+        DataError: if the manifest is damaged, or the wanted moment is yet to come.
     """
+    if request.received_after is not None and request.received_after > _in_numpy(now()):
+        raise DataError(
+            f"copies received after {request.received_after} (UTC) are wanted, which is yet to "
+            f"come: it is {_in_numpy(now())}; expected a moment that has passed"
+        )
     folder = month_folder(series, request)
     manifest = read_manifest(folder)
+    nocache = None if request.received_after is None else str(request.received_after)
     if manifest is None:
         requests = plan_month(request, area=area, data_format=data_format)
-        return Manifest(folder, [Part(part) for part in requests])
-    for part in manifest.parts:
-        if part.state == "received" and not is_received(part, request):
-            # The service remembers its answers: only another request brings a new one. The
-            # same stale answer is asked for once, however often this is interrupted.
-            manifest.put(part.anew(nocache=str(request.received_after), trouble=None))
-    return manifest
+        return Manifest(folder, [Part(part, nocache=nocache) for part in requests])
+    parts = [
+        part.anew(nocache=nocache, trouble=None) if _is_stale(part, request) else part
+        for part in manifest.parts
+    ]
+    return Manifest(folder, parts)
+
+
+def _is_stale(part: Part, request: MonthRequest) -> bool:
+    """Tell whether what is there, or on its way, was asked for too early to be wanted."""
+    if part.state == "received":
+        return not is_received(part, request)
+    if request.received_after is None:
+        return False
+    asked = part.moment("intended")
+    if asked is None:
+        return part.nocache is None
+    return bool(_in_numpy(asked) < request.received_after)
 
 
 def is_received(part: Part, request: MonthRequest) -> bool:
@@ -59,5 +82,8 @@ def is_received(part: Part, request: MonthRequest) -> bool:
         return False
     if request.received_after is None:
         return True
-    moment = np.datetime64(received.replace(tzinfo=None), "ms")
-    return bool(moment >= request.received_after)
+    return bool(_in_numpy(received) >= request.received_after)
+
+
+def _in_numpy(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.replace(tzinfo=None), "ms")

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,19 +19,18 @@ from ecmwf.datastores.processing import DownloadError, LinkError, ProcessingFail
 
 from pipelines.errors import DataError
 from pipelines.sources.cds.credentials import Credentials
+from pipelines.sources.cds.guarded_session import GuardedSession
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import CdsRequest
+from pipelines.sources.cds.service_errors import (
+    Damaged,
+    JobFailed,
+    JobGone,
+    Unreachable,
+    translated,
+)
 
-__all__ = [
-    "Damaged",
-    "JobFailed",
-    "JobGone",
-    "Refused",
-    "ResultsExpired",
-    "Service",
-    "TooLarge",
-    "Unreachable",
-]
+__all__ = ["Service"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -38,46 +38,7 @@ _T = TypeVar("_T")
 _RESUMES = 5  # of one download, by the client
 _PAGE = 100  # jobs in one listing
 _OPEN = ("accepted", "running", "successful")
-
-
-class Unreachable(Exception):
-    """A call that was not answered as it should be, and may be if it is repeated.
-
-    Attributes:
-        retry_after: how long the service asked to wait [s], or None.
-        may_have_happened: whether the service could have carried the call out all the same.
-    """
-
-    def __init__(
-        self, message: str, *, retry_after: float | None = None, may_have_happened: bool = True
-    ) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-        self.may_have_happened = may_have_happened
-
-
-class Refused(DataError):
-    """The service refuses this account, whatever it asks; the message says what to do."""
-
-
-class Damaged(Exception):
-    """A file that did not arrive as the service announced it, or is not what was asked for."""
-
-
-class JobFailed(Exception):
-    """A job that ended without a result; the message is the service's."""
-
-
-class JobGone(Exception):
-    """A job that the service does not know (any more)."""
-
-
-class ResultsExpired(Exception):
-    """A job whose result the service has thrown away."""
-
-
-class TooLarge(Exception):
-    """A request that costs more than the service allows."""
+_CLOCKS_APART = 24 * 3600.0  # [s]
 
 
 class Service:
@@ -95,6 +56,7 @@ class Service:
         self._client = self._connect(patience, tries=1)
         self._downloader = self._connect(patience, tries=_RESUMES)
         self._remotes: dict[str, Remote] = {}
+        self._requests: dict[str, dict[str, Any]] = {}
 
     def _connect(self, patience: Patience, *, tries: int) -> Any:
         options: dict[str, Any] = {
@@ -114,6 +76,7 @@ class Service:
                 retry_max=tries,
                 sleep_max=patience.first_pause,
                 wait_until_complete=False,
+                session=GuardedSession(),
                 **options,
             )
         return client.client
@@ -124,12 +87,12 @@ class Service:
 
     def costs(self, request: CdsRequest) -> Mapping[str, float]:
         """Ask what a request costs: `cost` and `limit`."""
-        reply = self._call(
-            lambda: self._client.estimate_costs(request.dataset, request.body()), request.dataset
-        )
-        if not isinstance(reply.get("cost"), int | float) or "limit" not in reply:
-            raise Unreachable("the service's estimate of costs has no cost and limit")
-        return {"cost": float(reply["cost"]), "limit": float(reply["limit"])}
+
+        def ask() -> dict[str, float]:
+            reply = self._client.estimate_costs(request.dataset, request.body())
+            return {name: float(reply[name]) for name in ("cost", "limit")}
+
+        return self._call(ask, request.dataset)
 
     def submit(self, dataset: str, body: Mapping[str, Any]) -> str:
         """Submit a request; give its job's id.
@@ -150,12 +113,13 @@ class Service:
             lambda: self._client.get_jobs(limit=_PAGE, sortby="-created", status=list(_OPEN)), ""
         )
         while page is not None:
-            for job in page.json["jobs"]:
-                age = _seconds_before(job.get("created"), moment)
-                if age is None or age < 24 * 3600:
-                    yield str(job["jobID"])
-            current = page
-            page = self._call(lambda: current.next, "")  # noqa: B023  # called at once
+            jobs = self._call(partial(_listed, page), "")
+            for job, created in jobs:
+                age = _seconds_before(created, moment)
+                if age is not None and age > _CLOCKS_APART:
+                    return  # and all that follow are older
+                yield job
+            page = self._call(partial(getattr, page, "next"), "")
 
     def request_of(self, job: str) -> dict[str, Any]:
         """Give the request that a job was made from.
@@ -163,7 +127,10 @@ class Service:
         Raises:
             JobGone: if the service does not know the job.
         """
-        return self._call(lambda: self._client.get_remote(job).request, "")
+        if job not in self._requests:  # it never changes
+            request = self._call(lambda: self._client.get_remote(job).request, "")
+            self._requests[job] = request
+        return self._requests[job]
 
     def status(self, job: str) -> str:
         """Look at a job once: `accepted`, `running` or `successful`.
@@ -205,16 +172,21 @@ class Service:
             Damaged: if another number of bytes came than was announced, or bytes of another
                 file.
         """
+        if self.status(job) != "successful":  # the client would wait for it without end
+            raise Unreachable(f"job {job}, which had been successful, runs again")
         remote: Remote = self._call(lambda: self._downloader.get_remote(job), "")
         results: Results = self._call(remote.get_results, "")
         before = self._version(results)
-        try:
-            self._call(lambda: results.download(str(target)), "")
-        except (DownloadError, AssertionError) as error:  # the client's words for a wrong size
-            raise Damaged(self._told(error)) from error
+        self._call(lambda: self._transfer(results, target), "")
         if before != self._version(results):
             # The client glues the rest of the new object to the start of the old one.
             raise Damaged("the file changed on the server while it was read")
+
+    def _transfer(self, results: Results, target: Path) -> None:
+        try:
+            results.download(str(target))
+        except (DownloadError, AssertionError) as error:  # the client's words for a wrong size
+            raise Damaged(self._told(error)) from error
 
     def _version(self, results: Results) -> tuple[str | None, ...]:
         """Give what tells one state of the remote file from another."""
@@ -233,77 +205,24 @@ class Service:
         try:
             return call()
         except requests.HTTPError as error:
-            raise self._translated(error, dataset) from error
+            raise translated(error, dataset, self._credentials) from error
         except ProcessingFailedError as error:
             raise JobFailed(self._credentials.redacted(str(error))) from error
-        except (requests.RequestException, LinkError) as error:
+        except (requests.RequestException, LinkError, ConnectionError, TimeoutError) as error:
             raise Unreachable(self._told(error)) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except DataError:
+            raise
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise Unreachable(f"a reply that is not the service's: {self._told(error)}") from error
 
     def _told(self, error: Exception) -> str:
         text = " ".join(str(error).split()) or type(error).__name__
-        return self._credentials.redacted(text[:300])
-
-    def _translated(self, error: requests.HTTPError, dataset: str) -> Exception:
-        """Tell a lasting refusal from a passing one."""
-        reply = error.response
-        code = reply.status_code
-        text = self._credentials.redacted(" ".join(_words(reply).split()))
-        if code in (408, 429) or code >= 500:
-            return Unreachable(
-                f"status {code}: {text}"[:300],
-                retry_after=_retry_after(reply),
-                may_have_happened=code != 429,
-            )
-        if code == 401:
-            return Refused(
-                f"the Climate Data Store does not accept the key ({text}); expected the personal "
-                "access token that stands on your profile page there"
-            )
-        if code == 403 and "licence" in text.lower():
-            page = self._credentials.url.removesuffix("/api")
-            return Refused(
-                f"the Climate Data Store wants its licence for {dataset} accepted first: visit "
-                f"{page}/datasets/{dataset}?tab=download#manage-licences, accept, and run again"
-            )
-        if code == 403 and ("cost" in text.lower() or "too large" in text.lower()):
-            return TooLarge(text)
-        if code == 404 and "expired" in text.lower():
-            return ResultsExpired(text)
-        if code == 404 and "job" in text.lower():
-            return JobGone(text)
-        if code == 404 and dataset:
-            return Refused(
-                f"the Climate Data Store at {self._credentials.url} knows no data set {dataset} "
-                f"({text}); expected one: check the address"
-            )
-        if code == 400 and "job" in text.lower():
-            return JobFailed(text)
-        return DataError(
-            f"the Climate Data Store refuses the call: status {code}: {text}; expected it to be "
-            f"granted{f' for {dataset}' if dataset else ''}"
-        )
+        return self._credentials.redacted(text)[:300]
 
 
-def _words(reply: requests.Response) -> str:
-    """Give the service's own explanation: title, message, detail."""
-    try:
-        body = reply.json()
-    except ValueError:
-        return reply.reason or "no explanation"
-    if not isinstance(body, dict):
-        return reply.reason or "no explanation"
-    words = [str(body[name]) for name in ("title", "traceback", "detail") if body.get(name)]
-    return ": ".join(words) or reply.reason or "no explanation"
-
-
-def _retry_after(reply: requests.Response) -> float | None:
-    """Read `Retry-After` in seconds; a date there is not used by this service."""
-    try:
-        return max(0.0, float(reply.headers["Retry-After"]))
-    except (KeyError, ValueError):
-        return None
+def _listed(page: Any) -> list[tuple[str, object]]:
+    """Give id and moment of creation of the jobs on a page."""
+    return [(str(job["jobID"]), job.get("created")) for job in page.json["jobs"]]
 
 
 def _seconds_before(created: object, moment: datetime) -> float | None:

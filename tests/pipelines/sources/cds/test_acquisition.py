@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.period import Month, Period
+from pipelines.sources.cds import acquisition
+from pipelines.sources.cds import cds as cds_module
 from pipelines.sources.cds.manifest import read_manifest
 from pipelines.sources.source import MonthRequest
 from tests.climate_data_store.faults import Fault
@@ -102,6 +105,64 @@ def test_what_costs_too_much_is_split_before_it_is_submitted(
     assert len(store.submissions) == 4
     refused = [c for c in store.calls if c[1].endswith("/execution") and c[2] != 201]
     assert not refused
+
+
+def test_the_pieces_of_one_large_request_are_in_flight_together(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    store = open_store(cost_limit=672, job_seconds=1.0)
+    quick_cds().fetch(month_request(fields=LEVELS), tmp_path)
+    made = sorted(job.created for job in store.jobs.values())
+    assert len(made) == 4
+    assert made[-1] - made[0] < 1.0  # the last before the first was done
+
+
+def test_what_another_process_brought_meanwhile_is_not_asked_for_again(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store()
+    first, second, request = quick_cds(), quick_cds(), month_request()
+
+    def lock(folder: Path) -> object:
+        """Let another process finish just before this one gets its turn."""
+        monkeypatch.undo()
+        monkeypatch.setenv("CDSAPI_URL", store.url)
+        monkeypatch.setenv("CDSAPI_KEY", store.key)
+        first.fetch(request, tmp_path)
+        return cds_module.lock_series(folder)
+
+    monkeypatch.setattr(cds_module, "lock_series", lock)
+    second.fetch(request, tmp_path)
+    assert len(store.submissions) == 1
+
+
+def test_other_hours_than_those_being_fetched_are_refused(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    open_store()
+    cds, request = quick_cds(), month_request()
+    with (
+        cds.fetching([request], tmp_path),
+        pytest.raises(DataError, match="2021-02: found other hours being fetched than"),
+    ):
+        cds.fetch(MonthRequest(FEBRUARY, FEBRUARY.hours()[:48], request.fields), tmp_path)
+
+
+def test_after_a_long_goodbye_the_lock_is_free(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acquisition, "_LAST_WORDS", 0.05)
+    store = open_store(faults=[Fault("execution", "slow", seconds=0.5)])
+    cds, request = quick_cds(), month_request()
+    with pytest.raises(KeyboardInterrupt), cds.fetching([request], tmp_path):
+        while not store.submissions:
+            pass
+        raise KeyboardInterrupt
+    deadline = time.monotonic() + 20
+    while any(thread.name.startswith("cds-") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+    cds.fetch(request, tmp_path)
+    assert len(store.submissions) == 1
 
 
 def test_without_an_estimate_the_refusal_splits(open_store: OpenStore, tmp_path: Path) -> None:

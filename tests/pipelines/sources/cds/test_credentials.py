@@ -50,6 +50,9 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
         ("http://cds.example/api", "abc", "travel unencrypted"),
         ("ftp://cds.example/api", "abc", "found the address 'ftp://cds.example/api'"),
         ("cds.example/api", "abc", "found the address"),
+        ("https://[cds.example/api", "abc", "found the address"),
+        (DEFAULT_URL, "abc-def\nghi-jkl", "blanks, line breaks or letters beyond ASCII"),
+        (DEFAULT_URL, "abc-d\u00e9f", "blanks, line breaks or letters beyond ASCII"),
     ],
 )
 def test_what_would_not_work_or_betray_the_key_is_refused(url: str, key: str, reason: str) -> None:

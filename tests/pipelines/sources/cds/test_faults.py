@@ -1,7 +1,9 @@
 """Whatever the service does, a month is verified or refused with the reason; never half there."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.regrid import Box, GridSettings
+from pipelines.sources.cds import acquire_part, manifest
 from pipelines.sources.cds.patience import Patience
+from tests.climate_data_store import state
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.server import ClimateDataStore
 from tests.pipelines.sources.cds.acquiring import (
@@ -306,7 +310,8 @@ def test_a_variable_that_is_always_missing_is_named(open_store: OpenStore, tmp_p
 def test_a_file_cut_at_the_edge_of_a_field_is_a_month_with_missing_hours(
     open_store: OpenStore, tmp_path: Path
 ) -> None:
-    open_store(faults=[Fault("file", "truncated")])  # a quarter of 672 equal messages
+    size = quick_size(open_store, tmp_path)
+    open_store(faults=[Fault("file", "truncated", missing=size // 4)])  # of 672 equal messages
     with pytest.raises(DataError, match="gave 504 of 672 hours"):
         quick_cds().fetch(month_request(), tmp_path)
     assert quick_cds().fetch(month_request(), tmp_path).dataset.sizes["time"] == 672
@@ -357,9 +362,51 @@ def test_a_retry_after_is_honoured(open_store: OpenStore, tmp_path: Path) -> Non
     assert [status for _, _, status in moments] == [429, 201]
 
 
+def test_a_key_that_is_refused_at_the_download_does_not_cost_the_job(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    store = open_store(faults=[Fault("results", "status", times=None, code=401)])
+    with pytest.raises(DataError, match="does not accept the key"):
+        quick_cds().fetch(month_request(), tmp_path)
+    store.faults.clear()
+    quick_cds().fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
+
+
+def test_jobs_of_another_account_are_submitted_anew(open_store: OpenStore, tmp_path: Path) -> None:
+    store = open_store(faults=[Fault("job", "status", code=403, title="permission denied")])
+    assert quick_cds().fetch(month_request(), tmp_path).dataset.sizes["time"] == 672
+    assert len(store.submissions) == 2
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_set_during_a_submission_does_not_repeat_it(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    store = open_store()
+    # The search for the job sees another clock than the submission before it.
+    true_now, submit = manifest.now, state.StoreState.submit
+    monkeypatch.setattr(acquire_part, "now", lambda: true_now() + timedelta(days=days))
+
+    def late(self: state.StoreState, *args: object) -> object:
+        time.sleep(1.5)  # the client has given the reply up, and the job is not there yet
+        return submit(self, *args)
+
+    monkeypatch.setattr(state.StoreState, "submit", late)
+    quick_cds().fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
+
+
 def test_patience_is_positive() -> None:
     with pytest.raises(ValueError, match=r"patience.job is 0; expected > 0"):
         Patience(job=0)
+
+
+def quick_size(open_store: OpenStore, folder: Path) -> int:
+    """Give the size of February's file, from a store without faults."""
+    open_store()
+    [entry] = quick_cds().fetch(month_request(), folder / "whole").manifest["files"]
+    return int(entry["size"])
 
 
 def _fresh(faults: list[Fault]) -> list[Fault]:

@@ -75,6 +75,14 @@ def test_a_split_part_makes_way_for_its_pieces(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_file_of_a_part_that_is_split_goes_with_it(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path, [received(part) for part in parts()])
+    [levels] = [p for p in manifest.parts if p.request.levels]
+    (tmp_path / levels.file["name"]).write_bytes(b"GRIB")
+    manifest.split(levels.request.key, list(levels.request.halves()))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_a_month_cut_by_the_period_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert month_folder(tmp_path, REQUEST).name == "2021-01"
     cut = MonthRequest(JANUARY, JANUARY.hours()[5:30], FIELDS)
@@ -93,6 +101,34 @@ def test_an_answer_from_before_the_wanted_moment_is_asked_for_anew(tmp_path: Pat
     assert {part.state for part in anew.parts} == {"planned"}
     assert {part.nocache for part in anew.parts} == {"2026-01-01T12:00:01"}
     assert all(part.file is not None for part in anew.parts)  # it stays until its successor is here
+    # To look changes nothing on disk, where another process may be at work.
+    assert {part.state for part in read_manifest(manifest.folder).parts} == {"received"}
+
+
+def test_a_new_month_is_asked_for_past_the_cache_where_an_old_answer_is_not_wanted(
+    tmp_path: Path,
+) -> None:
+    wanted = replace(REQUEST, received_after=np.datetime64("2026-01-01T12:00:01"))
+    manifest = open_month(tmp_path, wanted, area=AREA, data_format="grib")
+    assert {part.nocache for part in manifest.parts} == {"2026-01-01T12:00:01"}
+
+
+def test_a_job_that_was_asked_for_too_early_is_not_waited_for(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path / "2021-01", parts())
+    for part in manifest.parts:
+        manifest.put(replace(stamped(part, intended=0.0), state="submitted", job="old"))
+    later = replace(REQUEST, received_after=np.datetime64("2026-01-01T12:00:01"))
+    anew = open_month(tmp_path, later, area=AREA, data_format="grib")
+    assert {(p.state, p.job, p.spent_jobs) for p in anew.parts} == {("planned", None, ("old",))}
+    earlier = replace(REQUEST, received_after=np.datetime64("2026-01-01T11:59:59"))
+    kept = open_month(tmp_path, earlier, area=AREA, data_format="grib")
+    assert {part.job for part in kept.parts} == {"old"}
+
+
+def test_a_moment_that_is_yet_to_come_is_refused(tmp_path: Path) -> None:
+    wanted = replace(REQUEST, received_after=np.datetime64("2999-01-01T00:00:00"))
+    with pytest.raises(DataError, match=r"2999-01-01T00:00:00 \(UTC\) are wanted, which is yet to"):
+        open_month(tmp_path, wanted, area=AREA, data_format="grib")
 
 
 @pytest.mark.parametrize(
