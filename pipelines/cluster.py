@@ -22,9 +22,10 @@ __all__ = ["Cluster", "Distributed", "LocalCluster", "Threads", "Workers"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_PROCESS_BYTES = 512 * 2**20
+"""What a worker process takes before any field: about 350 MiB of modules, and some reserve."""
 _FIELDS_SHARE = 2
-"""A worker process also holds modules, messages and what its memory allocator keeps; fields
-may take 1 / this of its limit."""
+"""Of the rest, fields may take 1 / this: messages and the allocator's leftovers take some."""
 
 
 class Workers(Protocol):
@@ -81,7 +82,7 @@ class LocalCluster:
 
     Attributes:
         workers: how many.
-        memory_limit: of each process, as `2GiB`.
+        memory_limit: of each process, as `2GiB`; half a GiB of it is for the process itself.
 
     Raises:
         ValueError: if a value is out of range.
@@ -93,12 +94,17 @@ class LocalCluster:
     def __post_init__(self) -> None:
         """Check ranges."""
         _check(self.workers, self.memory_limit)
+        if parse_bytes(self.memory_limit) <= _PROCESS_BYTES:
+            raise ValueError(_too_little(parse_bytes(self.memory_limit)))
 
     @contextmanager
     def open(self) -> Iterator[Workers]:
         """Start the processes; end them after use."""
         limit = parse_bytes(self.memory_limit)
+        # Tasks keep to their share. A worker that pauses at a threshold could wait for ever,
+        # since what fills its memory need not be a task's.
         with (
+            dask.config.set({"distributed.worker.memory.pause": False}),
             distributed.LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,
@@ -109,7 +115,7 @@ class LocalCluster:
             ) as cluster,
             distributed.Client(cluster, set_as_default=False) as client,
         ):
-            yield _ClientWorkers(client, limit // _FIELDS_SHARE)
+            yield _ClientWorkers(client, _task_bytes(limit, num_threads=1))
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,8 @@ class Distributed:
         """Connect; leave the cluster running after use.
 
         Raises:
-            DataError: if there is no scheduler, or it has no workers.
+            DataError: if there is no scheduler, or it has no workers, or they have too little
+            memory.
         """
         try:
             client = distributed.Client(
@@ -157,8 +164,14 @@ class Distributed:
             if not workers:
                 raise DataError(f"the Dask scheduler at {self.address} has no workers")
             limit = parse_bytes(self.memory_limit)
-            shares = [(worker["memory_limit"] or limit) // worker["nthreads"] for worker in workers]
-            yield _ClientWorkers(client, min(shares) // _FIELDS_SHARE)
+            shares = [
+                _task_bytes(worker["memory_limit"] or limit, num_threads=worker["nthreads"])
+                for worker in workers
+            ]
+            if min(shares) <= 0:
+                smallest = min(worker["memory_limit"] or limit for worker in workers)
+                raise DataError(f"Dask cluster at {self.address}: {_too_little(smallest)}")
+            yield _ClientWorkers(client, min(shares))
 
 
 @dataclass(frozen=True)
@@ -187,6 +200,18 @@ class _ClientWorkers:
         futures = self.client.map(function, items, pure=False, retries=0)
         results: list[_Result] = self.client.gather(futures)
         return results
+
+
+def _task_bytes(limit: int, *, num_threads: int) -> int:
+    """Give the memory for fields of each of a process's threads."""
+    return (limit - _PROCESS_BYTES) // (_FIELDS_SHARE * num_threads)
+
+
+def _too_little(limit: int) -> str:
+    return (
+        f"memory_limit of a worker process is {format_bytes(limit)}; expected more than "
+        f"{format_bytes(_PROCESS_BYTES)}, which the process takes by itself"
+    )
 
 
 def _check(workers: int | None, memory_limit: str) -> None:
