@@ -113,6 +113,8 @@ def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> Dic
     Raises:
         ConfigError: if an override does not fit; the message names the valid choices.
     """
+    # The first value, or the second where that is null.
+    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
             return hydra.compose(config, overrides=list(overrides))
@@ -136,13 +138,13 @@ def resolve(overrides: Sequence[str], *, config: str = "full_experiment") -> dic
     return {str(key): value for key, value in resolved.items()}
 
 
-def load_experiment(overrides: Sequence[str]) -> Experiment:
-    """Compose and build the settings of `full_experiment`.
+def load_experiment(overrides: Sequence[str], *, config: str = "full_experiment") -> Experiment:
+    """Compose and build the settings of `full_experiment`, or of a flow that has them too.
 
     Raises:
         ConfigError: if an override does not fit or a value is refused.
     """
-    plain = resolve(overrides)
+    plain = resolve(overrides, config=config)
     try:
         return _build(plain)
     except InstantiationException as error:

@@ -11,6 +11,7 @@ from torch import nn
 from met2net.checkpoint import Checkpoint
 from met2net.grid import Grid
 from met2net.models.evaluation_mode import evaluation_mode
+from met2net.rollout import rollout_hours
 from met2net.variables import Channel, channel
 
 __all__ = ["Forecaster"]
@@ -49,12 +50,16 @@ class Forecaster:
         physical = normalizer.denormalize(forecast.double().cpu())
         return np.asarray(physical.numpy(), dtype=np.float32)
 
-    def forecast(self, dataset: xr.Dataset, init_time: np.datetime64 | str) -> xr.Dataset:
+    def forecast(
+        self, dataset: xr.Dataset, init_time: np.datetime64 | str, *, num_leads: int | None = None
+    ) -> xr.Dataset:
         """Forecast from the hours up to `init_time`, the last observed one.
 
         Args:
             dataset: CDS long names, `name(time[, level], latitude, longitude)`, ERA5's units.
             init_time: UTC.
+            num_leads: number of lead times. More than the network was trained on are reached
+                by roll-out: its own forecasts are its next inputs. None: the trained ones.
 
         Returns:
             `name(init_time, lead_time, latitude, longitude)` with units, and the coordinate
@@ -64,9 +69,10 @@ class Forecaster:
 
         Raises:
             ValueError: if a variable, level or hour is missing, the grid or the units differ,
-                or a value is not finite.
+                a value is not finite, or the window does not allow a roll-out.
         """
         checkpoint = self.checkpoint
+        lead_hours = rollout_hours(checkpoint.window, num_leads=num_leads)
         _check_grid(dataset, checkpoint.grid)
         start = np.datetime64(init_time).astype("datetime64[ns]")
         times = _select_times(dataset, start=start, hours=checkpoint.window.input_hours)
@@ -74,16 +80,30 @@ class Forecaster:
             _read(dataset, label, times=times, units=units)
             for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
         ]
-        predicted = self.predict(np.stack(fields, axis=1)[None])
-        return self._to_dataset(predicted[0], start=start)
+        predicted = self._roll_out(np.stack(fields, axis=1)[None], num_leads=len(lead_hours))
+        return self._to_dataset(predicted[0], start=start, lead_hours=lead_hours)
+
+    def _roll_out(
+        self, inputs: Float[np.ndarray, "1 t c h w"], *, num_leads: int
+    ) -> Float[np.ndarray, "1 t2 c h w"]:
+        """Forecast until there are enough frames."""
+        num_inputs = self.checkpoint.window.num_inputs
+        frames, predicted = inputs, self.predict(inputs)
+        while predicted.shape[1] < num_leads:
+            frames = np.concatenate([inputs, predicted], axis=1)[:, -num_inputs:]
+            predicted = np.concatenate([predicted, self.predict(frames)], axis=1)
+        return predicted[:, :num_leads]
 
     def _to_dataset(
-        self, predicted: Float[np.ndarray, "t c h w"], *, start: np.datetime64
+        self,
+        predicted: Float[np.ndarray, "t c h w"],
+        *,
+        start: np.datetime64,
+        lead_hours: tuple[int, ...],
     ) -> xr.Dataset:
         """Name the axes of a forecast."""
         checkpoint = self.checkpoint
-        hours = np.asarray(checkpoint.window.target_hours)
-        lead_time = hours.astype("timedelta64[h]").astype("timedelta64[ns]")
+        lead_time = np.asarray(lead_hours).astype("timedelta64[h]").astype("timedelta64[ns]")
         coords = {
             "init_time": ("init_time", np.array([start]), {"standard_name": _REFERENCE_TIME}),
             "lead_time": ("lead_time", lead_time, {"standard_name": "forecast_period"}),

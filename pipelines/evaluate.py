@@ -12,14 +12,19 @@ import xarray as xr
 
 from met2net.baseline_forecasts import baseline_forecasts
 from met2net.forecast_function import ForecastFunction, network_forecast
+from met2net.ridge import ridge_forecast
 from met2net.training_set import TrainingSet
-from met2net.verification.scores import score_forecasts
 from met2net.windows import WindowSpec
 from pipelines.atomic import write_netcdf, write_text
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
+from pipelines.evaluation_settings import ScoringSettings
+from pipelines.fitted_ridge import fitted_ridge
+from pipelines.scoring_pass import score_pass
 
 __all__ = ["evaluate", "write_examples"]
+
+_BY_MODEL = ("normalized_rmse", "normalized_rmse_low", "normalized_rmse_high", "p_value")
 
 logger = logging.getLogger(__name__)
 
@@ -33,38 +38,42 @@ def evaluate(
     out: Path,
     batch_size: int = 64,
     device: str = "cpu",
+    scoring: ScoringSettings | None = None,
 ) -> Path:
-    """Score checkpoints, persistence, anomaly persistence and climatology on every window.
+    """Score checkpoints, persistence, anomaly persistence, climatology and ridge on every window.
 
     Args:
         training_set: Zarr store made by `pipelines.prepare`.
         window: frames; those of the checkpoints must be the same.
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file.
-        out: folder; `scores.nc` and `scores.json` are written into it.
+        out: folder; `scores.nc` and `scores.json` are written into it, `statistics.nc`, the
+            sums of every init time, `forecasts/<model>.zarr` where they are to be kept, and
+            `ridge.safetensors`, the linear baseline, unless it is there.
         batch_size: windows at once; it does not change the scores.
         device: where the networks run.
+        scoring: regions, intervals, kept forecasts; None for the defaults.
 
     Returns:
         Path of `scores.nc`. Definitions: docs/verification.md.
 
     Raises:
-        DataError: if the split has no window, or a checkpoint does not fit.
+        DataError: if the split has no window, a checkpoint does not fit, or a region has no
+            point.
     """
     data = TrainingSet.open(training_set)
     windows = windows_in_split(data, split, window)
-    scores = score_forecasts(
-        _forecasts(data, window=window, checkpoints=checkpoints, device=device),
+    scores = score_pass(
+        _forecasts(data, window=window, checkpoints=checkpoints, out=out, device=device),
         windows,
+        data=data,
         window=window,
-        climatology=data.climatology,
-        grid=data.grid,
-        normalizer=data.normalizer,
-        units=data.units,
+        out=out,
         batch_size=batch_size,
         device=device,
+        settings=scoring or ScoringSettings(),
+        provenance=_provenance(data, split=split, window=window) | {"num_windows": len(windows)},
     )
-    scores.attrs = _provenance(data, split=split, window=window) | {"num_windows": len(windows)}
     path = out / "scores.nc"
     write_netcdf(path, scores)
     write_text(out / "scores.json", json.dumps(_to_json(scores), indent=1, allow_nan=False) + "\n")
@@ -99,7 +108,7 @@ def write_examples(
         )
     first = (len(windows) - num) // 2
     batch = torch.utils.data.default_collate(windows.__getitems__(range(first, first + num)))
-    forecasts = _forecasts(data, window=window, checkpoints=checkpoints, device="cpu")
+    forecasts = _forecasts(data, window=window, checkpoints=checkpoints, out=out, device="cpu")
     with torch.inference_mode():
         predictions = torch.stack(
             [forecast(batch["inputs"], batch["init_time"]) for forecast in forecasts.values()]
@@ -136,10 +145,17 @@ def write_examples(
 
 
 def _forecasts(
-    data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path], device: str
+    data: TrainingSet,
+    *,
+    window: WindowSpec,
+    checkpoints: Mapping[str, Path],
+    out: Path,
+    device: str,
 ) -> dict[str, ForecastFunction]:
     """Give every model as a forecast function: checkpoints in order, then the baselines."""
+    ridge = fitted_ridge(data, window=window, path=out / "ridge.safetensors")
     baselines = baseline_forecasts(data.climatology, window)
+    baselines["ridge"] = ridge_forecast(ridge, data.climatology, window)
     taken = sorted(set(baselines) & set(checkpoints))
     if taken:
         raise DataError(f"found a checkpoint named {taken[0]}; expected no name of a baseline")
@@ -181,9 +197,8 @@ def _to_json(scores: xr.Dataset) -> dict[str, Any]:
         "lead_time_hours": scores["lead_time"].values.tolist(),
         "count": scores["count"].values.tolist(),
         "units": by_name(scores["units"], ("channel",)),
-        "normalized_rmse": by_name(scores["normalized_rmse"], ("model",)),
-        "pooled": by_name(scores["pooled"], dims),
-        "score": by_name(scores["score"], dims),
+        **{name: by_name(scores[name], ("model",)) for name in _BY_MODEL},
+        **{name: by_name(scores[name], dims) for name in ("pooled", "score")},
     }
 
 

@@ -1,9 +1,65 @@
 """How trained models are scored, shown and analysed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["EvaluationSettings"]
+from met2net.verification.block_bootstrap import BlockBootstrap
+
+__all__ = ["EvaluationSettings", "ScoringSettings"]
+
+_EDGES = ("south", "north", "west", "east")
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What scoring gives beside the scores of the whole field.
+
+    Attributes:
+        regions: name -> `south`, `north`, `west` and `east` of a box that is scored too
+            [degrees].
+        land_sea_mask: file that tells land from sea, which are scored too, or None; see
+            `pipelines.land_sea`.
+        save_forecasts: keep every model's forecasts as a Zarr store.
+        block_days: days in a block of the bootstrap behind the intervals.
+        num_resamples: resamples of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: if a box lacks an edge or has a name that is taken, or a number is out of
+            range.
+    """
+
+    regions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    land_sea_mask: str | None = None
+    save_forecasts: bool = False
+    block_days: int = 10
+    num_resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the boxes' edges and the bootstrap's numbers."""
+        for name, edges in self.regions.items():
+            if sorted(edges) != sorted(_EDGES):
+                raise ValueError(
+                    f"region {name} has {', '.join(edges) or 'nothing'}; "
+                    f"expected {', '.join(_EDGES)}"
+                )
+            if name in ("all", "land", "sea"):
+                raise ValueError(f"a region is named {name}; expected a name of its own")
+        boxes = {
+            name: {edge: float(at) for edge, at in edges.items()}
+            for name, edges in self.regions.items()
+        }
+        object.__setattr__(self, "regions", boxes)
+        self.bootstrap  # noqa: B018 - checks the numbers
+
+    @property
+    def bootstrap(self) -> BlockBootstrap:
+        """How init times are resampled."""
+        return BlockBootstrap(
+            block_days=self.block_days, num_resamples=self.num_resamples, seed=self.seed
+        )
 
 
 @dataclass(frozen=True)
@@ -15,6 +71,7 @@ class EvaluationSettings:
         batch_size: windows a step; changes no score.
         num_examples: worked windows in the report.
         num_analysis_samples: windows behind CKA and attention maps.
+        scoring: regions, intervals, kept forecasts.
 
     Raises:
         ValueError: if a value is out of range.
@@ -24,6 +81,7 @@ class EvaluationSettings:
     batch_size: int = 64
     num_examples: int = 1
     num_analysis_samples: int = 64
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
 
     def __post_init__(self) -> None:
         """Check ranges."""

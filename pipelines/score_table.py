@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
 from rich.table import Table
 
 from pipelines.score_summary import decimals_for, open_scores
@@ -19,6 +21,12 @@ def scores_table(scores: Path) -> Table:
     )
     table.add_column("model", overflow="fold")
     table.add_column("normalized", justify="right")
+    intervals = _intervals(dataset)
+    if intervals:
+        table.add_column("95 % interval", justify="right")
+    yardstick = dataset["p_value"].attrs["compared_to"] if "p_value" in dataset else ""
+    if intervals and yardstick:
+        table.add_column(f"p, against\n{yardstick}", justify="right", overflow="fold")
     decimals = {}
     for channel in map(str, dataset["channel"].values):
         units = str(dataset["units"].sel(channel=channel).item())
@@ -31,6 +39,29 @@ def scores_table(scores: Path) -> Table:
         table.add_row(
             str(model),
             f"{normalized:.4f}",
+            *_uncertainty(dataset, str(model), intervals, yardstick),
             *(f"{row.sel(channel=c).item():.{places}f}" for c, places in decimals.items()),
         )
     return table
+
+
+def _intervals(dataset: xr.Dataset) -> dict[str, str]:
+    """Write the intervals of normalized RMSE by model; none where there are none."""
+    ends = [f"normalized_rmse_{end}" for end in ("low", "high")]
+    if not all(name in dataset for name in ends):
+        return {}
+    low, high = (dataset[name].to_series() for name in ends)
+    return {str(m): f"{low[m]:.4f} – {high[m]:.4f}" for m in low.index if np.isfinite(low[m])}
+
+
+def _uncertainty(
+    dataset: xr.Dataset, model: str, intervals: dict[str, str], yardstick: str
+) -> list[str]:
+    """Give the cells of interval and p-value, as many as there are columns."""
+    if not intervals:
+        return []
+    cells = [intervals.get(model, "–")]
+    if yardstick:
+        p_value = float(dataset["p_value"].sel(model=model))
+        cells.append(f"{p_value:.3f}" if np.isfinite(p_value) else "–")
+    return cells

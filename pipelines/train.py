@@ -9,11 +9,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.atomic import write_text
-from pipelines.training_job import TrainingJob, write_job
+from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["CHECKPOINT", "TrainingError", "train"]
+__all__ = ["CHECKPOINT", "END_WITH_PARENT", "TrainingError", "train"]
 
 CHECKPOINT = "model.safetensors"
+END_WITH_PARENT = "--end-with-parent"
 _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def train(job: TrainingJob, *, folder: Path) -> Path:
     try:
         with FileLock(folder / ".lock", timeout=0):
             write_job(job, folder / "job.json")
-            _run_process(job.name, folder)
+            _run_process(job, folder)
             write_text(folder / _DONE, job.fingerprint)
     except Timeout as error:
         raise TrainingError(f"another process trains in {folder}; wait for it to end") from error
@@ -62,10 +63,29 @@ def _is_done(folder: Path, job: TrainingJob) -> bool:
     )
 
 
-def _run_process(name: str, folder: Path) -> None:
+def _command(settings: TrainerSettings, job_file: Path) -> list[str]:
+    """Give the command of the training process, or of the torchrun that starts several."""
+    program = ["-m", "pipelines.training_process", str(job_file)]
+    if settings.num_processes == 1:
+        return [sys.executable, *program]
+    if settings.rendezvous is None:
+        meeting = ["--rdzv-endpoint=localhost:0", "--local-addr=localhost"]  # any free port
+    else:
+        meeting = [f"--rdzv-endpoint={settings.rendezvous}"]
+    sizes = [f"--nnodes={settings.num_nodes}", f"--nproc-per-node={settings.devices}"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d"]
+    return [*torchrun, *sizes, *meeting, *program]
+
+
+def _run_process(job: TrainingJob, folder: Path) -> None:
     """Run the training process; its standard input is the line that tells it we live."""
-    command = [sys.executable, "-m", "pipelines.training_process", str(folder / "job.json")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    name, command = job.name, _command(job.trainer, (folder / "job.json").resolve())
+    if job.trainer.num_nodes > 1:
+        logger.info(
+            "%s: waiting for %d more machines; run on each, in this folder: %s",
+            name, job.trainer.num_nodes - 1, " ".join(["python", *command[1:]]),
+        )  # fmt: skip
+    with subprocess.Popen([*command, END_WITH_PARENT], stdin=subprocess.PIPE) as process:
         try:
             status = process.wait()
         except BaseException:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
 from pipelines.atomic import write_text
+from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
@@ -20,8 +21,18 @@ class TrainerSettings:
 
     Attributes:
         accelerator: `cpu` or `gpu`.
-        devices: processes of one training, each on a device of its own.
+        devices: processes on each machine, each on a device of its own. More than one are
+            started by torchrun.
+        num_nodes: machines that train together; the training's folder is on storage that all
+            of them see.
+        rendezvous: `host:port` on the first machine, where several meet.
         num_threads: threads of each process on the CPU; None leaves PyTorch's choice.
+        compile: compile parts of the network with `torch.compile`; needs a C++ compiler.
+        recompute_activations: save memory by computing the insides of blocks twice.
+        deterministic: refuse operations whose results differ from run to run, and choose
+            algorithms whose results do not; on a GPU at some cost in speed.
+        checkpoint_minutes: time after which a state to resume from is written inside an epoch;
+            None: only at the end of each.
 
     Raises:
         ValueError: if a value is out of range.
@@ -29,7 +40,13 @@ class TrainerSettings:
 
     accelerator: Literal["cpu", "gpu"] = "cpu"
     devices: int = 1
+    num_nodes: int = 1
+    rendezvous: str | None = None
     num_threads: int | None = None
+    compile: bool = False
+    recompute_activations: bool = False
+    deterministic: bool = False
+    checkpoint_minutes: float | None = 10.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -39,6 +56,21 @@ class TrainerSettings:
             raise ValueError(f"devices is {self.devices}; expected at least 1")
         if self.num_threads is not None and self.num_threads < 1:
             raise ValueError(f"num_threads is {self.num_threads}; expected at least 1, or null")
+        if self.num_nodes < 1:
+            raise ValueError(f"num_nodes is {self.num_nodes}; expected at least 1")
+        if (self.num_nodes > 1) != (self.rendezvous is not None):
+            raise ValueError(
+                f"rendezvous is {self.rendezvous!r} with {self.num_nodes} machines; expected "
+                "host:port where there are several, else null"
+            )
+        minutes = self.checkpoint_minutes
+        if minutes is not None and not minutes >= 0:
+            raise ValueError(f"checkpoint_minutes is {minutes}; expected at least 0, or null")
+
+    @property
+    def num_processes(self) -> int:
+        """Processes of one training on all machines."""
+        return self.devices * self.num_nodes
 
     @property
     def torch_device(self) -> str:
@@ -57,6 +89,9 @@ class TrainingJob:
         network: settings for `met2net.models.build`.
         objective: settings for `met2net.models.build`.
         provenance: plain strings that travel in the checkpoint.
+
+    Raises:
+        DataError: if precision and accelerator do not go together.
     """
 
     name: str
@@ -68,6 +103,14 @@ class TrainingJob:
     optimization: OptimizationSettings
     trainer: TrainerSettings
     provenance: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Check what no part knows alone."""
+        if self.optimization.precision == "16-mixed" and self.trainer.accelerator == "cpu":
+            raise DataError(
+                "precision is '16-mixed' with accelerator 'cpu'; expected 'bf16-mixed' or "
+                "'32-true', or a gpu"
+            )
 
     @property
     def fingerprint(self) -> str:

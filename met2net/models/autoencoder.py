@@ -39,21 +39,38 @@ def decoder_layers(
 class Encoders(nn.Module):
     """Map every frame of every variable to a latent; frames then stand side by side as channels.
 
-    Grids that are no multiples of the down-sampling factor are padded by repeating the last
-    row and column.
+    Grids that are no multiples of the down-sampling factor are padded, see `pad_to_multiple`.
+    A loop over the variables is as fast on the CPU as one grouped convolution, or faster
+    (measured at 32 x 64 and 128 x 128 points): a variable has enough rows of its own.
+
+    Args:
+        sizes: channels of every variable.
+        is_shared: one encoder serves all variables, which then have equally many channels.
+        periodic_longitude: whether the first longitude follows the last one.
+
+    Raises:
+        ValueError: if variables of different sizes are to share an encoder.
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, spatial_dim: int, num_scales: int, down_sampling: bool
+        self,
+        sizes: Sequence[int],
+        *,
+        spatial_dim: int,
+        num_scales: int,
+        down_sampling: bool,
+        is_shared: bool = False,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
         self.sizes = list(sizes)
         self.factor = 2 ** (num_scales // 2) if down_sampling else 1
+        self.periodic_longitude = periodic_longitude
         self.variables = nn.ModuleList(
             encoder_layers(
                 size, spatial_dim=spatial_dim, num_scales=num_scales, down_sampling=down_sampling
             )
-            for size in sizes
+            for size in _own_sizes(sizes, is_shared=is_shared)
         )
 
     def forward(self, frames: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b v td h2 w2"]:
@@ -62,21 +79,34 @@ class Encoders(nn.Module):
 
     def layer_outputs(self, frames: Float[Tensor, "b t c h w"]) -> list[Float[Tensor, "b v _ _ _"]]:
         """Give the output of every layer, frames stacked on channels; the last is the latent."""
-        padded = pad_to_multiple(rearrange(frames, "b t c h w -> (b t) c h w"), self.factor)
+        folded = rearrange(frames, "b t c h w -> (b t) c h w")
+        padded = pad_to_multiple(folded, self.factor, periodic_longitude=self.periodic_longitude)
         fields = list(torch.split(padded, self.sizes, dim=1))
         outputs = []
-        for step in zip(*self.variables, strict=True):  # one layer of every variable
+        for step in _steps(self.variables, len(self.sizes)):
             fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
-            stacked = torch.stack(fields, dim=1)  # (B*T, V, D, h, w)
-            outputs.append(rearrange(stacked, "(b t) v d h w -> b v (t d) h w", t=frames.shape[1]))
+            outputs.append(_stack(fields, batch=len(frames)))
         return outputs
 
 
 class Decoders(nn.Module):
-    """Map latents back to frames of every variable, cropped to the grid."""
+    """Map latents back to frames of every variable, cropped to the grid.
+
+    Args:
+        sizes, is_shared: as in `Encoders`.
+
+    Raises:
+        ValueError: if variables of different sizes are to share a decoder.
+    """
 
     def __init__(
-        self, sizes: Sequence[int], *, spatial_dim: int, num_scales: int, down_sampling: bool
+        self,
+        sizes: Sequence[int],
+        *,
+        spatial_dim: int,
+        num_scales: int,
+        down_sampling: bool,
+        is_shared: bool = False,
     ) -> None:
         super().__init__()
         self.spatial_dim = spatial_dim
@@ -84,17 +114,16 @@ class Decoders(nn.Module):
             decoder_layers(
                 size, spatial_dim=spatial_dim, num_scales=num_scales, down_sampling=down_sampling
             )
-            for size in sizes
+            for size in _own_sizes(sizes, is_shared=is_shared)
         )
 
     def forward(
         self, latent: Float[Tensor, "b v td h2 w2"], *, grid: tuple[int, int]
     ) -> Float[Tensor, "b t c h w"]:
         """Decode frames of all variables onto a grid of (latitudes, longitudes)."""
-        fields = [
-            decoder(field)
-            for decoder, field in zip(self.variables, self._frames(latent), strict=True)
-        ]
+        fields = list(self._frames(latent))
+        for step in _steps(self.variables, len(fields)):
+            fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
         cropped = torch.cat(fields, dim=1)[:, :, : grid[0], : grid[1]]
         return rearrange(cropped, "(b t) c h w -> b t c h w", b=latent.shape[0])
 
@@ -104,13 +133,36 @@ class Decoders(nn.Module):
         """Give the output of every layer before the closing 1x1 convolution."""
         fields = list(self._frames(latent))
         outputs = []
-        for step in list(zip(*self.variables, strict=True))[:-1]:
+        for step in _steps(self.variables, len(fields))[:-1]:
             fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
-            stacked = torch.stack(fields, dim=1)
-            outputs.append(rearrange(stacked, "(b t) v d h w -> b v (t d) h w", b=latent.shape[0]))
+            outputs.append(_stack(fields, batch=len(latent)))
         return outputs
 
     def _frames(self, latent: Tensor) -> tuple[Tensor, ...]:
         """Fold time into the batch: a (B*T, D, h, w) a variable."""
         folded = rearrange(latent, "b v (t d) h w -> v (b t) d h w", d=self.spatial_dim)
         return folded.unbind(0)
+
+
+def _own_sizes(sizes: Sequence[int], *, is_shared: bool) -> list[int]:
+    """Give the channels of every coder that there is."""
+    if not is_shared:
+        return list(sizes)
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"variables have {', '.join(map(str, sizes))} channels; expected equally many, since "
+            "they share one encoder and one decoder"
+        )
+    return [sizes[0]]
+
+
+def _steps(variables: nn.ModuleList, count: int) -> list[tuple[nn.Module, ...]]:
+    """Give one layer of every variable's coder after the other; a shared coder serves all."""
+    coders = list(variables) if len(variables) == count else [variables[0]] * count
+    return list(zip(*coders, strict=True))
+
+
+def _stack(fields: list[Tensor], *, batch: int) -> Tensor:
+    """Stand variables and frames side by side."""
+    stacked = torch.stack(fields, dim=1)  # (B*T, V, D, h, w)
+    return rearrange(stacked, "(b t) v d h w -> b v (t d) h w", b=batch)

@@ -1,6 +1,7 @@
 """Met2Net: an encoder and decoder a variable, a translator with attention between variables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
 
 import torch
 from einops import rearrange
@@ -8,12 +9,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.autoencoder import Decoders, Encoders
-from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.channels import (
+    Variables,
+    channel_labels,
+    check_input_variables,
+    check_variables,
+)
 from met2net.models.checks import check_frames, check_sizes
 from met2net.models.evaluation_mode import evaluation_mode
+from met2net.models.padding import close_circle
 from met2net.models.translator import Translator, TranslatorBlock
 
-__all__ = ["Met2Net"]
+__all__ = ["Autoencoders", "Met2Net"]
+
+Autoencoders = Literal["per_variable", "shared", "joint"]
 
 
 class Met2Net(nn.Module):
@@ -24,7 +33,7 @@ class Met2Net(nn.Module):
     num_scales = N_S.
 
     Args:
-        variables: groups of channels in channel order; each has its own encoder and decoder.
+        variables: groups of channels in channel order.
         num_inputs: input frames T.
         num_targets: target frames T', any number.
         input_variables: channels that encoders see, where they differ from those that decoders
@@ -36,6 +45,13 @@ class Met2Net(nn.Module):
             has no MLP, the only choice.
         down_sampling: False keeps the grid as it is, with the same layers at stride 1, for
             grids of a few points.
+        autoencoders: `per_variable`; `shared`: one encoder and one decoder with the same weights
+            for all variables, which then have equally many channels; `joint`: one of each that
+            sees all channels at once, so that the translator has a single variable (the
+            baseline of the paper's Table 8).
+        variable_attention: False leaves attention between variables out (Table 8).
+        periodic_longitude: True where the grid goes round the globe: convolutions then see
+            across the edge between the last and the first longitude.
 
     Raises:
         ValueError: if a size is below 1 or does not fit another, or the groups are wrong.
@@ -57,6 +73,9 @@ class Met2Net(nn.Module):
         mlp_ratio: int | None = None,
         drop_path: float = 0.1,
         down_sampling: bool = True,
+        autoencoders: Autoencoders = "per_variable",
+        variable_attention: bool = True,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(
@@ -65,29 +84,39 @@ class Met2Net(nn.Module):
         )  # fmt: skip
         self.variables = check_variables(variables)
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
+        if autoencoders not in get_args(Autoencoders):
+            raise ValueError(
+                f"autoencoders is {autoencoders!r}; expected {' or '.join(get_args(Autoencoders))}"
+            )
         self.num_inputs, self.num_targets = num_inputs, num_targets
+        self.has_attention = variable_attention
         self.encoders = Encoders(
-            [len(labels) for labels in self.input_variables.values()],
+            _sizes(self.input_variables, is_joint=autoencoders == "joint"),
             spatial_dim=spatial_dim,
             num_scales=num_scales,
             down_sampling=down_sampling,
+            is_shared=autoencoders == "shared",
+            periodic_longitude=periodic_longitude,
         )
         self.translator = Translator(
             in_channels=num_inputs * spatial_dim,
             out_channels=num_targets * spatial_dim,
             latent_dim=latent_dim,
             num_blocks=num_blocks,
-            num_heads=num_heads,
+            num_heads=num_heads if variable_attention else None,
             spatiotemporal_block=spatiotemporal_block,
             mlp_ratio=mlp_ratio,
             drop_path=drop_path,
         )
         self.decoders = Decoders(
-            [len(labels) for labels in self.variables.values()],
+            _sizes(self.variables, is_joint=autoencoders == "joint"),
             spatial_dim=spatial_dim,
             num_scales=num_scales,
             down_sampling=down_sampling,
+            is_shared=autoencoders == "shared",
         )
+        if periodic_longitude:
+            close_circle(self)
 
     def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c2 h w"]:
         """Forecast normalized frames."""
@@ -118,19 +147,27 @@ class Met2Net(nn.Module):
             layers |= {f"decoder.{i}": output for i, output in enumerate(decoded)}
             return {k: rearrange(x, "b v d h w -> b v (d h w)") for k, x in layers.items()}
 
-    def attention_maps(
+    @property
+    def attention_maps(self) -> Callable[[Tensor], Float[Tensor, "block b head v v"]]:
+        """Give a function: inputs -> attention between variables in every block.
+
+        Rows are queries and sum to 1. It runs as inference does and changes neither weights,
+        buffers nor modes. A network without attention lacks it.
+        """
+        if not self.has_attention:
+            raise AttributeError("attention_maps: this Met2Net has no variable attention")
+        return self._attention_maps
+
+    def _attention_maps(
         self, inputs: Float[Tensor, "b t c h w"]
     ) -> Float[Tensor, "block b head v v"]:
-        """Give the attention between variables in every block; rows are queries and sum to 1.
-
-        Runs as inference does and changes neither weights, buffers nor modes.
-        """
+        """Run inference up to each attention."""
         self._check(inputs)
         with evaluation_mode(self):
             hidden = self.translator.embed(self.encoders(inputs))
             maps = []
             for block in self.translator.blocks:
-                assert isinstance(block, TranslatorBlock)
+                assert isinstance(block, TranslatorBlock) and block.attention is not None
                 maps.append(block.attention.weights(hidden))
                 hidden = block(hidden)
             return torch.stack(maps)
@@ -139,3 +176,9 @@ class Met2Net(nn.Module):
         """Refuse inputs of another shape than the network was built for."""
         num_channels = len(channel_labels(self.input_variables))
         check_frames(inputs, num_frames=self.num_inputs, num_channels=num_channels)
+
+
+def _sizes(variables: Variables, *, is_joint: bool) -> list[int]:
+    """Give the channels that every encoder, or decoder, has to do with."""
+    sizes = [len(labels) for labels in variables.values()]
+    return [sum(sizes)] if is_joint else sizes

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.attention import VariableAttention
+from met2net.models.blocks.pointwise import PointwiseConvolution
 from met2net.models.blocks.spatiotemporal import spatiotemporal_block
 
 __all__ = ["Translator", "TranslatorBlock"]
@@ -18,6 +19,7 @@ class TranslatorBlock(nn.Module):
     The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5.
 
     Args:
+        num_heads: of VA; None leaves VA and its norm out, and variables do not meet.
         block_name: ST, one of `SPATIOTEMPORAL_BLOCKS`.
     """
 
@@ -25,14 +27,16 @@ class TranslatorBlock(nn.Module):
         self,
         latent_dim: int,
         *,
-        num_heads: int,
+        num_heads: int | None,
         block_name: str,
         mlp_ratio: int | None,
         drop_path: float,
     ) -> None:
         super().__init__()
-        self.attention = VariableAttention(latent_dim, num_heads=num_heads)
-        self.attention_norm = nn.GroupNorm(1, latent_dim)
+        self.attention: VariableAttention | None = None
+        if num_heads is not None:
+            self.attention = VariableAttention(latent_dim, num_heads=num_heads)
+            self.attention_norm = nn.GroupNorm(1, latent_dim)
         self.space_time = spatiotemporal_block(
             block_name, latent_dim, mlp_ratio=mlp_ratio, drop_path=drop_path
         )
@@ -40,8 +44,10 @@ class TranslatorBlock(nn.Module):
 
     def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
         """Apply attention between variables and the spatio-temporal block."""
-        mixed = rearrange(latent + self.attention(latent), "b v d h w -> (b v) d h w")
-        mixed = self.attention_norm(mixed)
+        mixed = rearrange(latent, "b v d h w -> (b v) d h w")
+        if self.attention is not None:
+            attended = rearrange(self.attention(latent), "b v d h w -> (b v) d h w")
+            mixed = self.attention_norm(mixed + attended)
         output: Tensor = self.space_time_norm(mixed + self.space_time(mixed))
         return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
 
@@ -59,13 +65,13 @@ class Translator(nn.Module):
         out_channels: int,
         latent_dim: int,
         num_blocks: int,
-        num_heads: int,
+        num_heads: int | None,
         spatiotemporal_block: str,
         mlp_ratio: int | None,
         drop_path: float,
     ) -> None:
         super().__init__()
-        self.project_in = nn.Conv2d(in_channels, latent_dim, 1)
+        self.project_in = PointwiseConvolution(in_channels, latent_dim)
         first = TranslatorBlock(
             latent_dim,
             num_heads=num_heads,
@@ -74,7 +80,7 @@ class Translator(nn.Module):
             drop_path=drop_path,
         )
         self.blocks = nn.ModuleList(copy.deepcopy(first) for _ in range(num_blocks))
-        self.project_out = nn.Conv2d(latent_dim, out_channels, 1)
+        self.project_out = PointwiseConvolution(latent_dim, out_channels)
 
     def forward(self, latent: Float[Tensor, "b v td h w"]) -> Float[Tensor, "b v td2 h w"]:
         """Translate latents of input frames, stacked on channels, to those of target frames."""

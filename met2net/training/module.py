@@ -1,6 +1,5 @@
 """The training step, in Lightning's terms."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,9 +8,15 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.profiler import record_function
 
+from met2net.training.averaging import WeightAverage
+from met2net.training.compilation import eager
+from met2net.training.devices import average_gradients, copy_from_first_device, sum_over_devices
 from met2net.training.objective import Objective
-from met2net.training.schedule import learning_rate_factor
+from met2net.training.sample_means import SampleMeans
+from met2net.training.schedule import learning_rate_factor, steps_per_epoch
 from met2net.training.settings import OptimizationSettings
 
 __all__ = ["ForecastModule"]
@@ -20,65 +25,99 @@ __all__ = ["ForecastModule"]
 class ForecastModule(LightningModule):
     """Train a network by an objective; validate it exactly as inference runs it.
 
-    A step: losses, backward, clip, optimizer step, then the objective's momentum updates.
-    Logs, once an epoch, `train_loss` and its parts, and of `network(inputs)` in normalized
-    units `val_mse` and `val_rmse`, its root: over all samples, frames, channels and points.
+    A step: losses and backward, a stage of the objective after the other, so that a stage's
+    graph is gone before the next is built; the gradients' mean over samples of all
+    accumulated batches and devices; clip; optimizer step; schedule; the objective's momentum
+    updates; the average of the weights, if the settings ask for one.
+    Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the evaluated
+    network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over all samples,
+    frames, channels and points. On several devices it takes `DataParallel` as strategy.
     """
 
     def __init__(
         self, network: nn.Module, objective: Objective, settings: OptimizationSettings
     ) -> None:
-        """Prepare the objective's copies, so that a saved state finds them."""
+        """Prepare all copies, so that a saved state finds them."""
         super().__init__()
+        self.automatic_optimization = False
         self.network = network
         self.objective = objective
         self.settings = settings
         self.objective.prepare(network)
+        decay = settings.average_decay
+        self.average = None if decay is None else WeightAverage(network, decay=decay)
+        self._losses = SampleMeans()
+        self._share = 0.0  # of a full batch that the gradients at hand came from
         self._squared_error = torch.zeros(2, dtype=torch.float64)  # (sum, count)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Give the loss; Lightning goes backward."""
-        losses: dict[str, Tensor] = self.objective(self.network, batch["inputs"], batch["targets"])
-        self.log_dict(
-            {f"train_{name}": loss.detach() for name, loss in losses.items()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch["inputs"]),
-        )
-        return losses["loss"]
+    @property
+    def evaluated_network(self) -> nn.Module:
+        """The network to validate and to save: the average, if there is one."""
+        return self.network if self.average is None else self.average.network
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip as the settings say; the trainer's own limit is not to be set beside them.
+    @property
+    def is_between_steps(self) -> bool:
+        """Whether no gradients wait for the next batch."""
+        return self._share == 0.0
 
-        Raises:
-            ValueError: if the trainer has a limit too.
-        """
-        if gradient_clip_val is not None:
-            raise ValueError(
-                f"the trainer's gradient_clip_val is {gradient_clip_val}; expected none, since "
-                "OptimizationSettings.gradient_clip sets the limit"
-            )
-        self.clip_gradients(
-            optimizer,
-            gradient_clip_val=self.settings.gradient_clip,
-            gradient_clip_algorithm="norm",
-        )
+    def on_fit_start(self) -> None:
+        """Start all devices from the same numbers."""
+        copy_from_first_device(self)
 
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """Step (the closure holds losses, backward and clipping), then move momentum copies."""
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self.objective.after_step(self.network)
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Add the batch's gradients; step where enough batches are accumulated."""
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer) and isinstance(schedule, LambdaLR)
+        if self.is_between_steps:
+            optimizer.zero_grad()
+        self._add_gradients(batch)
+        is_last = bool(self.trainer.is_last_batch)
+        if is_last or (batch_idx + 1) % self.settings.accumulate_batches == 0:
+            with record_function("gradients' mean"):
+                average_gradients(self.network, share=self._share)
+            self._share = 0.0
+            with record_function("optimizer"):
+                optimizer.step()  # calls `on_before_optimizer_step`
+                schedule.step()
+            with record_function("copies"):
+                self.objective.after_step(self.network)
+                if self.average is not None:
+                    self.average.follow(self.network, step=self.trainer.global_step)
+        if is_last:
+            means = self._losses.means(self.device)
+            self.log_dict(
+                {f"train_{name}": value for name, value in means.items()},
+                on_step=False, on_epoch=True, batch_size=1, sync_dist=True,
+            )  # fmt: skip
+            self._losses.clear()
+
+    def _add_gradients(self, batch: dict[str, Tensor]) -> None:
+        """Go forward and backward through the stages of the objective."""
+        inputs, targets = batch["inputs"], batch["targets"]
+        share = len(inputs) / self.settings.batch_size
+        total: Tensor | float = 0.0
+        stages = self.objective.stages(self.network, inputs, targets)
+        number = 0
+        while True:
+            number += 1
+            with record_function(f"forward {number}"):
+                stage = next(stages, None)
+            if stage is None:
+                break
+            with record_function(f"backward {number}"):
+                self.manual_backward(stage["loss"] * share)
+            values = {name: value.detach() for name, value in stage.items()}
+            del stage  # and its graph
+            total = total + values.pop("loss")
+            self._losses.add(values, num_samples=len(inputs))
+        assert isinstance(total, Tensor)
+        self._losses.add({"loss": total}, num_samples=len(inputs))
+        self._share += share
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip as the settings say; gradients have their true scale by now."""
+        if self.settings.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
 
     def on_validation_epoch_start(self) -> None:
         """Start new sums."""
@@ -86,17 +125,29 @@ class ForecastModule(LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add the batch's squared errors."""
-        error = self.network(batch["inputs"]) - batch["targets"]
+        # Inference is in float32 and not compiled, so this is.
+        with torch.autocast(self.device.type, enabled=False), eager():
+            error = self.evaluated_network(batch["inputs"]) - batch["targets"]
         count = torch.tensor(error.numel(), dtype=torch.float64, device=error.device)
         self._squared_error += torch.stack([error.double().square().sum(), count])
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over all samples of all devices."""
-        gathered = self.all_gather(self._squared_error)
-        assert isinstance(gathered, Tensor)
-        total, count = gathered.reshape(-1, 2).sum(dim=0)
+        sum_over_devices([self._squared_error])
+        total, count = self._squared_error
         # Every device has the same number by now.
-        self.log_dict({"val_mse": total / count, "val_rmse": (total / count).sqrt()})
+        self.log_dict(
+            {"val_mse": total / count, "val_rmse": (total / count).sqrt()}, sync_dist=True
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums of an epoch that is not over; all devices call this."""
+        checkpoint["losses"] = self._losses.state(self.device)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with these sums, on one device."""
+        if self.global_rank == 0:
+            self._losses.continue_from(checkpoint["losses"])
 
     def configure_optimizers(self) -> Any:
         """Build Adam over the online weights and a schedule that moves every step."""
@@ -106,14 +157,22 @@ class ForecastModule(LightningModule):
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
+        total_steps = self._total_steps()
+        self.objective.set_total_steps(total_steps)
         factor = partial(
             learning_rate_factor,
             schedule=settings.schedule,
-            total_steps=int(self.trainer.estimated_stepping_batches),
+            total_steps=total_steps,
             warmup_fraction=settings.warmup_fraction,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return [optimizer], [LambdaLR(optimizer, factor)]
+
+    def _total_steps(self) -> int:
+        """Count the optimizer steps of the whole training."""
+        trainer = self.trainer
+        batches = int(trainer.estimated_stepping_batches)  # makes the loader, too
+        if trainer.max_steps != -1 or trainer.max_epochs is None:
+            return batches
+        return trainer.max_epochs * steps_per_epoch(
+            int(trainer.num_training_batches), accumulate=self.settings.accumulate_batches
+        )

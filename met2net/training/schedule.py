@@ -4,7 +4,7 @@ import math
 
 from met2net.training.settings import ScheduleName
 
-__all__ = ["learning_rate_factor"]
+__all__ = ["learning_rate_factor", "steps_per_epoch"]
 
 _START = 1 / 25  # of a one-cycle schedule; its end is 1e-4 of that
 _END = _START * 1e-4
@@ -30,6 +30,11 @@ def learning_rate_factor(
         return 1.0
     share = min(1.0, (step - warmup_steps) / max(1.0, total_steps - 1 - warmup_steps))
     return _between(1.0, _END if schedule == "one_cycle" else 0.0, share=share)
+
+
+def steps_per_epoch(num_batches: int, *, accumulate: int) -> int:
+    """Count optimizer steps; an epoch's last one may be of fewer batches."""
+    return -(-num_batches // accumulate)
 
 
 def _between(first: float, last: float, *, share: float) -> float:

@@ -17,13 +17,18 @@ class OptimizationSettings:
         learning_rate: the largest one in training.
         schedule: `one_cycle`, `cosine` or `constant`; see `learning_rate_factor`.
         max_epochs: passes over the training split.
-        batch_size: windows a step, on one device.
-        batches_per_epoch: batches that make an epoch, drawn anew each time; None: all.
+        batch_size: windows that one device works on at once.
+        batches_per_epoch: batches of a device that make an epoch, drawn anew each time; None: all.
+        accumulate_batches: batches of a device whose gradients make one step: a step takes
+            batch_size * accumulate_batches * devices windows, at an epoch's end maybe fewer.
         warmup_fraction: share of all steps in which the learning rate rises.
         weight_decay: decoupled from the gradient (AdamW); 0 is plain Adam.
         gradient_clip: largest norm of all gradients together; None: no limit.
         patience: epochs without a better validation score before training stops; None: never.
-        precision: number format of training.
+        average_decay: weights are averaged over steps, keeping this share each step, and the
+            average is what is validated and saved; None: no average.
+        precision: number format of training: `32-true`; `bf16-mixed`; `16-mixed`, which scales
+            losses against underflow and needs a GPU. Validation is always in float32.
         seed: of weights, order of windows and drop path.
 
     Raises:
@@ -35,25 +40,30 @@ class OptimizationSettings:
     max_epochs: int
     batch_size: int
     batches_per_epoch: int | None = None
+    accumulate_batches: int = 1
     warmup_fraction: float = 0.3
     weight_decay: float = 0.0
     gradient_clip: float | None = None
     patience: int | None = None
+    average_decay: float | None = None
     precision: Precision = "32-true"
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
         clip, patience, batches = self.gradient_clip, self.patience, self.batches_per_epoch
+        decay = self.average_decay
         for name, is_right, expected in (
             ("learning_rate", self.learning_rate > 0, "a positive number"),
             ("max_epochs", self.max_epochs >= 1, "at least 1"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
             ("batches_per_epoch", batches is None or batches >= 1, "at least 1 or none"),
+            ("accumulate_batches", self.accumulate_batches >= 1, "at least 1"),
             ("warmup_fraction", 0 <= self.warmup_fraction < 1, "0 <= fraction < 1"),
             ("weight_decay", self.weight_decay >= 0, "at least 0"),
             ("gradient_clip", clip is None or clip > 0, "a positive number or none"),
             ("patience", patience is None or patience >= 1, "at least 1 or none"),
+            ("average_decay", decay is None or 0 < decay < 1, "0 < decay < 1 or none"),
             ("seed", self.seed >= 0, "at least 0"),
             ("schedule", self.schedule in get_args(ScheduleName), _one_of(ScheduleName)),
             ("precision", self.precision in get_args(Precision), _one_of(Precision)),

@@ -1,11 +1,12 @@
 """Metrics: pure functions of statistics.
 
 Undefined values are NaN: ACC where a forecast or the observations never leave the
-climatology (a forecast *of* the climatology has no anomaly to correlate), R2 where the
-observations are constant, everything where there was no sample.
+climatology (a forecast *of* the climatology has no anomaly to correlate), PCC where one of
+them is constant, R2 where the observations are, skill where the reference has no error,
+everything where there was no sample.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,10 @@ from jaxtyping import Float64
 
 from met2net.verification.statistics import PLAIN, Statistics, Sums
 
-__all__ = ["METRICS", "Metric", "acc", "bias", "in_physical_units", "mae", "mse", "r2", "rmse"]
+__all__ = [
+    "METRICS", "Metric", "acc", "acc_centred", "bias", "in_physical_units", "mae", "mse", "pcc",
+    "r2", "rmse", "skill", "vector_rmse", "wind_pairs",
+]  # fmt: skip
 
 
 def mse(statistics: Statistics) -> Sums:
@@ -40,10 +44,34 @@ def bias(statistics: Statistics) -> Sums:
 def acc(statistics: Statistics) -> Sums:
     """Anomaly correlation: sum w f'o' / sqrt(sum w f'^2 * sum w o'^2), not centred.
 
-    Sums run over init times and points together.
+    Sums run over all the sample has, init times and points together.
     """
     variances = statistics.squared_forecast_anomaly * statistics.squared_observed_anomaly
     return _ratio(statistics.anomaly_product, np.sqrt(variances))
+
+
+def acc_centred(statistics: Statistics) -> Sums:
+    """Anomaly correlation of f' and o' less their weighted means over the sample."""
+    s = statistics
+    return _correlation(
+        s.weight,
+        first=(s.observed_anomaly + s.error, s.squared_forecast_anomaly),
+        second=(s.observed_anomaly, s.squared_observed_anomaly),
+        product=s.anomaly_product,
+    )
+
+
+def pcc(statistics: Statistics) -> Sums:
+    """Pearson correlation of f and o, less their weighted means over the sample."""
+    s = statistics
+    # Sum of f^2 from f = o + e: e^2 = f^2 - 2 f o + o^2.
+    squared_forecast = s.squared_error + 2 * s.product - s.squared_observation
+    return _correlation(
+        s.weight,
+        first=(s.observation + s.error, squared_forecast),
+        second=(s.observation, s.squared_observation),
+        product=s.product,
+    )
 
 
 def r2(statistics: Statistics) -> Sums:
@@ -52,16 +80,47 @@ def r2(statistics: Statistics) -> Sums:
     One mean of the observations a channel and lead, over init times and points; it is the
     plain mean in both weightings, as in the Nash-Sutcliffe efficiency of package `scores`.
     """
-    plain = slice(PLAIN, PLAIN + 1)
+    plain = np.s_[..., PLAIN : PLAIN + 1, :, :]
     mean = _ratio(statistics.observation[plain], statistics.weight[plain])
     total = (
         statistics.squared_observation
         - 2 * mean * statistics.observation
         + statistics.weight * mean**2
     )
-    # Where nothing but rounding is left of the difference, the observations are constant.
-    total = np.where(total > 1e-12 * statistics.squared_observation, total, 0.0)
-    return 1.0 - _ratio(statistics.squared_error, total)
+    return 1.0 - _ratio(
+        statistics.squared_error, _above_rounding(total, statistics.squared_observation)
+    )
+
+
+def skill(statistics: Statistics, reference: Statistics) -> Sums:
+    """Skill against a reference: 1 - MSE / MSE of the reference; 1 is perfect, 0 no better."""
+    return 1.0 - _ratio(mse(statistics), mse(reference))
+
+
+def vector_rmse(
+    statistics: Statistics, pairs: Sequence[tuple[int, int]], *, std: Float64[np.ndarray, " c"]
+) -> Float64[np.ndarray, "*group weighting lead pair"]:
+    """Root of the mean squared length of the error of vectors: sqrt(MSE of u + MSE of v).
+
+    Args:
+        statistics: of normalized fields.
+        pairs: positions of the two components among the channels.
+        std: what the channels were divided by; gives the result their units.
+    """
+    squared = mse(statistics) * std**2
+    lengths = [squared[..., u] + squared[..., v] for u, v in pairs]
+    root: np.ndarray = np.sqrt(np.stack(lengths, axis=-1))
+    return root
+
+
+def wind_pairs(channels: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Find winds among the channels: `wind10` for `u10` and `v10`, `wind850` for `u850`, ..."""
+    places = {label: place for place, label in enumerate(channels)}
+    return {
+        f"wind{label[1:]}": (place, places[f"v{label[1:]}"])
+        for label, place in places.items()
+        if label[0] == "u" and label[1:].isdigit() and f"v{label[1:]}" in places
+    }
 
 
 @dataclass(frozen=True)
@@ -84,17 +143,38 @@ METRICS: Mapping[str, Metric] = {
     "bias": Metric(bias, 1),
     "acc": Metric(acc, 0),
     "r2": Metric(r2, 0),
+    "acc_centred": Metric(acc_centred, 0),
+    "pcc": Metric(pcc, 0),
 }
 
 
 def in_physical_units(
     statistics: Statistics, *, std: Float64[np.ndarray, " channel"]
-) -> Float64[np.ndarray, "metric weighting lead channel"]:
+) -> Float64[np.ndarray, "metric *group weighting lead channel"]:
     """Compute all metrics from normalized statistics, in physical units.
 
     Exact: errors scale with the standard deviation of the normalization, ratios do not.
     """
     return np.stack([m.compute(statistics) * std**m.power for m in METRICS.values()])
+
+
+def _correlation(
+    weight: Sums, *, first: tuple[Sums, Sums], second: tuple[Sums, Sums], product: Sums
+) -> Sums:
+    """Correlate two fields from their weights, sums, sums of squares and sum of products."""
+    means = [_ratio(total, weight) for total, _ in (first, second)]
+    variances = [
+        _above_rounding(squares - weight * mean**2, squares)
+        for (_, squares), mean in zip((first, second), means, strict=True)
+    ]
+    covariance = product - weight * means[0] * means[1]
+    return _ratio(covariance, np.sqrt(variances[0] * variances[1]))
+
+
+def _above_rounding(variance: Sums, squares: Sums) -> Sums:
+    """Give zero where nothing but rounding is left of a difference: the field is constant."""
+    kept: Sums = np.where(variance > 1e-12 * squares, variance, 0.0)
+    return kept
 
 
 def _ratio(numerator: Sums, denominator: Sums) -> Sums:

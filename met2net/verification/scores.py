@@ -1,28 +1,24 @@
 """Score forecasts on windows: one dataset of metrics, streamed in constant memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 import xarray as xr
-from torch.utils.data import DataLoader
+from torch.utils.data import Dataset
 
-from met2net.baseline_forecasts import climatology_of_hours
 from met2net.forecast_function import ForecastFunction
 from met2net.grid import Grid
 from met2net.normalization import Normalizer
 from met2net.verification.climatology import Climatology
 from met2net.verification.metrics import METRICS, in_physical_units, rmse
-from met2net.verification.statistics import (
-    PLAIN,
-    WEIGHTINGS,
-    Statistics,
-    compute_statistics,
-    zero_statistics,
-)
+from met2net.verification.regions import Region, everywhere, point_weights
+from met2net.verification.score_breakdowns import breakdowns
+from met2net.verification.score_stream import ScoredBatch, score_stream
+from met2net.verification.score_sums import ScoreSums
+from met2net.verification.statistics import PLAIN, WEIGHTINGS, Statistics
 from met2net.windows import Sample, WindowDataset, WindowSpec
 
-__all__ = ["accumulate_statistics", "score_forecasts", "to_dataset"]
+__all__ = ["accumulate_sums", "score_forecasts", "to_dataset"]
 
 
 def score_forecasts(
@@ -36,6 +32,8 @@ def score_forecasts(
     units: Sequence[str],
     batch_size: int = 64,
     device: str = "cpu",
+    regions: Sequence[Region] = (),
+    watchers: Sequence[Callable[[ScoredBatch], None]] = (),
 ) -> xr.Dataset:
     """Score several forecasts on the same windows.
 
@@ -49,65 +47,59 @@ def score_forecasts(
         units: one a channel.
         batch_size: windows at once; it does not change the scores.
         device: where the forecasts run.
+        regions: parts of the field that are scored too.
+        watchers: called with every batch of every model.
 
     Returns:
         `score(model, metric, weighting, channel, lead_time)` and
         `pooled(model, metric, weighting, channel)` in physical units,
-        `normalized_rmse(model)`, `count(lead_time)` and `units(channel)`.
+        `normalized_rmse(model)`, `count(lead_time)` and `units(channel)`, and what
+        `score_breakdowns.breakdowns` gives.
 
     Raises:
         ValueError: if there are no windows, or a forecast has the wrong shape or a value
             that is not finite.
     """
-    statistics = accumulate_statistics(
-        forecasts, windows, window=window, climatology=climatology,
-        latitude_weights=grid.area_weights(), batch_size=batch_size, device=device,
+    sums = accumulate_sums(
+        forecasts, windows, window=window, climatology=climatology, grid=grid,
+        batch_size=batch_size, device=device, regions=regions, watchers=watchers,
     )  # fmt: skip
-    return to_dataset(
-        statistics, window=window, normalizer=normalizer, units=units, num_windows=len(windows)
+    if not sums.by_model:
+        raise ValueError("there are no windows to score; expected at least one")
+    scores = to_dataset(
+        sums.totals(), window=window, normalizer=normalizer, units=units, num_windows=len(windows)
     )
+    names = ["all", *(region.name for region in regions)]
+    return scores.merge(breakdowns(sums, scores=scores, regions=names, normalizer=normalizer))
 
 
-def accumulate_statistics(
+def accumulate_sums(
     forecasts: Mapping[str, ForecastFunction],
-    windows: WindowDataset,
+    windows: Dataset[Sample],
     *,
     window: WindowSpec,
     climatology: Climatology,
-    latitude_weights: np.ndarray,
-    batch_size: int,
-    device: str,
-) -> dict[str, Statistics]:
-    """Run every forecast over all windows; keep sums only.
+    grid: Grid,
+    batch_size: int = 64,
+    device: str = "cpu",
+    regions: Sequence[Region] = (),
+    watchers: Sequence[Callable[[ScoredBatch], None]] = (),
+) -> ScoreSums:
+    """Run every forecast over all windows, or over a rank's `Subset`; keep sums only.
 
     Raises:
-        ValueError: as `score_forecasts`.
+        ValueError: if a forecast has the wrong shape or a value that is not finite.
     """
-    if len(windows) == 0:
-        raise ValueError("there are no windows to score; expected at least one")
-    totals: dict[str, Statistics] = {}
-    for batch in _batches(windows, batch_size):
-        inputs, targets = batch["inputs"].to(device), batch["targets"].to(device)
-        init_time = batch["init_time"]
-        clim = climatology_of_hours(climatology, init_time, window.target_hours).to(targets)
-        num_leads, num_channels = targets.shape[1:3]
-        for name, forecast in forecasts.items():
-            with torch.inference_mode():
-                predictions = forecast(inputs, init_time.to(device))
-            if predictions.shape != targets.shape:
-                raise ValueError(
-                    f"{name} forecasts shape {tuple(predictions.shape)}; "
-                    f"expected {tuple(targets.shape)}, as the targets"
-                )
-            try:
-                sums = compute_statistics(
-                    predictions, targets, climatology=clim, latitude_weights=latitude_weights
-                )
-            except ValueError as error:
-                raise ValueError(f"cannot score {name}: {error}") from error
-            zero = zero_statistics(num_leads=num_leads, num_channels=num_channels)
-            totals[name] = totals.get(name, zero) + sums
-    return totals
+    sums = ScoreSums()
+    batches = score_stream(
+        forecasts, windows, window=window, climatology=climatology,
+        weights=point_weights(grid, (everywhere(grid), *regions)), batch_size=batch_size,
+        device=device,
+    )  # fmt: skip
+    for batch in batches:
+        for watch in (sums.add, *watchers):
+            watch(batch)
+    return sums
 
 
 def to_dataset(
@@ -129,7 +121,7 @@ def to_dataset(
             "score": (
                 (*dims, "channel", "lead_time"),
                 np.stack(every).swapaxes(-1, -2),
-                {"long_name": "score by lead time; mse in units squared, acc and r2 in 1"},
+                {"long_name": "score by lead time; mse in units squared, correlations and r2 in 1"},
             ),
             "pooled": (
                 (*dims, "channel"),
@@ -160,8 +152,3 @@ def to_dataset(
             "units": ("channel", list(units)),
         },
     )
-
-
-def _batches(windows: WindowDataset, batch_size: int) -> Iterator[Sample]:
-    """Read windows in order."""
-    yield from DataLoader(windows, batch_size=batch_size, shuffle=False)

@@ -8,11 +8,15 @@ import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
 from met2net.training_set import TrainingSet
+from met2net.verification.metrics import in_physical_units
+from met2net.verification.statistics import Statistics
 from pipelines.errors import DataError
 from pipelines.evaluate import evaluate, write_examples
+from pipelines.evaluation_settings import EvaluationSettings, ScoringSettings
+from pipelines.statistics_file import read_init_times, read_statistics
 from tests.pipelines.small_project import TEST_HOURS, WINDOW, make_checkpoint, make_training_set
 
-BASELINES = ["persistence", "anomaly_persistence", "climatology"]
+BASELINES = ["persistence", "anomaly_persistence", "climatology", "ridge"]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,8 @@ def test_scores_hold_the_models_in_order_and_where_they_come_from(
         assert scores.attrs["archive_snapshot"] == data.attrs["archive_snapshot"]
         assert scores.attrs["climatology"] == "hour of day"
         assert np.array_equal(scores["score"].sel(model="a"), scores["score"].sel(model="b"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.json", "scores.nc"]
+    written = ["ridge.safetensors", "scores.json", "scores.nc", "statistics.nc"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == written
 
 
 def test_scores_equal_a_direct_computation(training_set, checkpoint, tmp_path):
@@ -92,6 +97,68 @@ def test_json_says_the_same_with_null_for_undefined(training_set, checkpoint, tm
         found = text["score"]["mine"]["mae"]["plain"]["r850"]
         assert found == scores["score"].sel(place).values.tolist()
         assert text["normalized_rmse"]["mine"] == scores["normalized_rmse"].sel(model="mine")
+
+
+def test_statistics_of_every_init_time_add_up_to_the_scores(training_set, checkpoint, tmp_path):
+    path = _evaluate(training_set, {"mine": checkpoint}, tmp_path, batch_size=5)
+    statistics = tmp_path / "statistics.nc"
+    first = np.datetime64("2016-01-09T02", "h").astype(int)
+    np.testing.assert_array_equal(read_init_times(statistics), first + np.arange(TEST_HOURS - 4))
+    std = np.array(TrainingSet.open(training_set).normalizer.std)
+    with xr.open_dataset(path) as scores, xr.open_dataset(statistics) as file:
+        assert file["init_time"].values[0] == np.datetime64("2016-01-09T02")
+        assert file.attrs["training_set"] == scores.attrs["training_set"]
+        for model in ("mine", "ridge"):
+            for lead in range(2):
+                sums = sum(part.sum(axis=0) for _, part in read_statistics(statistics, model, lead))
+                # Statistic, weighting, lead, channel; kept in float32.
+                found = in_physical_units(Statistics(*sums[:, :, None]), std=std)[:, :, 0]
+                expected = scores["score"].sel(model=model).isel(lead_time=lead)
+                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_regions_intervals_and_kept_forecasts(training_set, checkpoint, tmp_path):
+    data = TrainingSet.open(training_set)
+    fraction = np.zeros(data.grid.shape)
+    fraction[0] = 1.0
+    axes = {"latitude": list(data.grid.latitude), "longitude": list(data.grid.longitude)}
+    mask = tmp_path / "mask.nc"
+    xr.Dataset({"lsm": (tuple(axes), fraction)}, coords=axes).to_netcdf(mask)
+    edge = data.grid.latitude[0]
+    boxes = {"top": {"south": edge - 0.1, "north": edge + 0.1, "west": 0, "east": 360}}
+    path = _evaluate(
+        training_set, {"mine": checkpoint}, tmp_path / "run",
+        scoring=ScoringSettings(
+            regions=boxes, land_sea_mask=str(mask), save_forecasts=True, block_days=1,
+            num_resamples=100,
+        ),
+    )  # fmt: skip
+    with xr.open_dataset(path) as scores:
+        assert scores["region"].values.tolist() == ["all", "top", "land", "sea"]
+        top, land = (scores["regional"].sel(region=name, drop=True) for name in ("top", "land"))
+        xr.testing.assert_equal(top, land)
+        # Two days of test data have fewer than five blocks.
+        assert np.isnan(scores["normalized_rmse_low"]).all()
+        assert scores.attrs["bootstrap"].startswith("blocks of 1 days, 100 resamples")
+        assert {"image_quality", "power", "seasonal", "hourly", "mse_skill"} <= set(scores)
+        rmse = scores["pooled"].sel(metric="rmse", weighting="plain", model="mine", channel="t2m")
+        expected = rmse.item()
+    stores = sorted(store.name for store in (path.parent / "forecasts").iterdir())
+    assert stores == sorted(f"{name}.zarr" for name in ["mine", *BASELINES])
+    windows = data.windows("test", WINDOW)
+    truth = torch.stack([windows[i]["targets"] for i in range(len(windows))])
+    truth = data.normalizer.denormalize(truth.double())[:, :, 0].numpy()
+    with xr.open_zarr(path.parent / "forecasts" / "mine.zarr", chunks=None) as store:
+        error = store["2m_temperature"].values - truth
+        assert store.attrs["model"] == "mine" and store.sizes["init_time"] == len(windows)
+        assert np.sqrt((error**2).mean()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_region_outside_the_grid_is_refused(training_set, tmp_path):
+    boxes = {"pole": {"south": 89.9, "north": 90, "west": 0, "east": 1}}
+    with pytest.raises(DataError, match="region pole has no point"):
+        _evaluate(training_set, {}, tmp_path, scoring=ScoringSettings(regions=boxes))
+    assert [p.name for p in tmp_path.iterdir()] == ["ridge.safetensors"]
 
 
 def test_a_network_with_its_own_normalization_is_scored_in_it(training_set, checkpoint, tmp_path):
@@ -150,3 +217,17 @@ def test_more_examples_than_windows_are_refused(training_set, checkpoint, tmp_pa
             write_examples(
                 training_set, window=WINDOW, split="test", checkpoints={}, out=tmp_path, num=num
             )
+
+
+def test_wrong_settings_are_refused():
+    box = {"south": 0, "north": 1, "west": 0, "east": 1}
+    with pytest.raises(ValueError, match="region bay has south, north; expected south, north, w"):
+        ScoringSettings(regions={"bay": {"south": 0, "north": 1}})
+    with pytest.raises(ValueError, match="a region is named land"):
+        ScoringSettings(regions={"land": box})
+    with pytest.raises(ValueError, match="block_days is 0"):
+        ScoringSettings(block_days=0)
+    with pytest.raises(ValueError, match="split is 'tset'"):
+        EvaluationSettings(split="tset")
+    with pytest.raises(ValueError, match="num_analysis_samples is 3; expected at least 4"):
+        EvaluationSettings(num_analysis_samples=3)

@@ -1,6 +1,8 @@
 import csv
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,8 @@ from filelock import FileLock
 
 from met2net.checkpoint import load_checkpoint
 from met2net.training.settings import OptimizationSettings
-from pipelines.train import CHECKPOINT, TrainingError, train
+from pipelines.errors import DataError
+from pipelines.train import CHECKPOINT, END_WITH_PARENT, TrainingError, train
 from pipelines.training_job import TrainerSettings, TrainingJob, read_job, write_job
 from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
 
@@ -121,6 +124,7 @@ def test_a_training_does_not_outlive_who_started_it(job: TrainingJob, tmp_path: 
     long = replace(job, optimization=replace(job.optimization, max_epochs=100_000))
     write_job(long, tmp_path / "job.json")
     command = [sys.executable, "-m", "pipelines.training_process", str(tmp_path / "job.json")]
+    command.append(END_WITH_PARENT)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdin is not None
     process.stdin.close()  # as the system does when the parent is gone
@@ -171,6 +175,10 @@ def test_places_and_provenance_do_not_change_a_job_s_fingerprint(job: TrainingJo
         ({"accelerator": "tpu"}, "accelerator is 'tpu'; expected cpu or gpu"),
         ({"devices": 0}, "devices is 0; expected at least 1"),
         ({"num_threads": 0}, "num_threads is 0; expected at least 1, or null"),
+        ({"num_nodes": 0}, "num_nodes is 0; expected at least 1"),
+        ({"num_nodes": 2}, "rendezvous is None with 2 machines; expected host:port where there"),
+        ({"rendezvous": "a:1"}, "rendezvous is 'a:1' with 1 machines; expected host:port"),
+        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes is -1.0; expected at least 0, or null"),
     ],
 )
 def test_bad_trainer_settings_are_refused(settings: dict[str, object], message: str) -> None:
@@ -181,3 +189,47 @@ def test_bad_trainer_settings_are_refused(settings: dict[str, object], message: 
 def test_the_accelerator_names_a_torch_device() -> None:
     assert TrainerSettings(accelerator="cpu").torch_device == "cpu"
     assert TrainerSettings(accelerator="gpu").torch_device == "cuda"
+
+
+def test_fp16_without_a_gpu_is_refused(job: TrainingJob) -> None:
+    with pytest.raises(DataError, match="precision is '16-mixed' with accelerator 'cpu'; expected"):
+        replace(job, optimization=replace(job.optimization, precision="16-mixed"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(job: TrainingJob, tmp_path: Path) -> None:
+    two = replace(job, trainer=replace(job.trainer, devices=2))
+    assert train(two, folder=tmp_path) == tmp_path / CHECKPOINT
+    assert load_checkpoint(tmp_path / CHECKPOINT).settings == job.network
+    assert [float(row["epoch"]) for row in read_metrics(tmp_path)] == list(range(EPOCHS))
+
+
+@pytest.mark.slow
+def test_two_machines_train_one_model(
+    job: TrainingJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    two = replace(job, trainer=replace(job.trainer, num_nodes=2, rendezvous=f"127.0.0.1:{port}"))
+    caplog.set_level("INFO", logger="pipelines.train")
+    others: list[subprocess.Popen[bytes]] = []
+
+    def start_the_other(record: logging.LogRecord) -> bool:
+        if "run on each, in this folder: python " in record.getMessage():
+            command = record.getMessage().split("in this folder: python ")[1].split()
+            # A machine at the end of a line that is closed already, as under nohup.
+            others.append(subprocess.Popen([sys.executable, *command], stdin=subprocess.DEVNULL))
+        return True
+
+    logging.getLogger("pipelines.train").addFilter(start_the_other)
+    try:
+        train(two, folder=tmp_path)
+        assert others[0].wait(timeout=60) == 0
+    finally:
+        logging.getLogger("pipelines.train").removeFilter(start_the_other)
+        for other in others:
+            other.kill()
+    rows = read_metrics(tmp_path)
+    assert [float(row["epoch"]) for row in rows] == list(range(EPOCHS))
+    assert load_checkpoint(tmp_path / CHECKPOINT).provenance == {"archive_snapshot": "S"}

@@ -1,12 +1,25 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+import pipelines.training_process as training_process
+from met2net.checkpoint import load_checkpoint
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
+from pipelines.errors import DataError
+from pipelines.train import CHECKPOINT
+from pipelines.training_callbacks import EpochMetrics
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
-from pipelines.training_process import main
-from tests.pipelines.small_project import make_training_set
+from pipelines.training_process import main, run_training
+from tests.pipelines.small_project import VARIABLES, make_training_set
+from tests.pipelines.training_jobs import make_job, with_trainer
+
+pytestmark = [
+    # Windows are read by threads of the loader's own.
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+]
 
 
 def test_a_split_without_a_window_is_one_line_and_status_two(
@@ -17,7 +30,7 @@ def test_a_split_without_a_window_is_one_line_and_status_two(
         name="tau",
         training_set=str(training_set),
         training_set_fingerprint=training_set.stem,
-        window=WindowSpec.regular(num_inputs=1, num_targets=1, step_hours=100),
+        window=WindowSpec.regular(num_inputs=1, num_targets=1, step_hours=200),
         network={
             "_target_": "met2net.models.baselines.tau.TAU",
             "variables": {"t2m": ["t2m"]},
@@ -38,6 +51,86 @@ def test_a_split_without_a_window_is_one_line_and_status_two(
     assert main(tmp_path / "job.json") == 2
     printed = capsys.readouterr().err.strip().splitlines()[-1]
     assert printed == (
-        "error: the validation split has 48 hours and not one complete window; "
-        "a window spans 101 hours"
+        "error: found no window in split 'train', which has 144 hours; expected at least 201 hours "
+        "in a row, without a gap at the frames (0,) and (200,) [hours from the init time]"
     )
+
+
+@pytest.fixture(scope="module")
+def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_training_set(tmp_path_factory.mktemp("data"))
+
+
+def test_deterministic_mode_is_on_during_training_and_off_without_it(
+    training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Noting(EpochMetrics):
+        def on_train_epoch_end(self, trainer, pl_module):
+            seen.append(torch.are_deterministic_algorithms_enabled())
+
+    monkeypatch.setattr(training_process, "EpochMetrics", Noting)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # which Lightning sets
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=1)
+    try:
+        run_training(job, tmp_path / "off")
+        run_training(with_trainer(job, deterministic=True), tmp_path / "on")
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [False, True]
+
+
+def test_recomputing_activations_changes_nothing_but_memory(
+    training_set: Path, tmp_path: Path
+) -> None:
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=3, average_decay=0.9)
+    weights = []
+    for name, recompute in (("kept", False), ("recomputed", True)):
+        run_training(with_trainer(job, recompute_activations=recompute), tmp_path / name)
+        weights.append(load_checkpoint(tmp_path / name / CHECKPOINT).network.state_dict())
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+
+
+def test_compile_compiles_the_network_and_its_copies(
+    training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: compiled.append(self))
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=1)
+    run_training(job, tmp_path / "plain")
+    assert compiled == []
+    run_training(with_trainer(job, compile=True), tmp_path / "compiled")
+    assert [type(part).__name__ for part in compiled].count("TranslatorBlock") == 4
+
+
+def test_a_network_without_blocks_to_recompute_is_the_user_s_mistake(
+    training_set: Path, tmp_path: Path
+) -> None:
+    network = {
+        "_target_": "met2net.models.baselines.convlstm.ConvLSTM",
+        "variables": {name: list(labels) for name, labels in VARIABLES.items()},
+        "num_inputs": 3, "num_targets": 2, "hidden_dim": 4, "num_layers": 1, "kernel_size": 3,
+        "patch_size": 1,
+    }  # fmt: skip
+    job = replace(
+        with_trainer(make_job(training_set), recompute_activations=True),
+        network=network,
+        objective={"_target_": "met2net.training.objective.EndToEnd"},
+    )
+    with pytest.raises(DataError, match="ConvLSTM has no|has no repeated blocks"):
+        run_training(job, tmp_path)
+
+
+def test_the_averaged_weights_are_saved(training_set: Path, tmp_path: Path) -> None:
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=3, average_decay=0.5)
+    run_training(job, tmp_path)
+    saved = load_checkpoint(tmp_path / CHECKPOINT).network.state_dict()
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    for name, tensor in saved.items():
+        assert torch.equal(tensor, best[f"average.network.{name}"])
+    moved = [
+        name for name, tensor in saved.items() if not torch.equal(tensor, best[f"network.{name}"])
+    ]
+    assert moved

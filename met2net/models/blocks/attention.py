@@ -2,10 +2,11 @@
 
 import math
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from met2net.models.blocks.pointwise import PointwiseConvolution
 
 __all__ = ["VariableAttention"]
 
@@ -37,11 +38,11 @@ class VariableAttention(nn.Module):
     def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
         """Mix the variables."""
         value = self._tokens(self.value, latent)  # (B, head, V, length)
-        mixed = torch.einsum("bnqk,bnkl->bnql", self.weights(latent), value)
+        mixed = self.weights(latent) @ value
         merged = rearrange(
-            mixed, "b n v (d h w) -> (b v) (n d) h w", h=latent.shape[-2], w=latent.shape[-1]
+            mixed, "b n v (h w d) -> (b v) h w (n d)", h=latent.shape[-2], w=latent.shape[-1]
         )
-        output: Tensor = self.output(merged)
+        output: Tensor = self.output(rearrange(merged, "m h w d -> m d h w"))
         return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
 
     def weights(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b head v v"]:
@@ -53,20 +54,21 @@ class VariableAttention(nn.Module):
         query = self._tokens(self.query, latent)
         key = self._tokens(self.key, latent)
         # Scaled before the product: tokens are long, and half precision overflows early.
-        scores = torch.einsum("bnql,bnkl->bnqk", query / math.sqrt(query.shape[-1]), key)
+        scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
         return scores.softmax(dim=-1)
 
     def _tokens(self, projection: nn.Module, latent: Tensor) -> Tensor:
-        """Project every variable and cut it into heads: (B, head, V, length)."""
+        """Project every variable and cut it into heads: (B, head, V, length).
+
+        Channels come last in a token, as they lie in memory.
+        """
         projected: Tensor = projection(rearrange(latent, "b v d h w -> (b v) d h w"))
+        last = rearrange(projected, "m d h w -> m h w d")
         return rearrange(
-            projected,
-            "(b v) (n d) h w -> b n v (d h w)",
-            v=latent.shape[1],
-            n=self.num_heads,
+            last, "(b v) h w (n d) -> b n v (h w d)", v=latent.shape[1], n=self.num_heads
         )
 
 
 def _projection(dim: int) -> nn.Sequential:
     """Build a 1x1 convolution without bias and a group normalization of one group."""
-    return nn.Sequential(nn.Conv2d(dim, dim, kernel_size=1, bias=False), nn.GroupNorm(1, dim))
+    return nn.Sequential(PointwiseConvolution(dim, dim, bias=False), nn.GroupNorm(1, dim))

@@ -2,19 +2,23 @@
 
 from torch import nn
 
+from met2net.models.blocks.pointwise import PointwiseConvolution
+
 __all__ = ["mixing_mlp", "pointwise_mlp"]
 
 
 def pointwise_mlp(dim: int, *, hidden_dim: int) -> nn.Sequential:
     """Build 1x1 convolution, GELU, 1x1 convolution."""
-    return nn.Sequential(nn.Conv2d(dim, hidden_dim, 1), nn.GELU(), nn.Conv2d(hidden_dim, dim, 1))
+    return nn.Sequential(
+        PointwiseConvolution(dim, hidden_dim), nn.GELU(), PointwiseConvolution(hidden_dim, dim)
+    )
 
 
 def mixing_mlp(dim: int, *, hidden_dim: int) -> nn.Sequential:
     """Build 1x1 convolution, depthwise 3x3, GELU, 1x1 convolution."""
     return nn.Sequential(
-        nn.Conv2d(dim, hidden_dim, 1),
+        PointwiseConvolution(dim, hidden_dim),
         nn.Conv2d(hidden_dim, hidden_dim, 3, padding=1, groups=hidden_dim),
         nn.GELU(),
-        nn.Conv2d(hidden_dim, dim, 1),
+        PointwiseConvolution(hidden_dim, dim),
     )

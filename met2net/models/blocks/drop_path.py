@@ -1,5 +1,6 @@
 """Stochastic depth: in training, skip a residual branch for some samples."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,6 +26,21 @@ class DropPath(nn.Module):
         """Drop samples at random in training."""
         if not self.training or self.rate == 0:
             return fields
+        return fields * self._factors(fields)
+
+    def add(
+        self,
+        fields: Float[Tensor, "n c h w"],
+        branch: Float[Tensor, "n c h w"],
+        *,
+        scale: Float[Tensor, "c 1 1"],
+    ) -> Float[Tensor, "n c h w"]:
+        """Give fields + drop_path(scale * branch), passing over memory once."""
+        if self.training and self.rate > 0:
+            scale = scale * self._factors(branch)
+        return torch.addcmul(fields, branch.to(fields.dtype), scale.to(fields.dtype))
+
+    def _factors(self, fields: Tensor) -> Tensor:
+        """Draw one factor a sample: 0, or what keeps the mean."""
         keep = 1 - self.rate
-        mask = fields.new_empty(fields.shape[0], 1, 1, 1).bernoulli_(keep)
-        return fields * mask / keep
+        return fields.new_empty(fields.shape[0], 1, 1, 1).bernoulli_(keep) / keep

@@ -8,6 +8,7 @@ from met2net.models.blocks.channel_mlp import mixing_mlp
 from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.drop_path import DropPath
 from met2net.models.blocks.initialization import initialize_by_fan_out
+from met2net.models.blocks.pointwise import PointwiseConvolution
 
 __all__ = ["TauBlock"]
 
@@ -37,9 +38,10 @@ class TauBlock(nn.Module):
         """Apply both halves."""
         # Depthwise convolutions on the CPU are two to three times faster in this layout.
         fields = fields.contiguous(memory_format=torch.channels_last)
-        fields = fields + self.drop_path(self.gate_scale * self.gate(self.gate_norm(fields)))
-        output: Tensor = fields + self.drop_path(self.mlp_scale * self.mlp(self.mlp_norm(fields)))
-        return output
+        fields = self.drop_path.add(
+            fields, self.gate(self.gate_norm(fields)), scale=self.gate_scale
+        )
+        return self.drop_path.add(fields, self.mlp(self.mlp_norm(fields)), scale=self.mlp_scale)
 
 
 class _GatedConvolution(nn.Module):
@@ -47,14 +49,14 @@ class _GatedConvolution(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.project_in = nn.Conv2d(dim, dim, 1)
+        self.project_in = PointwiseConvolution(dim, dim)
         self.activation = nn.GELU()
         self.attention = nn.Sequential(
             nn.Conv2d(dim, dim, 5, padding=2, groups=dim),
             DilatedConvolution(dim),
-            nn.Conv2d(dim, dim, 1),
+            PointwiseConvolution(dim, dim),
         )
-        self.project_out = nn.Conv2d(dim, dim, 1)
+        self.project_out = PointwiseConvolution(dim, dim)
 
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Weigh every point of every channel by its surroundings."""

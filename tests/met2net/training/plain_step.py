@@ -230,3 +230,11 @@ def momentum_parts(network: PlainNetwork) -> tuple[nn.Module, nn.Module]:
     return tuple(
         copy.deepcopy(part).requires_grad_(False) for part in (network.translator, network.encoders)
     )
+
+
+def latent_prediction(network: PlainNetwork, *, inputs: Tensor, target_frames: Tensor) -> Tensor:
+    """Give the loss of the translator between frozen encoders."""
+    with torch.no_grad():
+        seen = encode(network, network.encoders, inputs)
+        aim = encode(network, network.encoders, target_frames)
+    return weighted_mse(translate(network.translator, seen), aim)

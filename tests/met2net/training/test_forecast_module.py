@@ -1,6 +1,11 @@
+import math
+import warnings
+import weakref
+
 import pytest
 import torch
 from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from met2net.training.module import ForecastModule
@@ -13,11 +18,14 @@ from tests.met2net.models.model_builders import (
     make_reference_frame,
     snapshot,
 )
+from tests.met2net.training.data_parallel_run import freeze_statistics
 
 pytestmark = [
     # The loaders here are lists in memory; workers would only cost time.
     pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
     # Lightning 2.6's collectives ask torch 2.13 about trees in a way that it deprecates.
+    # Some trainings here have nothing to validate.
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated"),
 ]
 
@@ -106,21 +114,138 @@ def test_only_online_weights_are_optimized():
 
 
 def test_gradients_are_clipped_as_the_settings_say():
+    norms = []
+
     class Watched(ForecastModule):
-        def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure=None):
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-            grads = [w.grad for w in self.network.parameters()]
-            self.norm = torch.stack([g.norm() for g in grads]).norm().item()
+        def on_before_optimizer_step(self, optimizer):
+            for _ in range(2):
+                gradients = [w.grad.norm() for w in self.network.parameters()]
+                norms.append(torch.stack(gradients).norm().item())
+                super().on_before_optimizer_step(optimizer)
 
     module = Watched(make_met2net(), EndToEnd(), make_settings(gradient_clip=1e-3))
     make_trainer(max_steps=1).fit(module, make_loader(), make_loader())
-    assert module.norm == pytest.approx(1e-3, rel=1e-2)
+    before, after = norms
+    assert before > 1e-2
+    assert after == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_a_second_limit_in_the_trainer_is_refused():
     module = ForecastModule(make_met2net(), EndToEnd(), make_settings())
-    with pytest.raises(ValueError, match="gradient_clip_val is 0.5; expected none"):
+    with pytest.raises(MisconfigurationException, match="gradient_clip_val=0.5"):
         make_trainer(gradient_clip_val=0.5).fit(module, make_loader(), make_loader())
+
+
+class Watching(ForecastModule):
+    """Notes the learning rate of every step."""
+
+    def on_before_optimizer_step(self, optimizer):
+        super().on_before_optimizer_step(optimizer)
+        self.rates = [*getattr(self, "rates", []), optimizer.param_groups[0]["lr"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # 5 windows in batches of 2: 3 batches an epoch, 6 steps in all.
+        (
+            {"schedule": "cosine", "warmup_fraction": 1 / 3},
+            [1 / 2, 1, 1, (1 + math.cos(math.pi / 3)) / 2, (1 + math.cos(2 * math.pi / 3)) / 2, 0],
+        ),
+        (
+            {"schedule": "one_cycle", "warmup_fraction": 1 / 3},
+            [1 / 25, (1 + 1 / 25) / 2, 1, 4e-6 + (1 - 4e-6) * 3 / 4, 4e-6 + (1 - 4e-6) / 4, 4e-6],
+        ),
+        # Steps of 2 and 1 batches: 4 steps in all.
+        (
+            {"schedule": "cosine", "warmup_fraction": 0.25, "accumulate_batches": 2},
+            [1, 1, 1 / 2, 0],
+        ),
+    ],
+)
+def test_every_step_takes_the_scheduled_learning_rate(changes, expected):
+    module = Watching(make_met2net(), EndToEnd(), make_settings(**changes))
+    trainer = make_trainer()
+    trainer.fit(module, make_loader(), make_loader())
+    assert trainer.global_step == len(expected)
+    assert module.rates == pytest.approx([1e-2 * factor for factor in expected], abs=1e-12)
+
+
+class InStages(EndToEnd):
+    """The sum of two losses, the second built after the first one's graph is gone."""
+
+    def __init__(self):
+        super().__init__()
+        self.notes = []
+
+    def set_total_steps(self, total_steps):
+        self.notes.append(f"{total_steps} steps")
+
+    def stages(self, network, inputs, targets):
+        for number in (1, 2):
+            forecast = network(inputs)
+            graph = weakref.ref(forecast)
+            loss = number * (forecast - targets).square().mean()
+            del forecast
+            yield {"loss": loss, f"part_{number}": loss / number}
+            del loss
+            self.notes.append(f"graph {number} {'gone' if graph() is None else 'there'}")
+
+
+def test_stages_of_an_objective_go_backward_one_after_the_other():
+    objective = InStages()
+    staged = ForecastModule(make_met2net(drop_path=0.0), objective, make_settings())
+    trainer = make_trainer(max_steps=1)
+    trainer.fit(staged, make_loader(samples=2))
+    assert objective.notes == ["1 steps", "graph 1 gone", "graph 2 gone"]
+    logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
+    assert logged["train_loss"] == pytest.approx(
+        logged["train_part_1"] + 2 * logged["train_part_2"], rel=1e-6
+    )
+
+    network = make_met2net(drop_path=0.0).train()
+    inputs, targets = make_batch(batch=2)
+    (3 * (network(inputs) - targets).square().mean()).backward()
+    for weight, expected in zip(staged.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, expected.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_last_accumulated_batches_of_an_epoch_count_by_their_samples():
+    module = ForecastModule(
+        make_met2net(drop_path=0.0), EndToEnd(), make_settings(accumulate_batches=2)
+    )
+    # Batch statistics would make the gradient of 3 samples another than that of 2 and 1.
+    freeze_statistics(module)
+    gradient = snapshot_of_gradient(module, samples=3)
+    expected = make_met2net(drop_path=0.0).eval()
+    inputs, targets = make_batch(batch=3)
+    (expected(inputs) - targets).square().mean().backward()
+    torch.testing.assert_close(
+        gradient, torch.cat([w.grad.flatten() for w in expected.parameters()]),
+        rtol=1e-4, atol=1e-6,
+    )  # fmt: skip
+
+
+def snapshot_of_gradient(module, *, samples):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found .* in eval mode at the start")
+        make_trainer(max_steps=1).fit(module, make_loader(samples=samples))
+    return torch.cat([w.grad.flatten() for w in module.network.parameters()])
+
+
+def test_logged_training_losses_are_means_over_samples():
+    module = ForecastModule(
+        make_met2net(drop_path=0.0), EndToEnd(), make_settings(learning_rate=1e-12)
+    )
+    freeze_statistics(module)
+    trainer = make_trainer(max_steps=3)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found .* in eval mode at the start")
+        trainer.fit(module, make_loader())  # batches of 2, 2 and 1
+    inputs, targets = make_batch(batch=5)
+    network = make_met2net(drop_path=0.0).eval()
+    expected = (network(inputs) - targets).square().mean().item()
+    assert trainer.callback_metrics["train_loss"].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_saved_state_of_training_finds_the_copies():

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from met2net.models.blocks.drop_path import DropPath
-from met2net.training.objective import EndToEnd, TwoStage, differential_divergence
+from met2net.training.divergence import differential_divergence
+from met2net.training.objective import EndToEnd, TwoStage
 from tests.met2net.models.model_builders import (
     is_same,
     make_batch,
@@ -213,7 +214,7 @@ def test_wrong_use_is_refused():
         TwoStage()(network, *make_batch())
     with pytest.raises(ValueError, match="no momentum copies"):
         TwoStage().after_step(network)
-    with pytest.raises(ValueError, match="the network is a Linear; TwoStage expected a Met2Net"):
+    with pytest.raises(ValueError, match="the network is a Linear; expected a Met2Net"):
         TwoStage().prepare(nn.Linear(1, 1))
     single, _ = make_batch(num_inputs=1)
     with pytest.raises(ValueError, match="1 target frame; expected at least 2"):
@@ -225,7 +226,7 @@ def test_wrong_use_is_refused():
     [
         (TwoStage, {"translator_momentum": 1.5}, "translator_momentum is 1.5"),
         (TwoStage, {"autoencoder_momentum": -1.0}, "autoencoder_momentum is -1.0"),
-        (TwoStage, {"latent_weight": -1.0}, "latent_weight is -1.0; expected at least 0"),
+        (TwoStage, {"latent_weight": -1.0}, "latent_weight is -1.0; expected a positive number"),
         (EndToEnd, {"differential_divergence_weight": -0.1}, "weight is -0.1"),
         (EndToEnd, {"temperature": 0.0}, "temperature is 0.0; expected a positive number"),
     ],

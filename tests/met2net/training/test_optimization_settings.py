@@ -29,6 +29,8 @@ def test_right_settings_are_kept():
         ("learning_rate", 0.0, "a positive number"),
         ("max_epochs", 0, "at least 1"),
         ("batch_size", 0, "at least 1"),
+        ("accumulate_batches", 0, "at least 1"),
+        ("average_decay", 1.0, "0 < decay < 1 or none"),
         ("warmup_fraction", 1.0, "0 <= fraction < 1"),
         ("weight_decay", -0.1, "at least 0"),
         ("gradient_clip", 0.0, "a positive number or none"),

@@ -6,8 +6,22 @@ import xarray as xr
 from scores.continuous.correlation import pearsonr
 
 from met2net.grid import Grid
-from met2net.verification.metrics import METRICS, acc, bias, in_physical_units, mae, mse, r2, rmse
-from met2net.verification.statistics import compute_statistics, zero_statistics
+from met2net.verification.metrics import (
+    METRICS,
+    acc,
+    acc_centred,
+    bias,
+    in_physical_units,
+    mae,
+    mse,
+    pcc,
+    r2,
+    rmse,
+    skill,
+    vector_rmse,
+    wind_pairs,
+)
+from met2net.verification.statistics import Observations, compute_statistics, zero_statistics
 
 GRID = Grid((60.0, 40.0, 20.0), (0.0, 10.0, 20.0, 30.0))
 AREA, PLAIN = 0, 1
@@ -64,6 +78,93 @@ def test_errors_equal_those_of_the_scores_package(weighting):
         expected = theirs(f, o, preserve_dims=["lead", "channel"], weights=weights)
         # Float32 inputs, float64 sums in both: only the order of summation differs.
         np.testing.assert_allclose(ours(s)[weighting], expected.values, rtol=1e-10)
+
+
+def test_correlations_equal_those_of_the_scores_package():
+    forecast, observation, climatology = (x.double() for x in _fields())
+    s = _statistics(forecast, observation, climatology)
+    f, o, c = (_labelled(x) for x in (forecast, observation, climatology))
+    dims = ["lead", "channel"]
+    np.testing.assert_allclose(pcc(s)[PLAIN], pearsonr(f, o, preserve_dims=dims), rtol=1e-10)
+    centred = pearsonr(f - c, o - c, preserve_dims=dims)
+    np.testing.assert_allclose(acc_centred(s)[PLAIN], centred, rtol=1e-10)
+
+
+@pytest.mark.parametrize("weighting", [AREA, PLAIN])
+def test_masked_fields_score_as_the_scores_package_scores_missing_values(weighting):
+    forecast, observation, climatology = (x.double() for x in _fields())
+    is_valid = torch.rand(observation.shape, generator=torch.Generator().manual_seed(3)) > 0.4
+    holed = torch.where(is_valid, observation, torch.nan)
+    rows = np.stack([GRID.area_weights(), np.ones(3)])
+    weights = np.broadcast_to(rows[None, :, :, None], (1, 2, 3, 4)).copy()
+    s = Observations.of(holed, climatology=climatology, weights=weights, is_valid=is_valid)
+    s = s.compare(forecast).summed().group(0)
+    f, o = _labelled(forecast), _labelled(holed)
+    for ours, theirs in (
+        (mse, oracle.mse), (mae, oracle.mae), (rmse, oracle.rmse), (bias, oracle.additive_bias),
+    ):  # fmt: skip
+        expected = theirs(
+            f,
+            o,
+            preserve_dims=["lead", "channel"],
+            weights=xr.DataArray(rows[weighting], dims="latitude"),
+        )
+        np.testing.assert_allclose(ours(s)[weighting], expected.values, rtol=1e-10)
+    if weighting == PLAIN:
+        expected = pearsonr(f, o, preserve_dims=["lead", "channel"])
+        np.testing.assert_allclose(pcc(s)[PLAIN], expected, rtol=1e-10)
+
+
+def test_acc_is_weatherbench_x_s_on_a_worked_example():
+    # WeatherBench-X's ACC is mean(w f'o') / sqrt(mean(w f'^2) mean(w o'^2)), means over all
+    # that is averaged, not centred. Rows of weight 0.5 and 1.5, f' = 2 -1, o' = 1 1:
+    # (0.5*2 - 1.5*1) / sqrt((0.5*4 + 1.5*1) * (0.5*1 + 1.5*1)) = -0.5 / sqrt(3.5 * 2).
+    forecast, observation, climatology = (
+        torch.tensor(x).reshape(1, 1, 1, 2, 1) for x in ([5.0, 3.0], [4.0, 5.0], [3.0, 4.0])
+    )
+    s = compute_statistics(
+        forecast, observation, climatology=climatology, latitude_weights=np.array([0.5, 1.5])
+    )
+    assert acc(s)[AREA].item() == pytest.approx(-0.5 / 7**0.5, rel=1e-14)
+    # Centred: weighted means 0.5*2*0.5 - 1.5*0.5 = -0.25 and 1; o' - 1 is 0 everywhere.
+    assert np.isnan(acc_centred(s)[AREA]).all()
+
+
+def test_a_constant_shift_is_bias_alone():
+    _, observation, climatology = (x.double() for x in _fields())
+    s = _statistics(observation + 0.75, observation, climatology)
+    for metric in (bias, mae, rmse):
+        np.testing.assert_allclose(metric(s), 0.75, rtol=1e-12)
+    np.testing.assert_allclose(mse(s), 0.75**2, rtol=1e-12)
+    for correlation in (pcc, acc_centred):
+        np.testing.assert_allclose(correlation(s), 1.0, rtol=1e-12)
+    variance = observation.numpy().var(axis=(0, 3, 4))
+    np.testing.assert_allclose(r2(s)[PLAIN], 1 - 0.75**2 / variance, rtol=1e-10)
+
+
+def test_skill_is_one_for_perfect_zero_for_the_reference_and_undefined_without_error():
+    forecast, observation, climatology = _fields()
+    reference = _statistics(forecast, observation, climatology)
+    perfect = _statistics(observation, observation, climatology)
+    halfway = _statistics((forecast.double() + observation) / 2, observation, climatology)
+    np.testing.assert_array_equal(skill(perfect, reference), 1.0)
+    np.testing.assert_array_equal(skill(reference, reference), 0.0)
+    np.testing.assert_allclose(skill(halfway, reference), 0.75, rtol=1e-6)
+    assert np.isnan(skill(reference, perfect)).all()
+
+
+def test_vector_error_is_the_length_of_the_error():
+    # Errors of u and v are 3 and 4 standard deviations of 2 and 1: sqrt(36 + 16).
+    observation = torch.zeros(2, 1, 2, 3, 4)
+    forecast = observation + torch.tensor([3.0, 4.0])[:, None, None]
+    s = _statistics(forecast, observation, observation)
+    found = vector_rmse(s, [(0, 1)], std=np.array([2.0, 1.0]))
+    np.testing.assert_allclose(found, 52**0.5)
+
+
+def test_winds_are_found_by_their_labels():
+    labels = ["t2m", "v10", "u10", "u850", "v500", "v850", "u"]
+    assert wind_pairs(labels) == {"wind10": (2, 1), "wind850": (3, 5)}
 
 
 def test_plain_acc_equals_the_correlation_of_mirrored_anomalies():

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from met2net.verification.statistics import (
+    Observations,
     Statistics,
     compute_statistics,
     zero_statistics,
@@ -42,6 +43,8 @@ def test_sums_by_hand():
         "squared_forecast_anomaly": (0.5 * 4 + 1.5 * 9, 13.0),
         "squared_observed_anomaly": (1.5 * 4, 4.0),
         "anomaly_product": (1.5 * 6, 6.0),
+        "observed_anomaly": (-1.5 * 2, -2.0),
+        "product": (0.5 * 3 + 1.5 * 2, 5.0),
     }
     assert {name: tuple(x[:, 0, 0]) for name, x in vars(s).items()} == expected
 
@@ -57,6 +60,52 @@ def test_any_chunking_gives_the_same_sums(cut, other_cut):
             f[part], o[part], climatology=c[part], latitude_weights=weights
         )
     _assert_close(total, compute_statistics(f, o, climatology=c, latitude_weights=weights))
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(6)), cut=st.integers(1, 5))
+def test_any_order_gives_the_same_sums_to_1e_12(order, cut):
+    f, o, c = _fields()
+    weights = np.array([0.4, 1.6])
+    total = zero_statistics(num_leads=2, num_channels=3)
+    for part in (order[:cut], order[cut:]):
+        total = total + compute_statistics(
+            f[part], o[part], climatology=c[part], latitude_weights=weights
+        )
+    whole = compute_statistics(f, o, climatology=c, latitude_weights=weights)
+    np.testing.assert_allclose(total.stacked(), whole.stacked(), rtol=1e-12, atol=1e-12)
+
+
+def test_sums_by_init_time_and_region_add_to_those_of_all():
+    f, o, c = _fields()
+    weights = np.zeros((2, 2, 2, 4))
+    weights[0], weights[1, :, 0] = 1.0, 1.0  # all points; the first row
+    observations = Observations.of(o, climatology=c, weights=weights)
+    s = observations.compare(f)
+    assert s.error.shape == (6, 2, 2, 2, 3)  # init time, region, weighting, lead, channel
+    whole = compute_statistics(f, o, climatology=c, latitude_weights=PLAIN)
+    _assert_close(s.summed().group(0), whole)
+    row = compute_statistics(
+        f[..., :1, :], o[..., :1, :], climatology=c[..., :1, :], latitude_weights=np.ones(1)
+    )
+    _assert_close(s.summed().group(1), row)
+    one = compute_statistics(f[3:4], o[3:4], climatology=c[3:4], latitude_weights=PLAIN)
+    _assert_close(s.group(3, 0), one)
+
+
+def test_points_that_do_not_count_may_hold_anything():
+    f, o, c = _fields()
+    is_valid = torch.rand(o.shape, generator=torch.Generator().manual_seed(1)) > 0.3
+    weights = np.ones((1, 2, 2, 4))
+    holed = torch.where(is_valid, o, torch.nan)
+    s = Observations.of(holed, climatology=c, weights=weights, is_valid=is_valid).compare(f)
+    expected = torch.where(is_valid, (f.double() - o.double()).square(), 0.0)
+    np.testing.assert_allclose(
+        s.squared_error[:, 0, 0], expected.sum(dim=(-2, -1)).numpy(), rtol=1e-13
+    )
+    np.testing.assert_array_equal(s.weight[:, 0, 0], is_valid.sum(dim=(-2, -1)).numpy())
+    with pytest.raises(ValueError, match="observation has .* not finite"):
+        Observations.of(holed, climatology=c, weights=weights).compare(f)
 
 
 def test_pooling_is_the_sum_over_leads():

@@ -1,0 +1,102 @@
+"""The mean squared error of frames, weighted by channel and by area."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from met2net.models.channels import channel_labels
+
+__all__ = ["SquaredError"]
+
+
+class SquaredError(nn.Module):
+    """Mean of weight * (forecast - target)^2; the weights' own mean is 1.
+
+    The weights follow from settings and grid alone, so they are no part of a saved state.
+
+    Args:
+        channel_weights: label -> weight; channels that are not named have weight 1. The
+            weights are then divided by their mean.
+        area_weighted: weigh rows by the area of their cells, see `set_area_weights`.
+
+    Raises:
+        ValueError: if a weight is not positive.
+    """
+
+    channels: Tensor | None
+    rows: Tensor | None
+
+    def __init__(
+        self, *, channel_weights: Mapping[str, float] | None = None, area_weighted: bool = False
+    ) -> None:
+        super().__init__()
+        self.channel_weights = dict(channel_weights or {})
+        for label, weight in self.channel_weights.items():
+            if not weight > 0:
+                raise ValueError(f"channel weight of {label} is {weight}; expected above 0")
+        self.area_weighted = area_weighted
+        self.register_buffer("channels", None, persistent=False)
+        self.register_buffer("rows", None, persistent=False)
+
+    def prepare(self, network: nn.Module) -> None:
+        """Bring the channel weights into the network's order.
+
+        Raises:
+            ValueError: if a weight names a channel that the network lacks.
+        """
+        if not self.channel_weights:
+            return
+        variables = network.variables
+        assert isinstance(variables, Mapping)
+        labels = channel_labels(variables)
+        unknown = [label for label in self.channel_weights if label not in labels]
+        if unknown:
+            raise ValueError(
+                f"channel_weights names {', '.join(unknown)}; expected some of {', '.join(labels)}"
+            )
+        weights = torch.tensor([float(self.channel_weights.get(label, 1.0)) for label in labels])
+        self.channels = (weights / weights.mean())[:, None, None]
+
+    def set_area_weights(self, weights: Float[Tensor, " h"]) -> None:
+        """Set the weights of rows, as `Grid.area_weights` gives them; they are brought to mean 1.
+
+        Without `area_weighted` they are not used.
+
+        Raises:
+            ValueError: if a weight is not positive and finite.
+        """
+        if not bool((torch.isfinite(weights) & (weights > 0)).all()):
+            raise ValueError(
+                f"area weights reach from {float(weights.min())} to {float(weights.max())}; "
+                "expected positive finite numbers"
+            )
+        if self.area_weighted:
+            self.rows = (weights / weights.mean()).to(torch.get_default_dtype())[:, None]
+
+    def forward(
+        self, forecast: Float[Tensor, "b t c h w"], targets: Float[Tensor, "b t c h w"]
+    ) -> Float[Tensor, ""]:
+        """Give the weighted mean.
+
+        Raises:
+            ValueError: if the area weights are missing or belong to another grid.
+        """
+        weights = self._weights(forecast.shape[-2])
+        if weights is None:
+            return F.mse_loss(forecast, targets)
+        return (weights * (forecast - targets).square()).mean()
+
+    def _weights(self, height: int) -> Tensor | None:
+        """Give what broadcasts over `c h w`; None where all weights are 1."""
+        if self.area_weighted:
+            found = 0 if self.rows is None else len(self.rows)
+            if self.rows is None or found != height:
+                raise ValueError(
+                    f"area weights of {found} rows; expected {height}, set by "
+                    "set_area_weights(grid.area_weights())"
+                )
+            return self.rows if self.channels is None else self.channels * self.rows
+        return self.channels

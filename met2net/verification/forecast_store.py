@@ -1,0 +1,180 @@
+"""Forecasts as a CF Zarr store that other verification tools read."""
+
+import shutil
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import xarray as xr
+import zarr
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from met2net.grid import Grid
+from met2net.normalization import Normalizer
+from met2net.variables import channel
+
+__all__ = ["ForecastStoreWriter", "write_forecasts"]
+
+_CHUNK = 64  # init times; each chunk has all lead times and points
+_TIME_UNITS = "hours since 1970-01-01"
+
+
+class ForecastStoreWriter:
+    """A store that grows by init times; it has its name only once it is whole.
+
+    `name(init_time, lead_time, latitude, longitude)` in physical units, float32. A surface
+    variable has its CDS long name, a level its channel label (`z500`) and the attribute
+    `level`. Use it in a `with` block: leaving it without an error gives the store its name,
+    and replaces one that was there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lead_hours: Sequence[int],
+        grid: Grid,
+        normalizer: Normalizer,
+        units: Sequence[str],
+        attrs: Mapping[str, str],
+    ) -> None:
+        """Write nothing yet.
+
+        Args:
+            path: folder to make.
+            lead_hours: lead times.
+            grid: of the forecasts.
+            normalizer: channels, and to physical units.
+            units: one a channel.
+            attrs: of the store: where the forecasts come from.
+        """
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._lead_hours = np.array(lead_hours, dtype=np.int64)
+        self._grid = grid
+        self._normalizer = normalizer
+        self._units = tuple(units)
+        self._attrs = dict(attrs)
+        self._last: int | None = None
+
+    def __enter__(self) -> "ForecastStoreWriter":
+        """Clear away what a killed writer left."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Name the store, or remove it after an error."""
+        if kind is None and self._last is not None:
+            with warnings.catch_warnings():
+                # Zarr's specification does not have consolidated metadata yet; xarray has.
+                warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
+                zarr.consolidate_metadata(self._partial)
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._partial.rename(self._path)
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def add(
+        self, init_time: Int64[np.ndarray, " b"], predictions: Float[Tensor, "b l c h w"]
+    ) -> None:
+        """Append normalized forecasts of some init times (hours since the epoch).
+
+        Raises:
+            ValueError: if init times do not go on increasing.
+        """
+        steps = np.diff(init_time if self._last is None else np.r_[self._last, init_time])
+        if (steps <= 0).any():
+            raise ValueError("init times do not increase; expected every one after the last")
+        physical = self._normalizer.denormalize(predictions.double().cpu()).float().numpy()
+        dataset = self._dataset(init_time, physical)
+        if self._last is None:
+            encoding = {"init_time": {"chunks": (8192,)}, "valid_time": {
+                "chunks": (8192, len(self._lead_hours))}}  # fmt: skip
+            shape = (_CHUNK, len(self._lead_hours), *self._grid.shape)
+            encoding |= {str(name): {"chunks": shape} for name in dataset.data_vars}
+            dataset.to_zarr(self._partial, mode="w-", encoding=encoding, consolidated=False)
+        else:
+            group = zarr.open_group(self._partial, mode="r+")
+            for name in ("init_time", "valid_time", *dataset.data_vars):
+                stored = group[str(name)]
+                assert isinstance(stored, zarr.Array)
+                stored.append(dataset[name].values, axis=0)
+        self._last = int(init_time[-1])
+
+    def _dataset(
+        self, init_time: Int64[np.ndarray, " b"], fields: Float[np.ndarray, "b l c h w"]
+    ) -> xr.Dataset:
+        """Name the axes; times as CF numbers, so that appended ones need no encoding."""
+        dims = ("init_time", "lead_time", "latitude", "longitude")
+        time = {"units": _TIME_UNITS, "calendar": "proleptic_gregorian"}
+        arrays = {}
+        for place, (label, units) in enumerate(
+            zip(self._normalizer.channels, self._units, strict=True)
+        ):
+            parsed = channel(label)
+            name = parsed.variable.name if parsed.level is None else label
+            level = {} if parsed.level is None else {"level": f"{parsed.level} hPa"}
+            arrays[name] = (
+                dims,
+                fields[:, :, place],
+                parsed.variable.attrs | {"units": units} | level,
+            )
+        coords = {
+            "init_time": (
+                "init_time", init_time, time | {"standard_name": "forecast_reference_time"},
+            ),
+            "lead_time": (
+                "lead_time", self._lead_hours,
+                # The dtype tells xarray to read a duration back, not a number.
+                {"units": "hours", "standard_name": "forecast_period", "dtype": "timedelta64[ns]"},
+            ),
+            "valid_time": (
+                ("init_time", "lead_time"), init_time[:, None] + self._lead_hours,
+                time | {"standard_name": "time"},
+            ),
+            "latitude": (
+                "latitude", list(self._grid.latitude),
+                {"units": "degrees_north", "standard_name": "latitude"},
+            ),
+            "longitude": (
+                "longitude", list(self._grid.longitude),
+                {"units": "degrees_east", "standard_name": "longitude"},
+            ),
+        }  # fmt: skip
+        return xr.Dataset(arrays, coords, {"Conventions": "CF-1.11", **self._attrs})
+
+
+def write_forecasts(
+    path: Path,
+    batches: Iterable[tuple[Int64[np.ndarray, " b"], Float[Tensor, "b l c h w"]]],
+    *,
+    lead_hours: Sequence[int],
+    grid: Grid,
+    normalizer: Normalizer,
+    units: Sequence[str],
+    attrs: Mapping[str, str],
+) -> Path:
+    """Write normalized forecasts, batch by batch, as one store; see `ForecastStoreWriter`.
+
+    Raises:
+        ValueError: if there are no batches, or init times do not increase.
+    """
+    writer = ForecastStoreWriter(
+        path, lead_hours=lead_hours, grid=grid, normalizer=normalizer, units=units, attrs=attrs
+    )
+    is_empty = True
+    with writer:
+        for init_time, predictions in batches:
+            writer.add(init_time, predictions)
+            is_empty = False
+    if is_empty:
+        raise ValueError("there are no forecasts to write; expected at least one batch")
+    return path

@@ -1,0 +1,153 @@
+"""Confidence intervals of all scores, and tests against the best yardstick."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float64, Int64
+
+from met2net.verification.block_bootstrap import (
+    BlockBootstrap,
+    interval,
+    p_value,
+    resampled_sums,
+)
+from met2net.verification.metrics import in_physical_units, rmse
+from met2net.verification.statistics import PLAIN, Statistics
+
+__all__ = ["StatisticsReader", "score_intervals"]
+
+# Model and place of a lead time to, part by part in time order: init times (hours since the
+# epoch) and their statistics of that lead time.
+StatisticsReader = Callable[
+    [str, int],
+    Iterator[tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, "n statistic weighting channel"]]],
+]
+
+_Bounds = tuple[np.ndarray, np.ndarray]
+_Spread = Callable[[np.ndarray], _Bounds]
+
+
+def score_intervals(
+    read: StatisticsReader,
+    *,
+    scores: xr.Dataset,
+    init_time: Int64[np.ndarray, " n"],
+    std: Float64[np.ndarray, " channel"],
+    bootstrap: BlockBootstrap,
+    yardsticks: Sequence[str],
+) -> xr.Dataset:
+    """Resample init times and give the spread of every score.
+
+    Args:
+        read: gives statistics by init time, as often as asked.
+        scores: made from the same init times.
+        init_time: all of them, hours since the epoch.
+        std: what channels were divided by; to physical units.
+        bootstrap: how to resample. All models are resampled alike, which pairs them.
+        yardsticks: the models to compare with: with the one of smallest `normalized_rmse`.
+
+    Returns:
+        `score_low`, `score_high`, `pooled_low`, `pooled_high`, `normalized_rmse_low` and
+        `normalized_rmse_high`; `difference_low(model)`, `difference_high(model)` and
+        `p_value(model)`: of normalized RMSE less the best yardstick's, NaN for itself. All
+        NaN where the period has fewer blocks than an interval needs.
+    """
+    days, day_of_time = np.unique(init_time // 24, return_inverse=True)
+    counts = bootstrap.draw(len(days))
+    spread = _spread(bootstrap, num_days=len(days))
+    models = [str(name) for name in scores["model"].values]
+    by_lead: dict[str, _Bounds] = {}
+    pooled: dict[str, _Bounds] = {}
+    normalized: dict[str, np.ndarray] = {}  # of every resample
+    for model in models:
+        leads, total = [], None
+        for lead in range(scores.sizes["lead_time"]):
+            parts = (
+                (day_of_time[np.searchsorted(init_time, hours)], sums)
+                for hours, sums in read(model, lead)
+            )
+            sums = np.moveaxis(resampled_sums(parts, counts), 1, 0)
+            statistics = Statistics(*sums[..., None, :])  # resample weighting lead channel
+            leads.append(spread(_resamples_first(in_physical_units(statistics, std=std))))
+            total = statistics if total is None else total + statistics
+        assert total is not None
+        by_lead[model] = _bounds(np.concatenate(ends, axis=-2) for ends in zip(*leads, strict=True))
+        pooled[model] = spread(_resamples_first(in_physical_units(total, std=std)))
+        normalized[model] = rmse(total)[:, PLAIN, 0].mean(axis=-1)
+    result = xr.Dataset(coords={name: scores[name] for name in scores["score"].dims})
+    share = f"{bootstrap.confidence:.0%} confidence interval"
+    for name, bounds in (("score", by_lead), ("pooled", pooled)):
+        for end, values in zip(("low", "high"), zip(*bounds.values(), strict=True), strict=True):
+            # metric weighting lead channel -> metric weighting channel [lead]
+            stacked = np.stack(values).swapaxes(-1, -2).reshape(scores[name].shape)
+            attrs = {"long_name": f"{end} end of the {share} of {name}"}
+            result[f"{name}_{end}"] = (scores[name].dims, stacked, attrs)
+    return result.merge(
+        _comparison(normalized, scores=scores, spread=spread, yardsticks=yardsticks)
+    ).assign_attrs(
+        bootstrap=f"blocks of {bootstrap.block_days} days, {bootstrap.num_resamples} resamples, "
+        f"seed {bootstrap.seed}, {share}s"
+    )
+
+
+def _comparison(
+    normalized: dict[str, np.ndarray],
+    *,
+    scores: xr.Dataset,
+    spread: _Spread,
+    yardsticks: Sequence[str],
+) -> xr.Dataset:
+    """Give intervals of normalized RMSE and its difference from the best yardstick's."""
+    estimates = {name: scores["normalized_rmse"].sel(model=name).item() for name in normalized}
+    known = [name for name in yardsticks if name in estimates]
+    best = min(known, key=lambda name: estimates[name], default=None)
+    columns: dict[str, list[float]] = {
+        name: [] for name in ("normalized_rmse_low", "normalized_rmse_high", "difference_low",
+                              "difference_high", "p_value")
+    }  # fmt: skip
+    for model, resampled in normalized.items():
+        low, high = spread(resampled)
+        row = [low.item(), high.item(), np.nan, np.nan, np.nan]
+        if best is not None and model != best and np.isfinite(low):
+            difference = resampled - normalized[best]
+            low, high = spread(difference)
+            row[2:] = [low.item(), high.item(), p_value(difference)]
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+    what = {"p_value": "two-sided p-value of no difference in normalized RMSE, paired"}
+    attrs = {"units": "1", "compared_to": best or ""}
+    return xr.Dataset(
+        {
+            name: ("model", np.array(values), {"long_name": what.get(name, name.replace("_", " ")),
+                                               **attrs})
+            for name, values in columns.items()
+        },
+        coords={"model": scores["model"]},
+    )  # fmt: skip
+
+
+def _spread(bootstrap: BlockBootstrap, *, num_days: int) -> _Spread:
+    """Give the function from resamples to the ends of an interval."""
+
+    def spread(resampled: np.ndarray) -> _Bounds:
+        if not bootstrap.is_enough(num_days):
+            nothing = np.full(resampled.shape[1:], np.nan)
+            return nothing, nothing
+        return interval(
+            resampled,
+            num_blocks=bootstrap.num_blocks(num_days),
+            confidence=bootstrap.confidence,
+        )
+
+    return spread
+
+
+def _resamples_first(values: np.ndarray) -> np.ndarray:
+    """Turn (metric, resample, ...) round."""
+    return values.swapaxes(0, 1)
+
+
+def _bounds(ends: Iterator[np.ndarray]) -> _Bounds:
+    low, high = ends
+    return low, high

@@ -1,0 +1,52 @@
+"""Profile the training that a job describes."""
+
+from pathlib import Path
+
+import lightning as L
+import torch
+
+from met2net.batches import BatchOrder, WindowBatches
+from met2net.models.build import build
+from met2net.models.reference_frame import ReferenceFrame
+from met2net.training.module import ForecastModule
+from met2net.training.profile import StepProfile, profile_training
+from met2net.training.repeated_blocks import recompute_activations
+from met2net.training_set import TrainingSet
+from pipelines.errors import DataError
+from pipelines.evaluation_inputs import windows_in_split
+from pipelines.training_job import TrainingJob
+
+__all__ = ["profile_job"]
+
+
+def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
+    """Train for some batches on the job's own data and machinery, on one device; keep nothing.
+
+    Raises:
+        DataError: if the training split has too few batches.
+    """
+    if job.trainer.num_threads is not None:
+        torch.set_num_threads(job.trainer.num_threads)
+    L.seed_everything(job.optimization.seed, verbose=False)
+    data = TrainingSet.open(Path(job.training_set))
+    windows = windows_in_split(data, "train", job.window)
+    order = BatchOrder(
+        len(windows), job.optimization.batch_size, shuffle=True, seed=job.optimization.seed
+    )
+    network, objective = build(job.network), build(job.objective)
+    if isinstance(network, ReferenceFrame):
+        network.set_scale(torch.from_numpy(data.difference_std / data.normalizer.std))
+    objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+    module = ForecastModule(network, objective, job.optimization)
+    try:
+        if job.trainer.recompute_activations:
+            recompute_activations(module)
+        return profile_training(
+            module,
+            WindowBatches(windows, order, pin_memory=job.trainer.accelerator == "gpu"),
+            accelerator=job.trainer.accelerator,
+            compile=job.trainer.compile,
+            num_batches=num_batches,
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error

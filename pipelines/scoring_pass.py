@@ -1,0 +1,141 @@
+"""One pass over a split: scores, statistics of every init time, and kept forecasts."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from met2net.forecast_function import ForecastFunction
+from met2net.training_set import TrainingSet
+from met2net.verification.field_sums import FieldSums
+from met2net.verification.forecast_store import ForecastStoreWriter
+from met2net.verification.regions import Region, box
+from met2net.verification.score_intervals import score_intervals
+from met2net.verification.score_stream import ScoredBatch
+from met2net.verification.scores import score_forecasts
+from met2net.windows import WindowDataset, WindowSpec
+from pipelines.atomic import replacing
+from pipelines.errors import DataError
+from pipelines.evaluation_settings import ScoringSettings
+from pipelines.land_sea import read_land_and_sea
+from pipelines.score_summary import BASELINES
+from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
+
+__all__ = ["score_pass"]
+
+
+def score_pass(
+    forecasts: Mapping[str, ForecastFunction],
+    windows: WindowDataset,
+    *,
+    data: TrainingSet,
+    window: WindowSpec,
+    out: Path,
+    batch_size: int,
+    device: str,
+    settings: ScoringSettings,
+    provenance: Mapping[str, Any],
+) -> xr.Dataset:
+    """Run every forecast once over all windows.
+
+    Args:
+        forecasts: name -> forecast function, in normalized units.
+        windows: every one is scored.
+        data: the training set that they were cut from.
+        window: the offsets that they were cut with.
+        out: folder; `statistics.nc` is written into it, and `forecasts/<model>.zarr`.
+        batch_size: windows at once.
+        device: where the forecasts run.
+        settings: regions, intervals, kept forecasts.
+        provenance: attributes of what is written.
+
+    Returns:
+        Scores with intervals and all that stands beside them: docs/verification.md.
+
+    Raises:
+        DataError: if a region has no point of the grid, or there is no land-sea mask.
+    """
+    regions = _regions(data, settings)
+    std = np.asarray(data.normalizer.std)
+    attrs = {name: _text(value) for name, value in provenance.items()}
+    fields = FieldSums(grid=data.grid, value_range=_value_range(data))
+    path = out / "statistics.nc"
+    with ExitStack() as files:
+        writer = files.enter_context(
+            StatisticsWriter(
+                files.enter_context(replacing(path)),
+                models=list(forecasts),
+                channels=data.channels,
+                lead_hours=window.target_hours,
+                attrs=attrs,
+            )
+        )
+        watchers: list[Callable[[ScoredBatch], None]] = [writer.add, fields.add]
+        if settings.save_forecasts:
+            stores = {
+                name: files.enter_context(
+                    ForecastStoreWriter(
+                        out / "forecasts" / f"{name}.zarr",
+                        lead_hours=window.target_hours,
+                        grid=data.grid,
+                        normalizer=data.normalizer,
+                        units=data.units,
+                        attrs=attrs | {"model": name},
+                    )
+                )
+                for name in forecasts
+            }
+            watchers.append(
+                lambda batch: stores[batch.model].add(batch.init_time, batch.predictions)
+            )
+        scores = score_forecasts(
+            forecasts,
+            windows,
+            window=window,
+            climatology=data.climatology,
+            grid=data.grid,
+            normalizer=data.normalizer,
+            units=data.units,
+            batch_size=batch_size,
+            device=device,
+            regions=regions,
+            watchers=watchers,
+        )
+    looks = fields.to_dataset(std=std, channels=data.channels, lead_time=window.target_hours)
+    intervals = score_intervals(
+        partial(read_statistics, path),
+        scores=scores,
+        init_time=read_init_times(path),
+        std=std,
+        bootstrap=settings.bootstrap,
+        yardsticks=BASELINES,
+    )
+    return xr.merge([scores, looks, intervals]).assign_attrs(provenance | intervals.attrs)
+
+
+def _regions(data: TrainingSet, settings: ScoringSettings) -> list[Region]:
+    """Give boxes, then land and sea."""
+    try:
+        regions = [box(name, data.grid, **edges) for name, edges in settings.regions.items()]
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if settings.land_sea_mask is not None:
+        regions += read_land_and_sea(Path(settings.land_sea_mask), data.grid)
+    return regions
+
+
+def _value_range(data: TrainingSet) -> np.ndarray:
+    """Give the range of each channel in the training split, normalized."""
+    with xr.open_zarr(data.path, chunks=None, consolidated=True) as store:
+        extent = store["maximum"].values - store["minimum"].values
+    return np.asarray(extent / np.asarray(data.normalizer.std), dtype=np.float64)
+
+
+def _text(value: Any) -> str:
+    """Write an attribute as text."""
+    return value if isinstance(value, str) else json.dumps(value)

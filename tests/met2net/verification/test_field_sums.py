@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import torch
+
+from met2net.grid import equiangular
+from met2net.verification.field_sums import FieldSums
+from met2net.verification.image_quality import compute_image_quality
+from met2net.verification.score_stream import ScoredBatch
+from met2net.verification.spectra import zonal_power
+from met2net.verification.statistics import zero_statistics
+
+GRID = equiangular(15.0)  # 12 x 24
+RANGE = np.array([4.0, 6.0])
+STD = np.array([10.0, 0.5])
+
+
+def _batch(model, predictions, targets):
+    hours = np.arange(len(targets))
+    nothing = zero_statistics(num_leads=3, num_channels=2)
+    return ScoredBatch(model, hours, predictions, targets, nothing)
+
+
+def test_means_over_all_batches_by_model():
+    generator = torch.Generator().manual_seed(0)
+    targets, a, b = (torch.randn(5, 3, 2, 12, 24, generator=generator) for _ in range(3))
+    sums = FieldSums(grid=GRID, value_range=RANGE)
+    for part in (slice(0, 2), slice(2, 5)):
+        for model, predictions in (("a", a), ("b", b)):
+            sums.add(_batch(model, predictions[part], targets[part]))
+    found = sums.to_dataset(std=STD, channels=["t2m", "tcc"], lead_time=[1, 2, 6])
+    quality = compute_image_quality(b, targets, value_range=RANGE).means()
+    for metric, values in quality.items():
+        mine = found["image_quality"].sel(model="b", image_metric=metric)
+        np.testing.assert_allclose(mine, values.T, rtol=1e-12)
+    power = found["power"].sel(model="a", channel="t2m", lead_time=6)
+    np.testing.assert_allclose(power, 100 * zonal_power(a, grid=GRID)[:, 2, 0].mean(0), rtol=1e-12)
+    observed = found["observed_power"].sel(channel="tcc", lead_time=1)
+    expected = 0.25 * zonal_power(targets, grid=GRID)[:, 0, 1].mean(0)
+    np.testing.assert_allclose(observed, expected, rtol=1e-12)
+    assert found.sizes["wavenumber"] == 13
+
+
+def test_nothing_has_no_means():
+    with pytest.raises(ValueError, match="no forecasts were added"):
+        FieldSums(grid=GRID, value_range=RANGE).to_dataset(std=STD, channels=[], lead_time=[])

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from met2net.verification.image_quality import compute_image_quality
+
+RANGE = np.array([2.0, 8.0])
+
+
+def _fields(size, *, samples=3):
+    generator = torch.Generator().manual_seed(0)
+    observation = torch.randn(samples, 2, 2, size, size, generator=generator)
+    return observation + 0.3 * torch.randn(observation.shape, generator=generator), observation
+
+
+def test_psnr_by_hand():
+    # Errors of 0.2 in a range of 2: 10 log10(4 / 0.04) = 20 dB; in a range of 8: 32.04 dB.
+    observation = torch.zeros(3, 1, 2, 4, 5)
+    found = compute_image_quality(observation + 0.2, observation, value_range=RANGE).means()
+    expected = [[20.0, 10 * np.log10(64 / 0.04)]]
+    np.testing.assert_allclose(found["psnr"], expected, rtol=1e-6)
+    assert np.isnan(found["ssim"]).all()  # 4 x 5 points hold no window
+
+
+def test_ssim_by_the_formula():
+    forecast, observation = (x.double() for x in _fields(12, samples=1))
+    found = compute_image_quality(forecast, observation, value_range=RANGE).ssim
+    x = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(x, x) / np.outer(x, x).sum()
+
+    def blurred(field):
+        mirrored = np.pad(field, 5, mode="reflect")
+        return np.array(
+            [[(window * mirrored[i : i + 11, j : j + 11]).sum() for j in range(12)]
+             for i in range(12)]
+        )  # fmt: skip
+
+    for c, span in enumerate(RANGE):
+        f, o = (a[0, 1, c].numpy() for a in (forecast, observation))
+        mf, mo = blurred(f), blurred(o)
+        vf, vo, cov = blurred(f**2) - mf**2, blurred(o**2) - mo**2, blurred(f * o) - mf * mo
+        c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+        similarity = (2 * mf * mo + c1) * (2 * cov + c2)
+        similarity /= (mf**2 + mo**2 + c1) * (vf + vo + c2)
+        assert found[1, c] == pytest.approx(similarity.mean(), rel=1e-10)
+
+
+def test_a_perfect_field_has_ssim_1_and_infinite_psnr():
+    _, observation = _fields(16)
+    found = compute_image_quality(observation, observation, value_range=RANGE).means()
+    np.testing.assert_allclose(found["ssim"], 1.0, rtol=1e-12)
+    assert np.isposinf(found["psnr"]).all()
+
+
+def test_batches_add_up():
+    forecast, observation = _fields(12, samples=5)
+    whole = compute_image_quality(forecast, observation, value_range=RANGE).means()
+    first, rest = (
+        compute_image_quality(forecast[part], observation[part], value_range=RANGE)
+        for part in (slice(2), slice(2, None))
+    )
+    for name, values in (first + rest).means().items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-12)
+
+
+def test_a_range_of_nothing_is_refused():
+    forecast, observation = _fields(4)
+    with pytest.raises(ValueError, match=r"value ranges are \[0.0, 1.0\]"):
+        compute_image_quality(forecast, observation, value_range=np.array([0.0, 1.0]))

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.utils.data import Subset
+
+from met2net.baseline_forecasts import baseline_forecasts
+from met2net.grid import Grid
+from met2net.verification.climatology import Climatology
+from met2net.verification.metrics import METRICS
+from met2net.verification.ranks import reduce_over_ranks, windows_of_rank
+from met2net.verification.scores import accumulate_sums
+from met2net.verification.statistics import Statistics, zero_statistics
+from met2net.windows import WindowDataset, WindowSpec, find_windows
+
+GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
+WINDOW = WindowSpec((-1, 0), (1, 2, 6))
+RANKS = 3
+
+
+def _totals(*, rank=0, num_ranks=1):
+    rng = np.random.default_rng(0)
+    fields = rng.normal(size=(40, 2, 2, 3)).astype(np.float32)
+    climatology = Climatology(rng.normal(size=(1, 24, 2, 2, 3)).astype(np.float32))
+    hours = np.arange(1000, 1040)
+    found = find_windows(hours, spec=WINDOW, in_split=np.ones(40, bool))
+    windows = WindowDataset(fields, hours=hours, windows=found, spec=WINDOW)
+    own = windows_of_rank(len(windows), rank=rank, num_ranks=num_ranks)
+    sums = accumulate_sums(
+        baseline_forecasts(climatology, WINDOW), Subset(windows, own), window=WINDOW,
+        climatology=climatology, grid=GRID, batch_size=5,
+    )  # fmt: skip
+    return sums.totals()["anomaly_persistence"]
+
+
+def _score_share(rank, folder):
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS
+    )
+    merged = reduce_over_ranks(_totals(rank=rank, num_ranks=RANKS))
+    np.save(f"{folder}/{rank}.npy", merged.stacked())
+    dist.destroy_process_group()
+
+
+def test_ranks_share_the_windows_without_padding():
+    shares = [list(windows_of_rank(7, rank=rank, num_ranks=3)) for rank in range(3)]
+    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+@pytest.mark.slow
+def test_three_ranks_score_as_one_to_1e_12(tmp_path):
+    mp.spawn(_score_share, args=(str(tmp_path),), nprocs=RANKS)
+    merged = [np.load(tmp_path / f"{rank}.npy") for rank in range(RANKS)]
+    np.testing.assert_array_equal(merged[1], merged[0])
+    np.testing.assert_array_equal(merged[2], merged[0])
+    alone = _totals()
+    np.testing.assert_allclose(merged[0], alone.stacked(), rtol=1e-12, atol=1e-12)
+    for metric in METRICS.values():
+        np.testing.assert_allclose(
+            metric.compute(Statistics(*merged[0])), metric.compute(alone), rtol=1e-12, atol=1e-12
+        )
+
+
+def test_one_process_without_a_group_is_told_so():
+    assert not torch.distributed.is_initialized()
+    with pytest.raises(ValueError, match="no process group"):
+        reduce_over_ranks(zero_statistics(num_leads=1, num_channels=1))
