@@ -154,6 +154,7 @@ def score(
         out=run_folder,
         batch_size=settings.batch_size,
         device=experiment.trainer.torch_device,
+        scoring=settings.scoring,
     )
     write_examples(
         training_set,

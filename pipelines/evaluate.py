@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 
@@ -186,10 +186,8 @@ def _to_json(scores: xr.Dataset) -> dict[str, Any]:
     """Give the same numbers as nested plain values, by name; undefined scores are null."""
 
     def by_name(values: xr.DataArray, dims: tuple[str, ...]) -> Any:
-        if not dims:
-            return [_number(x) for x in values.values] if values.ndim else _number(values.item())
-        names = [str(name) for name in values[dims[0]].values]
-        return {n: by_name(values.isel({dims[0]: i}), dims[1:]) for i, n in enumerate(names)}
+        names = [[str(name) for name in values[dim].values] for dim in dims]
+        return _nested(values.transpose(*dims, ...).values.tolist(), names)
 
     dims = ("model", "metric", "weighting", "channel")
     return {
@@ -202,8 +200,11 @@ def _to_json(scores: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> Any:
-    """Give a JSON value: text as it is, NaN as null."""
-    if isinstance(value, str):
-        return value
-    return float(value) if np.isfinite(value) else None
+def _nested(values: Any, names: Sequence[Sequence[str]]) -> Any:
+    """Name the outer lists; undefined numbers become null."""
+    if names:
+        pairs = zip(names[0], values, strict=True)
+        return {name: _nested(inner, names[1:]) for name, inner in pairs}
+    if isinstance(values, list):
+        return [_nested(value, ()) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
