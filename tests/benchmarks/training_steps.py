@@ -57,15 +57,20 @@ def make_frames(size: Size, device: str) -> tuple[Tensor, Tensor]:
     return inputs.contiguous(), targets.contiguous()
 
 
-def make_fast(size: Size, *, dtype: torch.dtype, device: str, compiled: bool = False) -> Version:
-    """Met2Net as it is trained here."""
+def make_network(size: Size) -> Met2Net:
+    """Build the paper's network, always with the same weights."""
     torch.manual_seed(0)
-    network = Met2Net(
+    return Met2Net(
         variables={f"c{i}": [f"c{i}"] for i in range(size.num_channels)},
         num_inputs=size.num_frames,
         num_targets=size.num_frames,
         num_scales=size.num_scales,
-    ).to(device)
+    )
+
+
+def make_fast(size: Size, *, dtype: torch.dtype, device: str, compiled: bool = False) -> Version:
+    """Met2Net as it is trained here."""
+    network = make_network(size).to(device)
     objective = TwoStage(translator_momentum=MOMENTUM)
     objective.prepare(network)
     objective.to(device)
@@ -96,7 +101,6 @@ def make_fast(size: Size, *, dtype: torch.dtype, device: str, compiled: bool = F
 
 def make_plain(size: Size, *, dtype: torch.dtype, device: str) -> Version:
     """The released code's structure: both passes in full, then one backward."""
-    torch.manual_seed(0)
     network = plain_step.PlainNetwork(
         [1] * size.num_channels,
         num_inputs=size.num_frames,
@@ -104,6 +108,7 @@ def make_plain(size: Size, *, dtype: torch.dtype, device: str) -> Version:
         num_scales=size.num_scales,
         drop_path=0.1,
     ).to(device)
+    network.load_state_dict(make_network(size).state_dict())
     translator, encoders = plain_step.momentum_parts(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
     inputs, targets = make_frames(size, device)
