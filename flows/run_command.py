@@ -69,4 +69,6 @@ def _load(path: Path) -> ModuleType:
 
 def _flow_files(folder: Path) -> list[Path]:
     """List the Python files of a folder that define a flow."""
-    return sorted(p for p in folder.glob("*.py") if "@flow" in p.read_text(encoding="utf-8"))
+    return sorted(
+        p for p in folder.glob("*.py") if "\n@flow" in p.read_text(encoding="utf-8")
+    )  # at the start of a line: a decorator
