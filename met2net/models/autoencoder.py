@@ -41,7 +41,7 @@ class Encoders(nn.Module):
 
     Grids that are no multiples of the down-sampling factor are padded, see `pad_to_multiple`.
     A loop over the variables is as fast on the CPU as one grouped convolution, or faster
-    (measured at 32 x 64 and 128 x 128 points): a variable has enough rows of its own.
+    (measured at 32 x 64 points): a variable has enough rows of its own.
 
     Args:
         sizes: channels of every variable.
@@ -75,18 +75,23 @@ class Encoders(nn.Module):
 
     def forward(self, frames: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b v td h2 w2"]:
         """Encode frames of all variables, any number of frames."""
-        return self.layer_outputs(frames)[-1]
+        coders = _coders(self.variables, len(self.sizes))
+        fields = zip(coders, self._fields(frames), strict=True)
+        return _stack([encoder(field) for encoder, field in fields], num_frames=frames.shape[1])
 
     def layer_outputs(self, frames: Float[Tensor, "b t c h w"]) -> list[Float[Tensor, "b v _ _ _"]]:
         """Give the output of every layer, frames stacked on channels; the last is the latent."""
+        fields, outputs = self._fields(frames), []
+        for step in zip(*_coders(self.variables, len(self.sizes)), strict=True):
+            fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
+            outputs.append(_stack(fields, num_frames=frames.shape[1]))
+        return outputs
+
+    def _fields(self, frames: Tensor) -> list[Tensor]:
+        """Fold time into the batch: a (B*T, C, H, W) a variable."""
         folded = rearrange(frames, "b t c h w -> (b t) c h w")
         padded = pad_to_multiple(folded, self.factor, periodic_longitude=self.periodic_longitude)
-        fields = list(torch.split(padded, self.sizes, dim=1))
-        outputs = []
-        for step in _steps(self.variables, len(self.sizes)):
-            fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
-            outputs.append(_stack(fields, batch=len(frames)))
-        return outputs
+        return list(torch.split(padded, self.sizes, dim=1))
 
 
 class Decoders(nn.Module):
@@ -121,27 +126,25 @@ class Decoders(nn.Module):
         self, latent: Float[Tensor, "b v td h2 w2"], *, grid: tuple[int, int]
     ) -> Float[Tensor, "b t c h w"]:
         """Decode frames of all variables onto a grid of (latitudes, longitudes)."""
-        fields = list(self._frames(latent))
-        for step in _steps(self.variables, len(fields)):
-            fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
-        cropped = torch.cat(fields, dim=1)[:, :, : grid[0], : grid[1]]
-        return rearrange(cropped, "(b t) c h w -> b t c h w", b=latent.shape[0])
+        frames = self._frames(latent)
+        coders = zip(_coders(self.variables, len(frames)), frames, strict=True)
+        fields = [decoder(field)[:, :, : grid[0], : grid[1]] for decoder, field in coders]
+        return rearrange(torch.cat(fields, dim=1), "(b t) c h w -> b t c h w", b=latent.shape[0])
 
     def layer_outputs(
         self, latent: Float[Tensor, "b v td h2 w2"]
     ) -> list[Float[Tensor, "b v _ _ _"]]:
         """Give the output of every layer before the closing 1x1 convolution."""
-        fields = list(self._frames(latent))
-        outputs = []
-        for step in _steps(self.variables, len(fields))[:-1]:
+        fields, outputs = list(self._frames(latent)), []
+        for step in list(zip(*_coders(self.variables, len(fields)), strict=True))[:-1]:
             fields = [layer(field) for layer, field in zip(step, fields, strict=True)]
-            outputs.append(_stack(fields, batch=len(latent)))
+            outputs.append(_stack(fields, num_frames=latent.shape[2] // self.spatial_dim))
         return outputs
 
     def _frames(self, latent: Tensor) -> tuple[Tensor, ...]:
         """Fold time into the batch: a (B*T, D, h, w) a variable."""
         folded = rearrange(latent, "b v (t d) h w -> v (b t) d h w", d=self.spatial_dim)
-        return folded.unbind(0)
+        return folded.contiguous().unbind(0)
 
 
 def _own_sizes(sizes: Sequence[int], *, is_shared: bool) -> list[int]:
@@ -156,13 +159,12 @@ def _own_sizes(sizes: Sequence[int], *, is_shared: bool) -> list[int]:
     return [sizes[0]]
 
 
-def _steps(variables: nn.ModuleList, count: int) -> list[tuple[nn.Module, ...]]:
-    """Give one layer of every variable's coder after the other; a shared coder serves all."""
-    coders = list(variables) if len(variables) == count else [variables[0]] * count
-    return list(zip(*coders, strict=True))
+def _coders(variables: nn.ModuleList, count: int) -> list[nn.Module]:
+    """Give the coder of every variable; a shared one serves all."""
+    return list(variables) if len(variables) == count else [variables[0]] * count
 
 
-def _stack(fields: list[Tensor], *, batch: int) -> Tensor:
-    """Stand variables and frames side by side."""
-    stacked = torch.stack(fields, dim=1)  # (B*T, V, D, h, w)
-    return rearrange(stacked, "(b t) v d h w -> b v (t d) h w", b=batch)
+def _stack(fields: list[Tensor], *, num_frames: int) -> Tensor:
+    """Stand variables and frames side by side; channels lie last in memory, for the translator."""
+    frames = [rearrange(field, "(b t) d h w -> b h w t d", t=num_frames) for field in fields]
+    return rearrange(torch.stack(frames, dim=1), "b v h w t d -> b v (t d) h w")

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,17 +30,30 @@ def pad_to_multiple(
 
 
 def close_circle(network: nn.Module) -> None:
-    """Let every convolution of a network see across the edge between last and first longitude.
+    """Let every convolution and pooling see across the edge between last and first longitude.
 
-    For grids that go round the globe. Rows are padded as before; weights keep their names.
-    A kernel must not reach further than once around: PyTorch refuses to run it otherwise.
+    For grids that go round the globe; where a kernel reaches further than that, it goes round
+    again. Rows are padded as before; weights keep their names.
     """
     for part in network.modules():
-        if isinstance(part, nn.Conv2d) and not isinstance(part.padding, str) and part.padding[1]:
-            part.register_forward_pre_hook(partial(_pad_longitude, width=part.padding[1]))
-            part.padding = (part.padding[0], 0)
+        if not isinstance(part, nn.Conv2d | nn.AvgPool2d) or isinstance(part.padding, str):
+            continue
+        rows, columns = _pair(part.padding)
+        if columns > 0:
+            part.register_forward_pre_hook(partial(_pad_longitude, width=columns))
+            part.padding = (rows, 0)
 
 
 def _pad_longitude(_part: nn.Module, inputs: tuple[Any, ...], *, width: int) -> tuple[Tensor]:
     """Put the last columns before the first ones and the first ones after the last ones."""
-    return (F.pad(inputs[0], (width, width, 0, 0), mode="circular"),)
+    fields: Tensor = inputs[0]
+    size = fields.shape[-1]
+    if width <= size:
+        return (F.pad(fields, (width, width, 0, 0), mode="circular"),)
+    columns = torch.arange(-width, size + width, device=fields.device) % size
+    return (fields[..., columns],)
+
+
+def _pair(padding: int | tuple[int, ...]) -> tuple[int, int]:
+    """Give the padding of rows and of columns."""
+    return (padding, padding) if isinstance(padding, int) else (padding[0], padding[1])

@@ -2,6 +2,7 @@
 
 import copy
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -87,14 +88,11 @@ class Translator(nn.Module):
         hidden = self.embed(latent)  # (B, V, D, h, w)
         for block in self.blocks:
             hidden = block(hidden)
-        return _each_variable(self.project_out, hidden)
+        output: Tensor = self.project_out(rearrange(hidden, "b v d h w -> (b v) d h w"))
+        return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
 
     def embed(self, latent: Float[Tensor, "b v td h w"]) -> Float[Tensor, "b v d h w"]:
-        """Bring stacked frames to the width of the blocks."""
-        return _each_variable(self.project_in, latent)
-
-
-def _each_variable(layer: nn.Module, latent: Tensor) -> Tensor:
-    """Apply one layer to every variable by itself."""
-    output: Tensor = layer(rearrange(latent, "b v d h w -> (b v) d h w"))
-    return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
+        """Bring stacked frames to the width of the blocks, channels last in memory."""
+        folded = rearrange(latent, "b v d h w -> (b v) d h w")
+        hidden: Tensor = self.project_in(folded.contiguous(memory_format=torch.channels_last))
+        return rearrange(hidden, "(b v) d h w -> b v d h w", v=latent.shape[1])

@@ -1,10 +1,13 @@
 """Attention between variables: every variable is one token."""
 
 import math
+from typing import Any
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from met2net.models.blocks.pointwise import PointwiseConvolution
 
@@ -53,8 +56,7 @@ class VariableAttention(nn.Module):
         """
         query = self._tokens(self.query, latent)
         key = self._tokens(self.key, latent)
-        # Scaled before the product: tokens are long, and half precision overflows early.
-        scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
+        scores: Tensor = _ScaledProduct.apply(query, key)  # type: ignore[no-untyped-call]
         return scores.softmax(dim=-1)
 
     def _tokens(self, projection: nn.Module, latent: Tensor) -> Tensor:
@@ -67,6 +69,39 @@ class VariableAttention(nn.Module):
         return rearrange(
             last, "(b v) h w (n d) -> b n v (h w d)", v=latent.shape[1], n=self.num_heads
         )
+
+
+class _ScaledProduct(torch.autograd.Function):
+    """q k^T / sqrt(token length), scaled inside the product, so that half precision holds it.
+
+    PyTorch's own gradient of a transposed factor comes out transposed, and bringing it back
+    costs several times the product: tokens are long, and there are few of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor) -> Tensor:
+        ctx.save_for_backward(query, key)
+        return _product(query, key.transpose(-1, -2), scale=_scale(query))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor]:
+        query, key = ctx.saved_tensors
+        scale = _scale(query)
+        gradient = outer[0].to(query.dtype)  # mixed precision may differ
+        of_query = _product(gradient, key, scale=scale)
+        return of_query, _product(gradient.transpose(-1, -2), query, scale=scale)
+
+
+def _scale(query: Tensor) -> float:
+    return 1 / math.sqrt(query.shape[-1])
+
+
+def _product(left: Tensor, right: Tensor, *, scale: float) -> Tensor:
+    """Multiply matrices of every sample and head, and the result by a number."""
+    first, second = (rearrange(x, "b n i j -> (b n) i j") for x in (left, right))
+    product = torch.baddbmm(first.new_empty(()), first, second, beta=0, alpha=scale)
+    return rearrange(product, "(b n) i j -> b n i j", n=left.shape[1])
 
 
 def _projection(dim: int) -> nn.Sequential:

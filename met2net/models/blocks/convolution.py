@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 __all__ = ["ConvLayer", "Resampling", "layer_plan"]
 
@@ -51,6 +53,19 @@ class ConvLayer(nn.Module):
         nn.init.zeros_(self.convolution.bias)
 
     def forward(self, fields: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        """Apply the layer to independent fields."""
-        output: Tensor = self.activation(self.norm(self.shuffle(self.convolution(fields))))
+        """Apply the layer to independent fields.
+
+        For the backward pass the activation is computed again, which takes little time: kept,
+        it would be a third of a network's memory on a fine grid.
+        """
+        hidden = self.shuffle(self.convolution(fields))
+        if not torch.is_grad_enabled():
+            return self._normalize(hidden)
+        output: Tensor = checkpoint(
+            self._normalize, hidden, use_reentrant=False, preserve_rng_state=False
+        )
+        return output
+
+    def _normalize(self, hidden: Tensor) -> Tensor:
+        output: Tensor = self.activation(self.norm(hidden))
         return output

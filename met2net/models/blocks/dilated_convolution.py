@@ -1,10 +1,10 @@
 """A depthwise convolution with a wide, sparse kernel, without paying for its gaps."""
 
-import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from met2net.models.blocks.interlacing import interlace, join_interlaced
 
 __all__ = ["DilatedConvolution"]
 
@@ -44,27 +44,9 @@ class DilatedConvolution(nn.Conv2d):
                 fields.shape[-2:], padding, weight.shape[-2:], strict=True
             )
         )
-        last = rearrange(fields, "n d h w -> n h w d")
-        filled = F.pad(last, (0, 0, 0, -last.shape[2] % _DILATION, 0, -last.shape[1] % _DILATION))
-        parts = rearrange(
-            filled, "n (h i) (w j) d -> (n i j) h w d", i=_DILATION, j=_DILATION
-        )  # channels stay last in memory throughout
-        convolved = F.conv2d(
-            rearrange(parts, "m h w d -> m d h w"),
-            weight,
-            self.bias,
-            padding=padding,
-            groups=self.groups,
-        )
-        joined = rearrange(
-            rearrange(convolved, "m d h w -> m h w d"),
-            "(n i j) h w d -> n (h i) (w j) d",
-            i=_DILATION,
-            j=_DILATION,
-        )
-        return rearrange(joined[:, :height, :width], "n h w d -> n d h w").contiguous(
-            memory_format=torch.channels_last
-        )
+        parts = interlace(fields, _DILATION)
+        convolved = F.conv2d(parts, weight, self.bias, padding=padding, groups=self.groups)
+        return join_interlaced(convolved, _DILATION, grid=(height, width))
 
 
 def _reaching_taps(size: int, *, padding: int) -> tuple[slice, int]:

@@ -1,6 +1,5 @@
 """The PoolFormer block: an average of the neighbours, then an MLP on single points."""
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -44,7 +43,11 @@ class PoolFormerBlock(nn.Module):
 class _Pooling(nn.Module):
     """Mean of the 3x3 points round a point that lie on the grid, less the point."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Average neighbours."""
-        mean: Tensor = F.avg_pool2d(fields, 3, stride=1, padding=1, count_include_pad=False)
+        mean: Tensor = self.mean(fields)
         return mean - fields

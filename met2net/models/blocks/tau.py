@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from met2net.models.blocks.channel_mlp import mixing_mlp
 from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.drop_path import DropPath
+from met2net.models.blocks.gelu import Gelu
 from met2net.models.blocks.initialization import initialize_by_fan_out
 from met2net.models.blocks.pointwise import PointwiseConvolution
 
@@ -50,7 +51,7 @@ class _GatedConvolution(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.project_in = PointwiseConvolution(dim, dim)
-        self.activation = nn.GELU()
+        self.activation = Gelu()
         self.attention = nn.Sequential(
             nn.Conv2d(dim, dim, 5, padding=2, groups=dim),
             DilatedConvolution(dim),

@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+
+from met2net.models.blocks.spatiotemporal import SPATIOTEMPORAL_BLOCKS
+from met2net.models.padding import close_circle, pad_to_multiple
+from tests.met2net.models.model_builders import is_same, make_batch, make_met2net, randomize
+
+
+def test_padding_by_hand():
+    fields = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+    assert pad_to_multiple(fields, 2).tolist() == [[[[1, 2, 3, 3], [1, 2, 3, 3]]]]
+    periodic = pad_to_multiple(fields, 2, periodic_longitude=True)
+    assert periodic.tolist() == [[[[1, 2, 3, 1], [1, 2, 3, 1]]]]
+    fitting = torch.ones(1, 1, 4, 2)
+    assert pad_to_multiple(fitting, 2) is fitting
+
+
+def test_a_closed_circle_by_hand():
+    convolution = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    with torch.no_grad():
+        convolution.weight.zero_()
+        convolution.weight[0, 0, 1, 0] = 1.0  # gives the western neighbour
+    row = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+    assert convolution(row).tolist() == [[[[0, 1, 2]]]]
+    close_circle(convolution)
+    assert convolution(row).tolist() == [[[[3, 1, 2]]]]
+
+
+def test_a_kernel_may_go_round_more_than_once():
+    wide = nn.Conv2d(1, 1, (1, 9), padding=(0, 4), bias=False)
+    with torch.no_grad():
+        wide.weight.fill_(1.0)
+    close_circle(wide)
+    # Four whole circles of 1 + 2, and one more of the point itself.
+    assert wide(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[13, 14]]]]
+
+
+@pytest.mark.parametrize("block", SPATIOTEMPORAL_BLOCKS)
+def test_on_a_closed_circle_forecasts_turn_with_the_globe(block):
+    network = make_met2net(spatiotemporal_block=block, latent_dim=16, periodic_longitude=True)
+    network = randomize(network).double().eval()
+    inputs = make_batch(grid=(6, 24))[0].double()  # latents go 12 points round
+    turned = network(inputs.roll(10, dims=-1))  # a multiple of the down-sampling factor
+    torch.testing.assert_close(turned, network(inputs).roll(10, dims=-1), rtol=1e-9, atol=1e-9)
+    open_network = make_met2net(spatiotemporal_block=block, latent_dim=16)
+    open_network = randomize(open_network).double().eval()
+    assert is_same(network.state_dict(), open_network.state_dict())  # the same weights fit
+    there, back = open_network(inputs.roll(10, dims=-1)), open_network(inputs)
+    assert not torch.allclose(there, back.roll(10, dims=-1))

@@ -1,0 +1,63 @@
+import dataclasses
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from met2net.export import export_forecaster
+from met2net.models.met2net import Met2Net
+from met2net.models.reference_frame import ReferenceFrame
+from tests.met2net.models.model_builders import SIZES, is_same, randomize, snapshot
+from tests.met2net.test_forecaster import GRID, make_forecaster
+
+_LOAD = """
+import sys, torch
+sys.modules["met2net"] = None  # not at hand
+program = torch.export.load(sys.argv[1])
+torch.save(program.module()(torch.load(sys.argv[2])).detach(), sys.argv[3])
+"""
+
+
+def make_inputs(batch: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (100 + 3 * rng.standard_normal((batch, 2, 3, *GRID.shape))).astype(np.float32)
+
+
+def in_reference_frame(forecaster):
+    checkpoint = forecaster.checkpoint
+    inner = partial(Met2Net, num_inputs=2, num_targets=3, num_heads=2, **SIZES)
+    network = randomize(ReferenceFrame(variables=checkpoint.variables, forecaster=inner))
+    network.set_scale(torch.tensor([0.5, 0.25, 2.0]))
+    forecaster.checkpoint = dataclasses.replace(checkpoint, network=network)
+    return forecaster
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, in_reference_frame], ids=["alone", "in_frame"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
+    forecaster = wrap(make_forecaster())
+    inputs = make_inputs(batch)
+    before = snapshot(forecaster.checkpoint.network)
+    program = export_forecaster(forecaster.checkpoint)
+    found = program.module()(torch.from_numpy(inputs).double())
+    expected = forecaster.predict(inputs)
+    # The same operations in another order of memory: float32 roundings of values near 100.
+    np.testing.assert_allclose(found.detach().float().numpy(), expected, rtol=1e-5)
+    assert is_same(before, snapshot(forecaster.checkpoint.network))
+
+
+def test_a_saved_program_runs_without_this_package(tmp_path):
+    forecaster = make_forecaster()
+    inputs = torch.from_numpy(make_inputs(3)).double()
+    torch.export.save(export_forecaster(forecaster.checkpoint), tmp_path / "model.pt2")
+    torch.save(inputs, tmp_path / "inputs.pt")
+    names = [str(tmp_path / name) for name in ("model.pt2", "inputs.pt", "forecast.pt")]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, *names], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = forecaster.predict(inputs.float().numpy())
+    np.testing.assert_allclose(torch.load(names[2]).float().numpy(), expected, rtol=1e-5)
