@@ -13,9 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 import dask
 import distributed
-from dask.utils import format_bytes, parse_bytes
+from dask.utils import format_bytes
 
 from pipelines.errors import DataError
+from pipelines.memory_limit import parse_memory_limit
 
 __all__ = ["Cluster", "Distributed", "LocalCluster", "Threads", "Workers"]
 
@@ -73,7 +74,7 @@ class Threads:
     def open(self) -> Iterator[Workers]:
         """Give the threads; Dask makes them when they are needed."""
         count = self.workers or os.cpu_count() or 1
-        yield _ThreadWorkers(count, parse_bytes(self.memory_limit) // count)
+        yield _ThreadWorkers(count, parse_memory_limit(self.memory_limit) // count)
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,13 @@ class LocalCluster:
     def __post_init__(self) -> None:
         """Check ranges."""
         _check(self.workers, self.memory_limit)
-        if parse_bytes(self.memory_limit) <= _PROCESS_BYTES:
-            raise ValueError(_too_little(parse_bytes(self.memory_limit)))
+        if parse_memory_limit(self.memory_limit) <= _PROCESS_BYTES:
+            raise ValueError(_too_little(parse_memory_limit(self.memory_limit)))
 
     @contextmanager
     def open(self) -> Iterator[Workers]:
         """Start the processes; end them after use."""
-        limit = parse_bytes(self.memory_limit)
+        limit = parse_memory_limit(self.memory_limit)
         # Tasks keep to their share. A worker that pauses at a threshold could wait for ever,
         # since what fills its memory need not be a task's.
         with (
@@ -163,7 +164,7 @@ class Distributed:
             workers = client.scheduler_info(n_workers=-1)["workers"].values()
             if not workers:
                 raise DataError(f"the Dask scheduler at {self.address} has no workers")
-            limit = parse_bytes(self.memory_limit)
+            limit = parse_memory_limit(self.memory_limit)
             shares = [
                 _task_bytes(worker["memory_limit"] or limit, num_threads=worker["nthreads"])
                 for worker in workers
@@ -218,11 +219,4 @@ def _check(workers: int | None, memory_limit: str) -> None:
     """Check the two settings that clusters share."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1, or null for all processors")
-    try:
-        size = parse_bytes(memory_limit)
-    except ValueError as error:
-        raise ValueError(
-            f"cannot read memory_limit {memory_limit!r}; expected a size such as 2GiB"
-        ) from error
-    if size < 2**20:
-        raise ValueError(f"memory_limit is {format_bytes(size)}; expected at least 1 MiB")
+    parse_memory_limit(memory_limit)

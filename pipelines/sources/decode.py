@@ -1,5 +1,6 @@
 """Decode a file of ERA5 fields by its content: GRIB, netCDF, or a zip of such files."""
 
+import math
 import shutil
 import tempfile
 import zipfile
@@ -11,12 +12,14 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.sources.canonical import canonical
 from pipelines.sources.classic_netcdf import check_classic_netcdf
+from pipelines.sources.decode_chunks import hours_a_chunk
 from pipelines.sources.file_format import file_format
 from pipelines.sources.grib import read_grib
 
 __all__ = ["decode"]
 
-_HOURS_A_CHUNK = 24
+_TIMES = ("valid_time", "time")
+_LEVELS = ("level", "pressure_level", "isobaricInhPa", "plev")
 _ZIP_LIMIT = 64 * 2**30  # [bytes] unpacked; a month of global fields is far less
 
 
@@ -48,7 +51,7 @@ def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
 
 
 def _read_netcdf(path: Path) -> xr.Dataset:
-    """Open a netCDF file with its hours in chunks of a day."""
+    """Open a netCDF file in chunks of a day of a level at most."""
     check_classic_netcdf(path)
     with path.open("rb") as file:
         is_hdf5 = file.read(4) == b"\x89HDF"
@@ -58,8 +61,9 @@ def _read_netcdf(path: Path) -> xr.Dataset:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: found a broken netCDF file ({error}); expected a whole "
                         "one") from error  # fmt: skip
-    time = next((name for name in ("valid_time", "time") if name in dataset.dims), None)
-    return dataset.chunk({time: _HOURS_A_CHUNK} if time else {})
+    points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*_TIMES, *_LEVELS))
+    chunks = dict.fromkeys(_TIMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
+    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
 
 
 def _read_zip(path: Path, limit: int) -> xr.Dataset:

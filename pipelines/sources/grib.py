@@ -7,12 +7,12 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
+from pipelines.sources.decode_chunks import hours_a_chunk
 from pipelines.sources.grib_library import eccodes
 from pipelines.sources.grib_messages import GribMessage, open_message, read_messages
 
 __all__ = ["read_grib"]
 
-_CHUNK_BYTES = 32 * 2**20  # of fields decoded at once; every thread holds some such chunks
 _MISSING = 1e30  # stands for absent points while a message is unpacked
 
 
@@ -88,7 +88,7 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
     if len(absent):
         where = _where(times[absent[0][0]], levels[absent[0][1]])
         raise DataError(f"{path}: found no {name} at {where}; expected it at all hours and levels")
-    places = da.from_array(place, chunks=(_hours_a_chunk(shape), 1, -1))
+    places = da.from_array(place, chunks=(hours_a_chunk(shape[0] * shape[1]), 1, -1))
     values = da.map_blocks(
         _unpack, places, path=path, shape=shape, dtype=np.float32,
         chunks=(places.chunks[0], places.chunks[1], (shape[0],), (shape[1],)),
@@ -102,12 +102,6 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
         attrs={"units": units, "GRIB_shortName": name},
     )
     return field.isel(level=0, drop=True) if levels == [0] else field
-
-
-def _hours_a_chunk(shape: tuple[int, int]) -> int:
-    """Give how many hours to decode at once: a day, or what of it stays small."""
-    fitting = _CHUNK_BYTES // (shape[0] * shape[1] * np.dtype(np.float32).itemsize)
-    return max(hours for hours in (1, 2, 3, 4, 6, 8, 12, 24) if hours <= max(fitting, 1))
 
 
 def _check_same_hours(fields: dict[str, xr.DataArray], path: Path) -> None:

@@ -308,3 +308,20 @@ def test_the_pearl_river_file_is_read():
         "10m_u_component_of_wind", "10m_v_component_of_wind",
     }  # fmt: skip
     assert all(bool(field.notnull().all()) for field in decoded.data_vars.values())
+
+
+def test_netcdf_is_decoded_a_level_at_a_time(tmp_path):
+    values = np.zeros((30, 2, 3, 4), np.float32)
+    xr.Dataset(
+        {"t": (("valid_time", "pressure_level", "latitude", "longitude"), values + 280.0,
+               {"units": "K"})},
+        coords={
+            "valid_time": np.datetime64("2020-01-01", "ns") + np.arange(30) * np.timedelta64(1, "h"),
+            "pressure_level": ("pressure_level", [850, 500], {"units": "hPa"}),
+            "latitude": [2.0, 1.0, 0.0], "longitude": [0.0, 1.0, 2.0, 3.0],
+        },
+    ).to_netcdf(tmp_path / "levels.nc", engine="h5netcdf")  # fmt: skip
+    field = decode(tmp_path / "levels.nc")["temperature"]
+    assert dict(zip(field.dims, field.chunks, strict=True)) == {
+        "time": (24, 6), "level": (1, 1), "latitude": (3,), "longitude": (4,),
+    }  # fmt: skip

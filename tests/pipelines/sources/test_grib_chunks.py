@@ -3,15 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.sources.grib import _hours_a_chunk, read_grib
+from pipelines.sources.decode_chunks import hours_a_chunk
+from pipelines.sources.grib import read_grib
 from tests.pipelines.sources.grib_files import LATITUDE, LONGITUDE, message
 
 
 @pytest.mark.parametrize(
-    ("shape", "hours"), [((4, 5), 24), ((181, 360), 24), ((721, 1440), 8), ((5000, 5000), 1)]
+    ("num_points", "hours"), [(4 * 5, 24), (181 * 360, 24), (721 * 1440, 8), (5000 * 5000, 1)]
 )
-def test_a_chunk_stays_below_32_mib(shape: tuple[int, int], hours: int) -> None:
-    assert _hours_a_chunk(shape) == hours
+def test_a_chunk_stays_below_32_mib(num_points: int, hours: int) -> None:
+    assert hours_a_chunk(num_points) == hours
 
 
 def test_levels_are_decoded_apart(tmp_path: Path) -> None:
