@@ -316,7 +316,7 @@ def test_netcdf_is_decoded_a_level_at_a_time(tmp_path):
         {"t": (("valid_time", "pressure_level", "latitude", "longitude"), values + 280.0,
                {"units": "K"})},
         coords={
-            "valid_time": np.datetime64("2020-01-01", "ns") + np.timedelta64(1, "h") * np.arange(30),
+            "valid_time": np.datetime64("2020-01-01", "ns") + HOUR * np.arange(30),
             "pressure_level": ("pressure_level", [850, 500], {"units": "hPa"}),
             "latitude": [2.0, 1.0, 0.0], "longitude": [0.0, 1.0, 2.0, 3.0],
         },
