@@ -4,9 +4,16 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 WORKSPACE ?= workspace
 OVERRIDES ?=
+# Where `make up` listens; an address of this machine lets others in (docs/deployment.md).
+HOST ?= 127.0.0.1
+PREFECT_PORT ?= 4200
+MLFLOW_PORT ?= 5000
+POOL ?= met2net
+SERVICES = $(BIN)/python -m flows.services --workspace $(WORKSPACE) --host $(HOST) \
+  --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help
-.PHONY: help experiment test lint bench ui clean lock
+.PHONY: help experiment test long lint bench ui up deploy down status clean lock audit
 
 help: ## explain the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | \
@@ -26,8 +33,11 @@ experiment: $(INSTALLED) ## set up, then run the demo: simulate, train, score, e
 	$(BIN)/prefect run flows/full_experiment.py workspace=$(WORKSPACE) $(OVERRIDES)
 
 # Two processes with one thread each: tests are many and small.
-test: lint ## set up, then run all checks
+test: lint ## set up, then run all checks (make long, make bench: what takes longer)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+
+long: $(INSTALLED) ## tests of minutes that `make test` leaves out
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile -m long
 
 lint: $(INSTALLED) ## ruff, import rules, strict types
 	$(BIN)/ruff check .
@@ -42,8 +52,20 @@ ui: $(INSTALLED) ## open what was registered: MLflow on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
 	  --backend-store-uri sqlite:///$(WORKSPACE)/mlflow.db
 
+up: $(INSTALLED) ## start Prefect's server, MLflow's and a worker; say which addresses to open
+	@$(SERVICES) up
+
+deploy: $(INSTALLED) ## make or update the deployments of prefect.yaml on that server
+	PREFECT_API_URL=http://$(HOST):$(PREFECT_PORT)/api $(BIN)/prefect deploy --all
+
+status: ## say which of them run and answer
+	@$(SERVICES) status
+
+down: ## end what `make up` started
+	@$(SERVICES) down
+
 clean: ## remove the environment and caches; the workspace stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .venv-audit build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  .import_linter_cache
 
 lock: ## write constraints.txt anew from what pyproject.toml asks for
@@ -53,3 +75,14 @@ lock: ## write constraints.txt anew from what pyproject.toml asks for
 	.venv-lock/bin/pip freeze --all --exclude-editable | \
 	  sed -E '/^(pip|setuptools|wheel)==/d; s/\+(cpu|cu[0-9]+)$$//' > constraints.txt
 	rm -rf .venv-lock
+
+# In an environment of its own: its dependencies are none of the project's.
+AUDIT := .venv-audit/bin
+VULNERABILITIES := https://pypi.org/pypi/requests/2.32.0/json
+audit: ## compare the lock with published vulnerabilities; skipped where they cannot be reached
+	@if $(PYTHON) -c 'import urllib.request as u; u.urlopen("$(VULNERABILITIES)", timeout=10)' \
+	    2>/dev/null && $(PYTHON) -m venv .venv-audit \
+	    && $(AUDIT)/pip install --quiet --disable-pip-version-check pip-audit; then \
+	  $(AUDIT)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
+	    --progress-spinner off; \
+	else echo 'audit skipped: the list of vulnerabilities or pip-audit cannot be reached'; fi

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 from flows.archive_location import archive_location
-from flows.config import ConfigError, one_line, resolve
+from flows.config import WRONG_SETTINGS, ConfigError, one_line, resolve
+from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.derived import source_fields
 from pipelines.period import Period
@@ -84,7 +84,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
         )
     except InstantiationException as error:
         raise ConfigError(one_line(error.__cause__ or error)) from error
-    except (ValueError, TypeError) as error:
+    except WRONG_SETTINGS as error:
         raise ConfigError(one_line(error)) from error
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +11,23 @@ from typing import Any
 
 import hydra
 from hydra.errors import HydraException, InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from met2net.models.reference_frame import ReferenceFrame
+from flows.check_networks import check_networks
+from flows.data_settings import check_form, data_settings
+from flows.network_wrappers import wrapped_network
+from flows.safe_instantiate import instantiate
 from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
 from pipelines.cluster import Cluster
 from pipelines.errors import DataError
 from pipelines.evaluation_settings import EvaluationSettings
+from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
 from pipelines.prepare import Splits
+from pipelines.protocol import Protocol
 from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
 from pipelines.training_job import TrainerSettings
@@ -33,6 +38,7 @@ __all__ = [
     "ConfigError",
     "Experiment",
     "ModelSettings",
+    "WRONG_SETTINGS",
     "compose",
     "load_experiment",
     "one_line",
@@ -42,6 +48,8 @@ __all__ = [
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 REGISTERED = "met2net"
 """The model of an experiment that verdict and registry are about."""
+WRONG_SETTINGS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
+"""What building plain settings of a wrong value, or of another form than `configs/`, raises."""
 _PLACES = ("workspace", "archive", "tracking", "trainer", "cluster", "prefect_secret")
 
 
@@ -63,6 +71,7 @@ class Experiment:
     """Everything `full_experiment` needs, built and checked.
 
     Attributes:
+        period, grid: of the archive; None for image sequences, which need none.
         archive_root: folder or `s3://bucket/prefix` of all archives; None: in the workspace.
         prefect_secret: name of a Prefect Secret block with a source's key, or None.
         resolved: the composed configuration as plain values, interpolations resolved.
@@ -74,14 +83,15 @@ class Experiment:
     title: str
     workspace: Path
     seed: int
-    source: Source
-    period: Period
-    grid: GridSettings
+    source: Source | SequenceSource
+    period: Period | None
+    grid: GridSettings | None
     variables: Mapping[str, tuple[str, ...]]
     splits: Splits
     window: WindowSpec
     models: Mapping[str, ModelSettings]
     normalization: Method
+    protocol: Protocol
     cluster: Cluster
     trainer: TrainerSettings
     evaluation: EvaluationSettings
@@ -95,6 +105,8 @@ class Experiment:
     def science(self) -> dict[str, Any]:
         """Settings that a result depends on."""
         science = {key: value for key, value in self.resolved.items() if key not in _PLACES}
+        # Published habits count where the protocol has them.
+        science["data"] = data_settings(self.resolved)
         # Time limits and the like of a source do not count.
         assert dataclasses.is_dataclass(self.source)
         aside = {f.name for f in dataclasses.fields(self.source) if not f.compare}
@@ -118,7 +130,8 @@ def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> Dic
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
             return hydra.compose(config, overrides=list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
+        # Hydra lets some through: a group set to null, a name too long for a file.
+        except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
             defaults = hydra.compose(config)
             raise ConfigError(_explain(error, overrides, defaults)) from error
 
@@ -149,36 +162,48 @@ def load_experiment(overrides: Sequence[str], *, config: str = "full_experiment"
         return _build(plain)
     except InstantiationException as error:
         raise ConfigError(one_line(error.__cause__ or error)) from error
-    except (ValueError, TypeError) as error:
+    except WRONG_SETTINGS as error:
         raise ConfigError(one_line(error)) from error
 
 
 def _build(plain: Mapping[str, Any]) -> Experiment:
     """Build every node; each class checks its own values."""
-    data = plain["data"]
+    data = data_settings(plain)
+    source = instantiate(plain["source"], _convert_="all")
+    check_form(data, source)
     if REGISTERED not in plain["models"]:
         found = ", ".join(plain["models"]) or "none"
         raise ValueError(f"models has no {REGISTERED!r}, which is to be registered; found: {found}")
+    networks = {name: wrapped_network(node) for name, node in plain["models"].items()}
+    check_networks(
+        {
+            name: {"network": network, "objective": plain["models"][name]["objective"]}
+            for name, network in networks.items()
+        }
+    )
     return Experiment(
         name=plain["name"],
         title=plain["title"],
         workspace=Path(plain["workspace"]),
         seed=plain["seed"],
-        source=instantiate(plain["source"]),
-        period=instantiate(data["period"]),
-        grid=instantiate(data["grid"]),
+        source=source,
+        period=instantiate(data["period"]) if "period" in data else None,
+        grid=instantiate(data["grid"]) if "grid" in data else None,
         variables={name: tuple(channels) for name, channels in data["variables"].items()},
         splits=instantiate(data["splits"]),
         window=instantiate(data["window"]),
         models={
             name: ModelSettings(
-                network=_in_frame(node["network"], node["reference_frame"]),
+                network=networks[name],
                 objective=node["objective"],
                 optimization=instantiate(node["optimization"]),
             )
             for name, node in plain["models"].items()
         },
         normalization=data.get("normalization", "mean_std"),
+        protocol=instantiate(
+            {**plain["protocol"], "own_statistics": data.get("own_statistics", False)}
+        ),
         cluster=instantiate(plain["cluster"]),
         trainer=instantiate(plain["trainer"]),
         evaluation=instantiate(plain["evaluation"]),
@@ -190,20 +215,6 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
     )
 
 
-def _in_frame(network: Mapping[str, Any], reference_frame: str) -> dict[str, Any]:
-    """Wrap a network's settings so that it works relative to the last observed frame."""
-    if reference_frame == "none":
-        return dict(network)
-    if reference_frame != "last_input":
-        raise ValueError(f"reference_frame is {reference_frame!r}; expected none or last_input")
-    inner = {key: value for key, value in network.items() if key != "variables"}
-    return {
-        "_target_": f"{ReferenceFrame.__module__}.{ReferenceFrame.__name__}",
-        "variables": network["variables"],
-        "forecaster": {**inner, "_partial_": True},
-    }
-
-
 def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:
     """Say in one line which override is wrong and what could stand there."""
     for override in overrides:
@@ -212,7 +223,7 @@ def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -
             return f"override {override!r} has no value; expected key=value, as training.seed=1"
         path, value = key.split("@")[0], override.split("=", 1)[1]
         group = CONFIGS / path.replace(".", "/")
-        if group.is_dir() and "." not in path:
+        if os.path.isdir(group) and "." not in path:  # False, too, for what no path can be
             choices = sorted(p.stem for p in group.glob("*.yaml"))
             if value not in choices:
                 return f"no {path} {value!r}; choose one of: {', '.join(choices)}"
@@ -245,4 +256,7 @@ def _misspelt(path: str, defaults: DictConfig) -> str | None:
 
 def one_line(error: BaseException) -> str:
     """Fold an exception's text into one line."""
+    if isinstance(error, LookupError | AttributeError):  # a key was removed, or a node replaced
+        text = f"settings lack a part or have another form than in configs/ ({error!r})"
+        return re.sub(r"\s+", " ", text)
     return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import xarray as xr
@@ -14,6 +15,9 @@ from flows.archive_location import archive_location
 from flows.cds_secret import use_secret
 from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
+from flows.gpu_slot import gpu_slot
+from flows.retrying import is_worth_retrying
+from flows.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
 from met2net.variables import required_fields
 from pipelines.analyze import analyze
@@ -22,14 +26,18 @@ from pipelines.atomic import write_text
 from pipelines.code_version import git_commit
 from pipelines.evaluate import evaluate, write_examples
 from pipelines.fingerprint import fingerprint
+from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
+from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
 from pipelines.ingest import ingest
 from pipelines.prepare import TrainingSetSettings, build_training_set
 from pipelines.registry import register
 from pipelines.report import write_report
 from pipelines.score_summary import open_scores, verdict
 from pipelines.score_table import scores_table
+from pipelines.storms import storm_file, track_storms
 from pipelines.tracking import track_run
 from pipelines.train import train
+from pipelines.train_here import train_here
 from pipelines.training_job import TrainingJob
 
 __all__ = ["full_experiment"]
@@ -43,12 +51,17 @@ def full_experiment(overrides: list[str]) -> str:
         overrides: Hydra overrides, as `["experiment=demo", "seed=1"]`.
 
     Returns:
-        Path of the report.
+        Path of the report; of a table or figure of the paper, the folder of its results.
 
     Raises:
         DataError: if a setting or the input data are not what they must be.
         TrainingError: if a training process ends without a model.
     """
+    study = load_study(overrides)
+    if study is not None:
+        stages = Stages(update_archive=update_archive, prepare=prepare, score=score,
+                        explain=explain, train=train_one)  # fmt: skip
+        return str(run_study(study, overrides, stages=stages))
     experiment = load_experiment(overrides)
     use_secret(experiment.prefect_secret)
     archive = update_archive(experiment)
@@ -68,9 +81,13 @@ def full_experiment(overrides: list[str]) -> str:
     return str(report)
 
 
-@task(name="update archive", cache_policy=NO_CACHE)
-def update_archive(experiment: Experiment) -> ArchiveState:
-    """Fetch what the period needs and the archive lacks."""
+@task(name="update archive", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[10, 60],
+      retry_condition_fn=is_worth_retrying)  # fmt: skip
+def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
+    """Fetch what the period needs and the archive lacks; image sequences are files, no archive."""
+    if isinstance(experiment.source, SequenceSource):
+        return experiment.source.files()
+    assert experiment.period is not None and experiment.grid is not None
     fields = required_fields(_channels(experiment))
     return ingest(
         experiment.source,
@@ -89,8 +106,17 @@ def update_archive(experiment: Experiment) -> ArchiveState:
 
 
 @task(name="prepare training set", cache_policy=NO_CACHE)
-def prepare(experiment: Experiment, archive: ArchiveState) -> Path:
-    """Normalize one archive snapshot into a training set."""
+def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Path:
+    """Normalize one archive snapshot, or image sequences, into a training set."""
+    folder = experiment.workspace / "training_sets"
+    if isinstance(experiment.source, SequenceSource):
+        sequences = SequenceSetSettings(
+            variables=experiment.variables,
+            splits=experiment.splits,
+            normalization=experiment.normalization,
+        )
+        return build_sequence_set(experiment.source, sequences, folder=folder)
+    assert isinstance(archive, ArchiveState)
     settings = TrainingSetSettings(
         variables=experiment.variables,
         splits=experiment.splits,
@@ -99,7 +125,7 @@ def prepare(experiment: Experiment, archive: ArchiveState) -> Path:
     return build_training_set(
         archive,
         settings,
-        folder=experiment.workspace / "training_sets",
+        folder=folder,
         cluster=experiment.cluster,
     )
 
@@ -112,8 +138,18 @@ def open_run_folder(experiment: Experiment, training_set: Path) -> Path:
     return folder
 
 
+def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
+    """Train one model of a table or figure as a task."""
+    run = train_here if in_process else train
+    return task(run, name=f"train {job.name}", cache_policy=NO_CACHE)(job, folder=folder)
+
+
 def _train(
-    experiment: Experiment, name: str, archive: ArchiveState, training_set: Path, run_folder: Path
+    experiment: Experiment,
+    name: str,
+    archive: ArchiveState | SequenceFiles,
+    training_set: Path,
+    run_folder: Path,
 ) -> Path:
     """Train one model in its own process."""
     model = experiment.models[name]
@@ -135,7 +171,8 @@ def _train(
             "attribution": experiment.source.attribution or "",
         },
     )
-    return train(job, folder=run_folder / "models" / name)
+    with gpu_slot(experiment.trainer.torch_device):
+        return train(job, folder=run_folder / "models" / name)
 
 
 @task(name="score", cache_policy=NO_CACHE)
@@ -155,6 +192,7 @@ def score(
         batch_size=settings.batch_size,
         device=experiment.trainer.torch_device,
         scoring=settings.scoring,
+        protocol=experiment.protocol,
     )
     write_examples(
         training_set,
@@ -163,6 +201,7 @@ def score(
         checkpoints=checkpoints,
         out=run_folder,
         num=settings.num_examples,
+        protocol=experiment.protocol,
     )
 
 
@@ -170,24 +209,36 @@ def score(
 def explain(
     experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
 ) -> None:
-    """Compute CKA between variables and the attention between them."""
-    if (run_folder / "analysis.nc").is_file():
-        return
-    analyze(
-        training_set,
-        window=experiment.window,
-        split=experiment.evaluation.split,
-        checkpoints=checkpoints,
-        out=run_folder,
-        num_samples=experiment.evaluation.num_analysis_samples,
-        seed=experiment.seed,
-    )
+    """Compute CKA between variables and the attention between them; follow storms."""
+    settings = experiment.evaluation
+    if not (run_folder / "analysis.nc").is_file():
+        analyze(
+            training_set,
+            window=experiment.window,
+            split=settings.split,
+            checkpoints=checkpoints,
+            out=run_folder,
+            num_samples=settings.num_analysis_samples,
+            seed=experiment.seed,
+        )
+    storms = [name for name in settings.storms if not storm_file(run_folder, name).is_file()]
+    if storms:
+        track_storms(
+            training_set,
+            window=experiment.window,
+            split=settings.split,
+            checkpoints=checkpoints,
+            storms=storms,
+            out=run_folder,
+            batch_size=settings.batch_size,
+            device=experiment.trainer.torch_device,
+        )
 
 
 @task(name="write report", cache_policy=NO_CACHE)
 def write_page(
     experiment: Experiment,
-    archive: ArchiveState,
+    archive: ArchiveState | SequenceFiles,
     training_set: Path,
     checkpoints: Mapping[str, Path],
     run_folder: Path,
@@ -206,6 +257,7 @@ def write_page(
             "Git commit": _trained_by(checkpoints[REGISTERED]),
             "met2net": met2net.__version__,
             "Seed": str(experiment.seed),
+            "Protocol": experiment.protocol.name,
             **{f"Split: {name}": text for name, text in periods.items()},
         },
         attribution=experiment.source.attribution,
@@ -216,14 +268,17 @@ def write_page(
 
 @task(name="register", cache_policy=NO_CACHE)
 def track_and_register(
-    experiment: Experiment, archive: ArchiveState, checkpoints: Mapping[str, Path], run_folder: Path
+    experiment: Experiment,
+    archive: ArchiveState | SequenceFiles,
+    checkpoints: Mapping[str, Path],
+    run_folder: Path,
 ) -> str:
     """Log the run to MLflow and register its forecaster, once."""
     tags = {
         "archive_snapshot": archive.snapshot_id,
         "git_commit": _trained_by(checkpoints[REGISTERED]),
         "settings_fingerprint": _settings_key(run_folder),
-        "protocol": "clean",
+        "protocol": experiment.protocol.name,
     }
     run_id = track_run(
         run_folder,
@@ -245,6 +300,7 @@ def track_and_register(
         figures=sorted((run_folder / "figures").glob("*.png")),
         tags=tags,
         model=REGISTERED,
+        now=datetime.now(UTC),
     )
 
 

@@ -22,7 +22,9 @@ from met2net.windows import WindowSpec
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _KEY = "met2net"  # of the JSON text in the file's metadata
-_FORMAT = 1
+_FORMAT = 2
+_OLD_FORMAT = 1  # knew no window habits but the stride: its windows are taken to have none
+_WINDOW_NUMBERS = ("stride_hours", "drop_last_hours", "drop_last_windows", "length_stride")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Checkpoint:
         settings: from which `build` makes the network; plain JSON values.
         normalizer: statistics of the training split, in channel order.
         grid: on which the network was trained.
-        window: its input hours and lead times.
+        window: its input hours and lead times, and which windows it was trained on.
         variables: groups of channel labels, in order.
         units: one a channel.
         provenance: archive snapshot, training set, git commit, fingerprint, attribution ...
@@ -109,8 +111,20 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
     if _KEY not in metadata:
         found = ", ".join(metadata) or "none"
         raise ValueError(f"{path} is no met2net checkpoint: metadata {found}; expected {_KEY!r}")
-    description = json.loads(metadata[_KEY])
-    if description["format"] != _FORMAT:
+    try:
+        return _rebuild(json.loads(metadata[_KEY]), tensors, path)
+    # What other forms than `_description` writes run into; PyTorch raises RuntimeError.
+    except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise ValueError(
+            f"{path} has a description of another form than expected: {error!r}"
+        ) from error
+
+
+def _rebuild(
+    description: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path
+) -> Checkpoint:
+    """Build the network that the description names and give it the tensors."""
+    if description["format"] not in (_OLD_FORMAT, _FORMAT):
         raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
     # Built without memory, then given the file's tensors: no time is lost on random weights.
     with torch.device("meta"):
@@ -127,12 +141,22 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
         window=WindowSpec(
             input_hours=tuple(description["window"]["input_hours"]),
             target_hours=tuple(description["window"]["target_hours"]),
-            stride_hours=description["window"]["stride_hours"],
+            **_window_numbers(description, path),
         ),
         variables={name: tuple(labels) for name, labels in description["variables"].items()},
         units=tuple(description["units"]),
         provenance=description["provenance"],
     )
+
+
+def _window_numbers(description: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Give the numbers of the window that the file holds; all of them but in the old format."""
+    expected = _WINDOW_NUMBERS[:1] if description["format"] == _OLD_FORMAT else _WINDOW_NUMBERS
+    missing = [name for name in expected if name not in description["window"]]
+    if missing:
+        raise ValueError(f"{path} does not say the window's {', '.join(missing)}; expected it to")
+    numbers = {name: description["window"][name] for name in expected}
+    return {name: tuple(x) if isinstance(x, list) else x for name, x in numbers.items()}
 
 
 def _description(checkpoint: Checkpoint) -> str:
@@ -148,7 +172,7 @@ def _description(checkpoint: Checkpoint) -> str:
         "window": {
             "input_hours": window.input_hours,
             "target_hours": window.target_hours,
-            "stride_hours": window.stride_hours,
+            **{name: getattr(window, name) for name in _WINDOW_NUMBERS},
         },
         "variables": checkpoint.variables,
         "units": checkpoint.units,

@@ -11,9 +11,9 @@ from torch import Tensor
 
 __all__ = ["METHODS", "Method", "Normalizer"]
 
-Method = Literal["mean_std", "min_max"]
+Method = Literal["mean_std", "min_max", "none"]
 METHODS: tuple[str, ...] = get_args(Method)
-"""`mean_std`: to zero mean and unit variance; `min_max`: to the range 0 to 1."""
+"""`mean_std`: to zero mean and unit variance; `min_max`: to the range 0 to 1; `none`: as it is."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class Normalizer:
             raise ValueError(f"normalization is {method!r}; expected one of: {', '.join(METHODS)}")
         if method == "min_max":
             return cls.from_arrays(channels, minimum, maximum - minimum)
+        if method == "none":
+            return cls.from_arrays(channels, np.zeros(len(mean)), np.ones(len(std)))
         return cls.from_arrays(channels, mean, std)
 
     def normalize(self, fields: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:

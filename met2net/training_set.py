@@ -16,10 +16,12 @@ from met2net.normalization import Normalizer
 from met2net.verification.climatology import Climatology
 from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
-__all__ = ["MEMORY_LIMIT", "SPLITS", "TrainingSet"]
+__all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "TrainingSet"]
 
 SPLITS: dict[str, int] = {"train": 1, "validation": 2, "test": 3}
 """Values of `split(time)`; 0 is no split."""
+VALIDATION_AND_TEST = 4
+"""A further value: an hour of both, where published numbers were validated on the test split."""
 MEMORY_LIMIT = 4 * 2**30
 """Fields up to this size [bytes] are mapped into memory unless told otherwise."""
 
@@ -45,7 +47,7 @@ class TrainingSet:
         variables: group name -> its channels; together all channels, in order.
         grid: latitudes and longitudes.
         hours: hours since 1970-01-01T00 UTC; may have gaps.
-        split: see `SPLITS`.
+        split: see `SPLITS` and `VALIDATION_AND_TEST`.
         fields: normalized fields: mapped into memory, read from the store by rows, or a tensor.
         normalizer: to physical units and back.
         difference_std: std of 6-hour differences in the training split [physical units].
@@ -106,7 +108,8 @@ class TrainingSet:
         """
         if name not in SPLITS:
             raise ValueError(f"unknown split {name!r}; expected one of: {', '.join(SPLITS)}")
-        mask: Bool[np.ndarray, " time"] = self.split == SPLITS[name]
+        values = [SPLITS[name]] + ([] if name == "train" else [VALIDATION_AND_TEST])
+        mask: Bool[np.ndarray, " time"] = np.isin(self.split, values)
         return mask
 
     def on_device(self, device: torch.device | str) -> "TrainingSet":
@@ -119,6 +122,7 @@ class TrainingSet:
 
     def windows(self, name: str, spec: WindowSpec) -> WindowDataset:
         """Give the samples of a split: every window whose frames all lie in it."""
+        spec = spec.of_split(name)
         found = find_windows(self.hours, spec=spec, in_split=self.in_split(name))
         return WindowDataset(self.fields, hours=self.hours, windows=found, spec=spec)
 

@@ -12,7 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["VARIABLES", "Channel", "Variable", "channel", "required_fields", "variable"]
+__all__ = [
+    "VARIABLES",
+    "Channel",
+    "Variable",
+    "channel",
+    "is_channel",
+    "required_fields",
+    "variable",
+]
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,15 @@ def channel(label: str) -> Channel:
             return Channel(found, int(match[2]))
     known = ", ".join(v.label + ("<hPa>" if v.level_kind == "pressure" else "") for v in VARIABLES)
     raise ValueError(f"unknown channel {label!r}; expected one of: {known}")
+
+
+def is_channel(label: str) -> bool:
+    """Tell whether a label is of weather; those of image sequences are not."""
+    try:
+        channel(label)
+    except ValueError:
+        return False
+    return True
 
 
 def required_fields(labels: Iterable[str]) -> dict[str, tuple[int, ...]]:

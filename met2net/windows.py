@@ -1,7 +1,7 @@
 """Windows: which hours a sample is made of, found on a time axis that may have gaps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,12 +40,13 @@ class WindowSpec:
         stride_hours: spacing of init times, counted from the first hour of the split.
         drop_last_hours: hours left out at the end of the split, before anything else.
         drop_last_windows: windows left out at the end.
-        length_stride: keep the first 1/n of the windows, rounded up, instead of every n-th.
+        length_stride: keep the first 1/n of the windows, rounded up, instead of every n-th; two
+            numbers: of the training split, and of the two others.
 
     The last three are 0, 0 and 1 unless published numbers are to be met: they are habits of
     the code released with the Met2Net paper, whose window counts show all three. Its readers
     drop the last hour and the last window of every split; its ERA5 reader divides its length
-    by a stride that it then does not use to find a window.
+    by a stride, another one in training, that it then does not use to find a window.
 
     Raises:
         ValueError: if an offset is on the wrong side of the init time or out of order, or a
@@ -57,12 +58,14 @@ class WindowSpec:
     stride_hours: int = 1
     drop_last_hours: int = 0
     drop_last_windows: int = 0
-    length_stride: int = 1
+    length_stride: int | tuple[int, int] = 1
 
     def __post_init__(self) -> None:
         """Check order and sides of the offsets."""
         object.__setattr__(self, "input_hours", tuple(self.input_hours))
         object.__setattr__(self, "target_hours", tuple(self.target_hours))
+        if not isinstance(self.length_stride, int):
+            object.__setattr__(self, "length_stride", tuple(self.length_stride))
         for name, hours in (("input_hours", self.input_hours), ("target_hours", self.target_hours)):
             if not hours:
                 raise ValueError(f"{name} is empty; expected at least one offset")
@@ -74,11 +77,14 @@ class WindowSpec:
             )
         if self.target_hours[0] <= 0:
             raise ValueError(f"target_hours starts at {self.target_hours[0]}; expected > 0")
-        least = {"stride_hours": 1, "drop_last_hours": 0, "drop_last_windows": 0,
-                 "length_stride": 1}  # fmt: skip
+        least = {"stride_hours": 1, "drop_last_hours": 0, "drop_last_windows": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least {bound}")
+        strides = self.length_stride
+        both = (strides, strides) if isinstance(strides, int) else strides
+        if len(both) != 2 or min(both) < 1:
+            raise ValueError(f"length_stride is {strides}; expected at least 1, one or two numbers")
 
     @classmethod
     def regular(
@@ -90,12 +96,48 @@ class WindowSpec:
         stride_hours: int = 1,
         drop_last_hours: int = 0,
         drop_last_windows: int = 0,
-        length_stride: int = 1,
+        length_stride: int | Sequence[int] = 1,
     ) -> "WindowSpec":
         """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after."""
         inputs = tuple(step_hours * i for i in range(1 - num_inputs, 1))
         targets = tuple(step_hours * i for i in range(1, num_targets + 1))
-        return cls(inputs, targets, stride_hours, drop_last_hours, drop_last_windows, length_stride)
+        strides = _one_or_two(length_stride)
+        return cls(inputs, targets, stride_hours, drop_last_hours, drop_last_windows, strides)
+
+    @classmethod
+    def listed(
+        cls,
+        *,
+        num_inputs: int,
+        num_targets: int,
+        input_hours: Sequence[int],
+        target_hours: Sequence[int],
+        stride_hours: int = 1,
+        drop_last_hours: int = 0,
+        drop_last_windows: int = 0,
+        length_stride: int | Sequence[int] = 1,
+    ) -> "WindowSpec":
+        """Build from offsets written out, beside the numbers of frames that networks are told.
+
+        Raises:
+            ValueError: if there are not as many offsets, or as the class does.
+        """
+        for name, offsets, count in (
+            ("input_hours", input_hours, num_inputs),
+            ("target_hours", target_hours, num_targets),
+        ):
+            if len(offsets) != count:
+                raise ValueError(f"{name} has {len(offsets)} offsets; expected {count}")
+        return cls(
+            tuple(input_hours), tuple(target_hours), stride_hours, drop_last_hours,
+            drop_last_windows, _one_or_two(length_stride),
+        )  # fmt: skip
+
+    def of_split(self, name: str) -> "WindowSpec":
+        """Give the same with the length stride of one split."""
+        if isinstance(self.length_stride, int):
+            return self
+        return replace(self, length_stride=self.length_stride[0 if name == "train" else 1])
 
     @property
     def num_inputs(self) -> int:
@@ -113,6 +155,15 @@ class WindowSpec:
         return self.target_hours[-1] - self.input_hours[0] + 1
 
 
+def _one_or_two(length_stride: int | Sequence[int]) -> int | tuple[int, int]:
+    """Take one number as it is, two as a pair."""
+    if isinstance(length_stride, int):
+        return length_stride
+    if len(length_stride) != 2:
+        raise ValueError(f"length_stride is {list(length_stride)}; expected one or two numbers")
+    return length_stride[0], length_stride[1]
+
+
 def find_windows(
     hours: Int64[np.ndarray, " n"], *, spec: WindowSpec, in_split: Bool[np.ndarray, " n"]
 ) -> Int64[np.ndarray, "windows frames"]:
@@ -127,8 +178,11 @@ def find_windows(
         Positions in `hours`, inputs then targets, a row a window in time order.
 
     Raises:
-        ValueError: if `hours` is not strictly increasing.
+        ValueError: if `hours` is not strictly increasing, or the spec has two length strides
+            (`spec.of_split` chooses one).
     """
+    if not isinstance(spec.length_stride, int):
+        raise ValueError(f"length_stride is {spec.length_stride}; expected that of one split")
     if np.any(np.diff(hours) <= 0):
         raise ValueError("hours are not strictly increasing")
     offsets = np.array(spec.input_hours + spec.target_hours)

@@ -19,6 +19,7 @@ from met2net.windows import WindowSpec
 from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
+from pipelines.sample_properties import channel_densities, network_costs
 
 __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
 
@@ -62,7 +63,8 @@ def analyze(
           `attention_<name>(block, ...)` also over heads, `attention_mean_<name>` also over
           blocks; `attention_std_over_samples_<name>`, `..._heads_...`, `..._blocks_...`;
           `attention_season_<name>(season, ...)`, `attention_season_change_<name>`, and
-          `season_count(season)`.
+          `season_count(season)`;
+        - what `pipelines.sample_properties` gives of the inputs and the networks.
 
     Raises:
         DataError: if the split has fewer than 4 windows, or a checkpoint does not fit or has
@@ -86,7 +88,12 @@ def analyze(
             "archive_snapshot": data.attrs["archive_snapshot"],
         },
     )
-    parts = [frame]
+    fields = [sample["inputs"] for sample in samples]
+    step_hours = window.input_hours[-1] - window.input_hours[-2] if window.num_inputs > 1 else 0
+    densities = channel_densities(fields, channels=data.channels, step_hours=step_hours)
+    frame = frame.assign_attrs(densities.attrs)
+    networks = {name: checkpoint.network for name, checkpoint in loaded.items()}
+    parts = [frame, densities, network_costs(networks, fields[0])]
     for name, checkpoint in loaded.items():
         _check_variables(checkpoint, name=name, data=data)
         network = checkpoint.network

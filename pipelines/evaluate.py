@@ -20,7 +20,9 @@ from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
 from pipelines.evaluation_settings import ScoringSettings
 from pipelines.fitted_ridge import fitted_ridge
+from pipelines.protocol import Protocol
 from pipelines.scoring_pass import score_pass
+from pipelines.split_statistics import split_normalizer
 
 __all__ = ["evaluate", "write_examples"]
 
@@ -39,6 +41,7 @@ def evaluate(
     batch_size: int = 64,
     device: str = "cpu",
     scoring: ScoringSettings | None = None,
+    protocol: Protocol | None = None,
 ) -> Path:
     """Score checkpoints, persistence, anomaly persistence, climatology and ridge on every window.
 
@@ -53,6 +56,7 @@ def evaluate(
         batch_size: windows at once; it does not change the scores.
         device: where the networks run.
         scoring: regions, intervals, kept forecasts; None for the defaults.
+        protocol: the terms that the networks were trained on; None for the clean ones.
 
     Returns:
         Path of `scores.nc`. Definitions: docs/verification.md.
@@ -63,8 +67,12 @@ def evaluate(
     """
     data = TrainingSet.open(training_set)
     windows = windows_in_split(data, split, window)
+    terms = protocol or Protocol()
+    networks = _networks(
+        data, split, protocol=terms, window=window, checkpoints=checkpoints, device=device
+    )
     scores = score_pass(
-        _forecasts(data, window=window, checkpoints=checkpoints, out=out, device=device),
+        networks | _baselines(data, window=window, checkpoints=checkpoints, out=out),
         windows,
         data=data,
         window=window,
@@ -72,7 +80,12 @@ def evaluate(
         batch_size=batch_size,
         device=device,
         settings=scoring or ScoringSettings(),
-        provenance=_provenance(data, split=split, window=window) | {"num_windows": len(windows)},
+        provenance={
+            **_provenance(data, split=split, window=window),
+            "num_windows": len(windows),
+            "protocol": terms.name,
+        },
+        rmse_batch_size=terms.rmse_batch_size,
     )
     path = out / "scores.nc"
     write_netcdf(path, scores)
@@ -89,6 +102,7 @@ def write_examples(
     checkpoints: Mapping[str, Path],
     out: Path,
     num: int = 1,
+    protocol: Protocol | None = None,
 ) -> Path:
     """Write the middle windows of a split with every model's forecast, in physical units.
 
@@ -108,7 +122,10 @@ def write_examples(
         )
     first = (len(windows) - num) // 2
     batch = torch.utils.data.default_collate(windows.__getitems__(range(first, first + num)))
-    forecasts = _forecasts(data, window=window, checkpoints=checkpoints, out=out, device="cpu")
+    forecasts = _networks(
+        data, split, protocol=protocol or Protocol(), window=window, checkpoints=checkpoints,
+        device="cpu",
+    ) | _baselines(data, window=window, checkpoints=checkpoints, out=out)  # fmt: skip
     with torch.inference_mode():
         predictions = torch.stack(
             [forecast(batch["inputs"], batch["init_time"]) for forecast in forecasts.values()]
@@ -144,29 +161,39 @@ def write_examples(
     return path
 
 
-def _forecasts(
+def _networks(
     data: TrainingSet,
+    split: str,
     *,
+    protocol: Protocol,
     window: WindowSpec,
     checkpoints: Mapping[str, Path],
-    out: Path,
     device: str,
 ) -> dict[str, ForecastFunction]:
-    """Give every model as a forecast function: checkpoints in order, then the baselines."""
+    """Give every checkpoint as a forecast function, in order."""
+    loaded = load_fitting(checkpoints, data=data, window=window, device=device)
+    own = split_normalizer(data, split) if protocol.own_statistics else None
+    return {
+        name: network_forecast(
+            checkpoint.network,
+            trained_with=own or checkpoint.normalizer,
+            applied_to=data.normalizer,
+        )
+        for name, checkpoint in loaded.items()
+    }
+
+
+def _baselines(
+    data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path], out: Path
+) -> dict[str, ForecastFunction]:
+    """Give the forecasts without a network, in order."""
     ridge = fitted_ridge(data, window=window, path=out / "ridge.safetensors")
     baselines = baseline_forecasts(data.climatology, window)
     baselines["ridge"] = ridge_forecast(ridge, data.climatology, window)
     taken = sorted(set(baselines) & set(checkpoints))
     if taken:
         raise DataError(f"found a checkpoint named {taken[0]}; expected no name of a baseline")
-    loaded = load_fitting(checkpoints, data=data, window=window, device=device)
-    networks = {
-        name: network_forecast(
-            checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer
-        )
-        for name, checkpoint in loaded.items()
-    }
-    return networks | baselines
+    return baselines
 
 
 def _provenance(data: TrainingSet, *, split: str, window: WindowSpec) -> dict[str, Any]:

@@ -50,13 +50,19 @@ def check_fits(checkpoint: Checkpoint, *, name: str, data: TrainingSet, window: 
     Its normalization may be another one: inputs are converted.
 
     Raises:
-        DataError: if channels, units, grid or frames differ.
+        DataError: if channels, units, grid, frames or the windows that are left out differ.
     """
     comparisons = {
         "channels": (checkpoint.normalizer.channels, data.channels),
         "units": (tuple(checkpoint.units), tuple(data.units)),
         "input hours": (checkpoint.window.input_hours, window.input_hours),
         "target hours": (checkpoint.window.target_hours, window.target_hours),
+    }
+    # A network of one protocol is not scored by another; the stride may differ.
+    names = ("drop_last_hours", "drop_last_windows", "length_stride")
+    comparisons |= {
+        f"window.{name}": (getattr(checkpoint.window, name), getattr(window, name))
+        for name in names
     }
     for what, (found, expected) in comparisons.items():
         if found != expected:

@@ -1,10 +1,11 @@
 """How trained models are scored, shown and analysed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from met2net.verification.block_bootstrap import BlockBootstrap
+from pipelines.storms import find_storm
 
 __all__ = ["EvaluationSettings", "ScoringSettings"]
 
@@ -72,9 +73,10 @@ class EvaluationSettings:
         num_examples: worked windows in the report.
         num_analysis_samples: windows behind CKA and attention maps.
         scoring: regions, intervals, kept forecasts.
+        storms: cyclones that are followed, as `Mawar 2023`; see `pipelines.storms.find_storm`.
 
     Raises:
-        ValueError: if a value is out of range.
+        ValueError: if a value is out of range, or a storm is unknown.
     """
 
     split: Literal["train", "validation", "test"] = "test"
@@ -82,6 +84,7 @@ class EvaluationSettings:
     num_examples: int = 1
     num_analysis_samples: int = 64
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    storms: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -91,3 +94,6 @@ class EvaluationSettings:
             value = getattr(self, name)
             if value < smallest:
                 raise ValueError(f"{name} is {value}; expected at least {smallest}")
+        object.__setattr__(self, "storms", tuple(self.storms))
+        for name in self.storms:
+            find_storm(name)

@@ -3,17 +3,20 @@
 Modules here import `mlflow` from this one.
 """
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# A bar for every file that is copied says nothing that a stage's own lines do not.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 with warnings.catch_warnings():
     # MLflow 3.17 infers schemas from its own classes at import and warns of their `Any` hints.
     warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
     import mlflow
     import mlflow.pyfunc
 
-__all__ = ["mlflow", "quiet_store"]
+__all__ = ["mlflow", "quiet_store", "tracking_at"]
 
 
 @contextmanager
@@ -22,3 +25,14 @@ def quiet_store() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
         yield
+
+
+@contextmanager
+def tracking_at(uri: str) -> Iterator[None]:
+    """Point MLflow's module-level functions, which logging a model needs, at a store."""
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -7,6 +7,7 @@ that it follows from, so that it is found again and never taken for another.
 import logging
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -20,7 +21,13 @@ from pipelines.fingerprint import fingerprint
 from pipelines.training_set_build import write_store
 from pipelines.training_set_settings import Splits, TrainingSetSettings
 
-__all__ = ["FORMAT_VERSION", "Splits", "TrainingSetSettings", "build_training_set"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Splits",
+    "TrainingSetSettings",
+    "build_once",
+    "build_training_set",
+]
 
 FORMAT_VERSION = 2
 """Raised whenever the same settings would give another store."""
@@ -54,11 +61,36 @@ def build_training_set(
     """
     # Groups are a mapping, whose order a fingerprint of the settings alone would not see.
     name = fingerprint(settings, settings.channels, archive.snapshot_id, FORMAT_VERSION)
+
+    def write(path: Path) -> None:
+        with (cluster or Threads()).open() as workers:
+            write_store(archive, settings, name=name, path=path, workers=workers)
+
+    return build_once(write, name=name, snapshot_id=archive.snapshot_id, folder=folder)
+
+
+def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, folder: Path) -> Path:
+    """Let a training set be written under a temporary name, or find it built already.
+
+    Args:
+        write: given a path that is not there yet, writes the store; what lies beside it in the
+            same folder goes with it.
+        name: the store's fingerprint.
+        snapshot_id: of what it is made of.
+        folder: where training sets are kept.
+
+    Returns:
+        The store's path.
+
+    Raises:
+        DataError: if what stands under the store's name is not that training set, and as
+            `write` does.
+    """
     target = folder / f"{name}.zarr"
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / f".{name}.lock"):
         if target.exists():
-            _check_store(target, name, archive.snapshot_id)
+            _check_store(target, name, snapshot_id)
             _log.info("training set %s stands already", name)
             return target
         for leftover in folder.glob(f".{name}.*.partial"):  # of a run that was killed
@@ -67,13 +99,12 @@ def build_training_set(
         # on for a while.
         partial = folder.resolve() / f".{name}.{uuid.uuid4().hex[:8]}.partial"
         try:
-            with (cluster or Threads()).open() as workers:
-                write_store(archive, settings, name=name, path=partial / "store", workers=workers)
-            _check_store(partial / "store", name, archive.snapshot_id)
+            write(partial / "store")
+            _check_store(partial / "store", name, snapshot_id)
             (partial / "store").rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    _log.info("training set %s built from snapshot %s", name, archive.snapshot_id)
+    _log.info("training set %s built from snapshot %s", name, snapshot_id)
     return target
 
 

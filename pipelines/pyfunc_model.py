@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -29,8 +30,18 @@ class ForecastModel(PythonModel):
         model_input: np.ndarray,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
-        """Forecast B T' C H W from B T C H W, channels and grid as in the checkpoint."""
-        return self._forecaster.predict(np.asarray(model_input, dtype=np.float32))
+        """Forecast B T' C H W from B T C H W, channels and grid as in the checkpoint.
+
+        Raises:
+            MlflowException: if the inputs are not what the model takes; over HTTP, status 400.
+        """
+        try:
+            inputs = np.asarray(model_input, dtype=np.float32)
+            if inputs.ndim != 5:
+                raise ValueError(f"inputs have {inputs.ndim} axes; expected 5, B T C H W")
+            return self._forecaster.predict(inputs)
+        except (ValueError, TypeError) as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 set_model(ForecastModel())

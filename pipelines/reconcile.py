@@ -7,7 +7,7 @@ https://confluence.ecmwf.int/display/CKB/ERA5%3A+data+documentation.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,10 @@ def reconcile(
     raw_folder: Path,
     path: str | Path,
     received_after: np.datetime64 | None = None,
+    choose: Callable[[list[Month]], list[Month]] = list,
     s3: S3Settings | None = None,
 ) -> ArchiveState:
-    """Fetch every month with preliminary hours again, and replace it where it has changed.
+    """Fetch months with preliminary hours again, and replace them where they have changed.
 
     A month that comes back as it was, still preliminary, changes nothing.
 
@@ -53,6 +54,7 @@ def reconcile(
         path: the archive's folder, or `s3://bucket/prefix` as text.
         received_after: copies that the source received before this moment (UTC) are fetched
             anew; None for now.
+        choose: given all months with preliminary hours, those to fetch; by default all.
         s3: how to reach object storage; None as the environment says.
 
     Returns:
@@ -66,8 +68,11 @@ def reconcile(
         received_after = np.datetime64("now", "s")
     with writing(path, s3=s3) as repository:
         archived = ArchiveContents.read(repository)
-        months = preliminary_months(archived)
-        _log.info("%d months hold preliminary hours", len(months))
+        preliminary = preliminary_months(archived)
+        months = choose(preliminary)
+        _log.info(
+            "%d months hold preliminary hours; %d are fetched again", len(preliminary), len(months)
+        )
         wanted = [WantedMonth(m, archived.held(m), True, received_after) for m in months]
         bring_in_months(repository, maker, wanted)
         state = state_of(repository, path, s3=s3)

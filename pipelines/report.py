@@ -2,7 +2,7 @@
 
 import base64
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipelines.atomic import write_text
 from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
-from pipelines.report_tables import lead_time_tables, pooled_table, skill_table, window_tables
+from pipelines.report_breakdowns import group_tables, image_tables, per_time_table, wind_table
+from pipelines.report_captions import caption
+from pipelines.report_comparisons import Published, comparison_table, published_table
+from pipelines.report_storms import storm_tables
+from pipelines.report_table import Table
+from pipelines.report_tables import (
+    lead_time_tables,
+    pooled_table,
+    skill_table,
+    skill_tables_by_lead,
+    window_tables,
+)
 from pipelines.score_summary import open_scores, verdict
 
 __all__ = ["write_report"]
 
-_CAPTIONS = {
-    "scoreboard": "Normalized RMSE of every model, best first; baselines grey.",
-    "lead_time_rmse": "RMSE by lead time, weighted by area.",
-    "lead_time_acc": "Anomaly correlation (ACC) by lead time, weighted by area.",
-    "training": "Training: validation RMSE and losses by epoch.",
-    "cka_by_layer": "CKA between variables along the layers: for one pair, and the mean over "
-    "all pairs. Every part of a network has the same width.",
+_GROUPS = {
+    "scoreboard": "scoreboard",
+    "leads": "lead_time",
+    "skill": "skill",
+    "groups": "group_",
+    "spectra": "spectra",
+    "maps": "map_",
+    "storms": "storm_",
+    "data": "distributions",
+    "resources": "resources",
+    "cka": "cka_by_layer",
+    "cka_layers": "cka_layers",
+    "cka_matrices": "cka_matrix_",
+    "attention": "attention_",
+    "training": "training",
 }
 
 
@@ -36,11 +55,13 @@ def write_report(
     attribution: str | None,
     out: Path,
     network: str | None = None,
+    published: Published | None = None,
 ) -> Path:
     """Write a run's report as one self-contained page, figures inside.
 
-    The figures are drawn anew into `run_folder/figures`. Scores are required; sections on
-    the worked window, the analyses and the training stand where their files exist.
+    The figures are drawn anew into `run_folder/figures`, the tables written as CSV into
+    `run_folder/tables`. Scores are required; all else stands where its files exist, and where
+    the scores hold it.
 
     Args:
         run_folder: the run, with `scores.nc` and what else there is.
@@ -49,24 +70,27 @@ def write_report(
         attribution: the data's attribution, or None.
         out: the page to write, whole or not at all.
         network: the one that the verdict and the maps are about, by default the best.
+        published: published numbers to stand beside ours, or None.
     """
     figures = {path.stem: path for path in draw_run(run_folder, network=network)}
     scores = open_scores(run_folder / "scores.nc")
     context = {
         "title": title,
-        "provenance": provenance,
+        "facts": {**provenance, **_facts(scores)},
         "attribution": attribution,
-        "scores": _scores_context(scores, network),
+        "scores": _scores_context(scores, network=network, published=published or {}),
         "window": _window_context(run_folder / "example.nc"),
+        "storms": _storm_context(run_folder),
         "figures": {
             group: [
-                {"image": _inline(path), "width": _width(path), "caption": _caption(name)}
+                {"image": _inline(path), "width": _width(path), "caption": caption(name)}
                 for name, path in figures.items()
                 if name.startswith(prefix)
             ]
             for group, prefix in _GROUPS.items()
         },
     }
+    _write_tables(run_folder / "tables", list(_tables_in(context)))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -79,30 +103,59 @@ def write_report(
     return out
 
 
-_GROUPS = {
-    "scoreboard": "scoreboard",
-    "leads": "lead_time",
-    "maps": "map",
-    "cka": "cka",
-    "attention": "attention",
-    "training": "training",
-}
+def _facts(scores: xr.Dataset) -> dict[str, str]:
+    """Say what was scored, and how."""
+    facts = {
+        "Scored": f"{scores.attrs['num_windows']} windows of the {scores.attrs['split']} split",
+        "Climatology": f"by {scores.attrs['climatology']}, from the training split",
+    }
+    if "bootstrap" in scores.attrs:
+        facts["Intervals"] = str(scores.attrs["bootstrap"])
+    return facts
 
 
-def _scores_context(scores: xr.Dataset, network: str | None) -> dict[str, Any]:
+def _scores_context(
+    scores: xr.Dataset, *, network: str | None, published: Published
+) -> dict[str, Any]:
+    """Give verdict and tables."""
     outcome = verdict(scores, network=network)
+    known = [str(name) for name in scores["metric"].values]
+    references = [name for name in ("persistence", "climatology") if name in scores["model"]]
+    metrics = ("rmse", "mae", "bias", "acc", "acc_centred", "pcc", "r2")
     return {
         "verdict": str(outcome),
+        "network": outcome.network,
         "beats_all": outcome.beats_all,
         "attrs": scores.attrs,
+        "has_intervals": "normalized_rmse_low" in scores
+        and bool(np.isfinite(scores["normalized_rmse_low"]).any()),
         "headline": pooled_table(scores, metric="rmse", weighting="plain"),
+        "comparison": comparison_table(scores, network=outcome.network),
+        "published": published_table(scores, published),
         "pooled": [
             pooled_table(scores, metric=metric, weighting="area")
-            for metric in ("rmse", "mae", "bias", "acc", "r2")
+            for metric in metrics
+            if metric in known
         ],
-        "skill": skill_table(scores),
-        "by_lead": lead_time_tables(scores),
-    }
+        "fields": [
+            table
+            for table in (wind_table(scores), *image_tables(scores), per_time_table(scores))
+            if table is not None
+        ],
+        "skill": [skill_table(scores, reference=name) for name in references],
+        "skill_by_lead": skill_tables_by_lead(scores),
+        "by_lead": {
+            metric: lead_time_tables(scores, metric=metric)
+            for metric in ("rmse", "acc", "pcc")
+            if metric in known
+        },
+        "groups": {
+            title: group_tables(scores, group)
+            for title, group in (
+                ("regions", "region"), ("seasons", "season"), ("hours of day", "init_hour"),
+            )
+        },
+    }  # fmt: skip
 
 
 def _window_context(path: Path) -> dict[str, Any] | None:
@@ -113,6 +166,35 @@ def _window_context(path: Path) -> dict[str, Any] | None:
         return {"init_time": init, "tables": window_tables(example)}
 
 
+def _storm_context(run_folder: Path) -> list[Table]:
+    tables = []
+    for path in sorted(run_folder.glob("tracks_*.nc")):
+        with xr.open_dataset(path, decode_timedelta=False) as tracks:
+            tables += storm_tables(tracks)
+    return tables
+
+
+def _tables_in(context: Any) -> Iterator[Table]:
+    """Find all tables of the page, in order."""
+    if isinstance(context, Table):
+        yield context
+    elif isinstance(context, Mapping):
+        for value in context.values():
+            yield from _tables_in(value)
+    elif isinstance(context, list):
+        for value in context:
+            yield from _tables_in(value)
+
+
+def _write_tables(folder: Path, tables: list[Table]) -> None:
+    """Write every table as CSV; remove those of an earlier report that has others."""
+    for table in tables:
+        write_text(folder / f"{table.name}.csv", table.csv)
+    for path in folder.glob("*.csv"):
+        if path.stem not in {table.name for table in tables}:
+            path.unlink()
+
+
 def _inline(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
@@ -121,14 +203,3 @@ def _width(path: Path) -> int:
     """Give the width at which a figure's letters have their nominal size [CSS pixels]."""
     pixels, _ = struct.unpack(">II", path.read_bytes()[16:24])  # PNG: the header chunk comes first
     return round(pixels * 96 / DOTS_PER_INCH)
-
-
-def _caption(name: str) -> str:
-    if name in _CAPTIONS:
-        return _CAPTIONS[name]
-    kind, _, what = name.partition("_")
-    if kind == "map":
-        return f"{what}: truth, forecast, and its error."
-    if kind == "attention":
-        return f"{what}: attention between variables; a row is what a predicted variable looks at."
-    return f"{what.removeprefix('matrix_')}: CKA between variables at the last layer of each part."

@@ -1,131 +1,168 @@
 """The numbers of a report, as rows of text ready for a page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from met2net.grid import Grid
-from pipelines.score_summary import decimals_for, skill
+from pipelines.report_table import Table, matrix, text
+from pipelines.score_summary import decimals_for
 
-__all__ = ["Table", "lead_time_tables", "pooled_table", "skill_table", "window_tables"]
+__all__ = [
+    "RATIOS",
+    "best_of",
+    "headings",
+    "lead_time_tables",
+    "model_names",
+    "pooled_table",
+    "skill_table",
+    "skill_tables_by_lead",
+    "title_of",
+    "window_tables",
+]
 
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table of text; `best` marks cells (row, column) to set in bold."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    best: frozenset[tuple[int, int]] = frozenset()
+RATIOS = ("acc", "r2", "acc_centred", "pcc")
+"""Metrics without a unit, 1 at best."""
+_TITLES = {"acc_centred": "ACC, centred", "bias": "Bias"}
+_WEIGHTS = {"area": "weighted by area", "plain": "all grid points alike"}
 
 
 def _heading(channel: str, units: str) -> str:
     return channel if units == "1" else f"{channel} [{units}]"
 
 
-def _headings(dataset: xr.Dataset) -> list[str]:
+def headings(dataset: xr.Dataset) -> list[str]:
+    """Give a heading a channel: its label with the unit."""
     return [
         _heading(str(label), str(units))
         for label, units in zip(dataset["channel"].values, dataset["units"].values, strict=True)
     ]
 
 
-def _text(value: float, decimals: int) -> str:
-    # Adding 0.0 after rounding turns -0.0 into 0.0.
-    return f"{round(value, decimals) + 0.0:.{decimals}f}" if np.isfinite(value) else "–"
-
-
-def _matrix(
-    values: np.ndarray,
-    *,
-    title: str,
-    names: Sequence[str],
-    header: Sequence[str],
-    best: Callable[[np.ndarray], int] | None,
-    decimals: Sequence[int] | None = None,
-) -> Table:
-    """Tabulate models x columns, digits chosen a column, the best finite value marked."""
-    places = decimals or [decimals_for(column) for column in values.T]
-    rows = tuple(
-        (name, *(_text(v, p) for v, p in zip(row, places, strict=True)))
-        for name, row in zip(names, values, strict=True)
-    )
-    marked = frozenset(
-        (best(column), j + 1)
-        for j, column in enumerate(values.T)
-        if best is not None and np.isfinite(column).any()
-    )
-    return Table(title, ("model", *header), rows, marked)
-
-
 def pooled_table(scores: xr.Dataset, *, metric: str, weighting: str) -> Table:
-    """Tabulate a metric over all lead times by model and channel.
+    """Tabulate a metric over all lead times by model and channel, with intervals if there are.
 
     For RMSE and plain weighting the first column is the normalized RMSE, which is plain too.
     """
-    values = scores["pooled"].sel(metric=metric, weighting=weighting)
-    values = values.transpose("model", "channel").values
-    header = _headings(scores)
-    if metric in ("acc", "r2"):
+    values, *ends = (
+        _of_models(scores, f"pooled{end}", metric=metric, weighting=weighting) for end in _ENDS
+    )
+    header = headings(scores)
+    if metric in RATIOS:
         header = [str(label) for label in scores["channel"].values]
     if metric == "rmse" and weighting == "plain":
-        values = np.column_stack([scores["normalized_rmse"].values, values])
+        values, *ends = (
+            np.column_stack([_of_models(scores, f"normalized_rmse{end}"), table])
+            for end, table in zip(_ENDS, (values, *ends), strict=True)
+        )
         header = ["normalized", *header]
     decimals = None
-    if metric in ("acc", "r2"):
+    if metric in RATIOS:
         decimals = [3] * len(header)
     elif metric == "bias":  # a bias may be almost 0: the median sets the digits
         decimals = [decimals_for([np.median(np.abs(c))], digits=2) for c in values.T]
-    weight = "weighted by area" if weighting == "area" else "all grid points alike"
-    return _matrix(
+    return matrix(
         values,
-        title=f"{metric.upper() if metric != 'bias' else 'Bias'}, {weight}",
-        names=_names(scores),
+        title=f"{title_of(metric)}, all lead times, {_WEIGHTS[weighting]}",
+        names=model_names(scores),
         header=header,
-        best=_best_of(metric),
+        best=best_of(metric),
         decimals=decimals,
+        ends=(ends[0], ends[1]),
+        name=f"{metric}_{weighting}",
     )
 
 
 def lead_time_tables(scores: xr.Dataset, *, metric: str = "rmse") -> list[Table]:
     """Tabulate a metric, weighted by area, by model and lead time: one table a channel."""
-    values = scores["score"].sel(metric=metric, weighting="area")
-    return [
-        _matrix(
-            values.sel(channel=channel).transpose("model", "lead_time").values,
-            title=heading,
-            names=_names(scores),
-            header=[f"+{int(lead)} h" for lead in scores["lead_time"].values],
-            best=_best_of(metric),
-            decimals=[decimals_for(values.sel(channel=channel))] * scores.sizes["lead_time"],
+    place = {"metric": metric, "weighting": "area"}
+    tables = []
+    for channel, heading in zip(scores["channel"].values, headings(scores), strict=True):
+        values, *ends = (
+            _of_models(scores, f"score{end}", channel=channel, **place) for end in _ENDS
         )
-        for channel, heading in zip(scores["channel"].values, _headings(scores), strict=True)
-    ]
+        tables.append(
+            matrix(
+                values,
+                title=f"{title_of(metric)}: {channel if metric in RATIOS else heading}",
+                names=model_names(scores),
+                header=_leads(scores),
+                best=best_of(metric),
+                decimals=[3 if metric in RATIOS else decimals_for(values)] * values.shape[1],
+                ends=(ends[0], ends[1]),
+                name=f"{metric}_by_lead_time_{channel}",
+            )
+        )
+    return tables
 
 
-def skill_table(scores: xr.Dataset) -> Table:
-    """Tabulate skill against persistence by model and channel, lead times pooled."""
-    values = skill(scores["pooled"].sel(metric="rmse", weighting="area"))
-    values = values.drop_sel(model="persistence").transpose("model", "channel")
-    return _matrix(
-        values.values,
-        title="Skill against persistence",
-        names=_names(values),
+def skill_table(scores: xr.Dataset, *, reference: str = "persistence") -> Table:
+    """Tabulate 1 - MSE / MSE of a reference by model and channel, lead times pooled."""
+    mse = scores["pooled"].sel(metric="mse", weighting="area")
+    skill = 1 - mse / mse.sel(model=reference, drop=True)
+    skill = skill.drop_sel(model=reference).transpose("model", "channel")
+    return matrix(
+        skill.values,
+        title=f"Skill against {reference}, all lead times",
+        names=model_names(skill),
         header=[str(label) for label in scores["channel"].values],
         best=lambda column: int(np.nanargmax(column)),
         decimals=[3] * scores.sizes["channel"],
+        name=f"skill_against_{reference}",
     )
 
 
-def _names(scores: xr.Dataset | xr.DataArray) -> list[str]:
+def skill_tables_by_lead(scores: xr.Dataset) -> list[Table]:
+    """Tabulate skill by model and lead time: a table a reference and channel, if it was scored."""
+    if "mse_skill" not in scores:
+        return []
+    tables = []
+    for reference in map(str, scores["reference"].values):
+        others = scores["mse_skill"].sel(reference=reference, weighting="area")
+        others = others.drop_sel(model=reference)
+        tables += [
+            matrix(
+                others.sel(channel=channel).transpose("model", "lead_time").values,
+                title=f"Skill against {reference}: {channel}",
+                names=model_names(others),
+                header=_leads(scores),
+                best=lambda column: int(np.nanargmax(column)),
+                decimals=[3] * scores.sizes["lead_time"],
+                name=f"skill_against_{reference}_by_lead_time_{channel}",
+            )
+            for channel in scores["channel"].values
+        ]
+    return tables
+
+
+_ENDS = ("", "_low", "_high")
+
+
+def _of_models(scores: xr.Dataset, name: str, **place: object) -> np.ndarray:
+    """Give a part of an array by model; NaN where there is no such array, as of no intervals."""
+    if name not in scores:
+        return np.full_like(_of_models(scores, name.rpartition("_")[0], **place), np.nan)
+    return np.asarray(scores[name].sel(place).transpose("model", ...).values)
+
+
+def _leads(scores: xr.Dataset) -> list[str]:
+    return [f"+{int(lead)} h" for lead in scores["lead_time"].values]
+
+
+def title_of(metric: str) -> str:
+    """Write a metric's name."""
+    return _TITLES.get(metric, metric.upper())
+
+
+def model_names(scores: xr.Dataset | xr.DataArray) -> list[str]:
+    """List the models in order."""
     return [str(name) for name in scores["model"].values]
 
 
-def _best_of(metric: str) -> Callable[[np.ndarray], int]:
-    if metric in ("acc", "r2"):
+def best_of(metric: str) -> Callable[[np.ndarray], int]:
+    """Give the function that finds the best row: the highest correlation, the least error."""
+    if metric in RATIOS:
         return lambda column: int(np.nanargmax(column))
     return lambda column: int(np.nanargmin(np.abs(column)))
 
@@ -148,7 +185,7 @@ def window_tables(example: xr.Dataset, *, number: int = 0) -> list[Table]:
     mean = fields.weighted(weights).mean(("latitude", "longitude"))
     leads = dict.fromkeys([0, window.sizes["lead_time"] - 1])
     return [
-        _window_table(values.isel(lead_time=lead), title=where, header=_headings(window))
+        _window_table(values.isel(lead_time=lead), title=where, header=headings(window))
         for where, values in ((place, fields.isel(middle)), ("Mean over the field", mean))
         for lead in leads
     ]
@@ -167,12 +204,12 @@ def _window_table(values: xr.Dataset, *, title: str, header: Sequence[str]) -> T
     places = [decimals_for([size], digits=2) for size in sizes]
     last = values["inputs"].isel(input_time_offset=-1)
     rows = [
-        (name, *(_text(v, p) for v, p in zip(row.values, places, strict=True)))
+        (name, *(text(v, p) for v, p in zip(row.values, places, strict=True)))
         for name, row in (("last input, +0 h", last), ("truth", truth))
     ]
     for model in map(str, values["model"].values):
         cells = (
-            f"{_text(v, p)} ({round(e, p) + 0.0:+.{p}f})"
+            f"{text(v, p)} ({round(e, p) + 0.0:+.{p}f})"
             for v, e, p in zip(
                 values["predictions"].sel(model=model).values,
                 error.sel(model=model).values,

@@ -1,8 +1,8 @@
 """What the scores say: best network, margins over baselines, skill, digits worth showing."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,7 @@ class Verdict:
             baseline's (negative: the baseline is better).
         num_windows: windows scored.
         split: name of the split.
+        intervals: by baseline, the ends of the margin's 95 % interval, where there is one.
     """
 
     network: str
@@ -60,6 +61,7 @@ class Verdict:
     margins: dict[str, float]
     num_windows: int
     split: str
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def beats_all(self) -> bool:
@@ -68,23 +70,27 @@ class Verdict:
 
     def __str__(self) -> str:
         """Say it in one sentence."""
-        better = [
-            f"{_words(name)} by {margin:.1%}" for name, margin in self.margins.items() if margin > 0
-        ]
-        worse = [
-            f"{_words(name)} by {-margin:.1%}"
-            for name, margin in self.margins.items()
-            if margin <= 0
-        ]
+        better = [self._margin(name) for name, margin in self.margins.items() if margin > 0]
+        worse = [self._margin(name) for name, margin in self.margins.items() if margin <= 0]
         parts = []
         if better:
             parts.append(f"beats {_listing(better)}")
         if worse:
             parts.append(f"is behind {_listing(worse)}")
+        brackets = "; brackets: 95 % intervals" if self.intervals else ""
         return (
             f"{self.network} {' but '.join(parts)} in normalized RMSE "
-            f"({self.normalized_rmse:.4f}, {self.num_windows} windows of the {self.split} split)."
+            f"({self.normalized_rmse:.4f}, {self.num_windows} windows of the {self.split} "
+            f"split{brackets})."
         )
+
+    def _margin(self, name: str) -> str:
+        """Say by how much one is better or worse than a baseline, which of them being said."""
+        margin, (low, high) = self.margins[name], self.intervals.get(name, (np.nan, np.nan))
+        if margin <= 0:
+            margin, low, high = -margin, -high, -low
+        interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
+        return f"{_words(name)} by {margin:.1%}{interval}"
 
 
 def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
@@ -112,7 +118,20 @@ def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
         margins,
         num_windows=int(scores.attrs["num_windows"]),
         split=str(scores.attrs["split"]),
+        intervals=_margin_intervals(scores, network=chosen, others=margins),
     )
+
+
+def _margin_intervals(
+    scores: xr.Dataset, *, network: str, others: Iterable[str]
+) -> dict[str, tuple[float, float]]:
+    """Read the intervals of a network's margins; none where the scores have none."""
+    if "margin_low" not in scores:
+        return {}
+    low, high = (
+        scores[f"margin_{end}"].sel(model=network, drop=True).to_series() for end in ("low", "high")
+    )
+    return {name: (low[name], high[name]) for name in others if np.isfinite(low[name])}
 
 
 def skill(rmse: xr.DataArray) -> xr.DataArray:

@@ -12,16 +12,20 @@ import xarray as xr
 
 from met2net.forecast_function import ForecastFunction
 from met2net.training_set import TrainingSet
+from met2net.verification.benchmark_scores import BenchmarkSums
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.forecast_store import ForecastStoreWriter
+from met2net.verification.group_intervals import RegionalSums, grouped_rmse
 from met2net.verification.regions import Region, box
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.scores import score_forecasts
 from met2net.windows import WindowDataset, WindowSpec
 from pipelines.atomic import replacing
+from pipelines.batch_rmse import rmse_of_batches
 from pipelines.errors import DataError
 from pipelines.evaluation_settings import ScoringSettings
+from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
 from pipelines.land_sea import read_land_and_sea
 from pipelines.score_summary import BASELINES
 from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
@@ -40,6 +44,7 @@ def score_pass(
     device: str,
     settings: ScoringSettings,
     provenance: Mapping[str, Any],
+    rmse_batch_size: int | None = None,
 ) -> xr.Dataset:
     """Run every forecast once over all windows.
 
@@ -53,6 +58,7 @@ def score_pass(
         device: where the forecasts run.
         settings: regions, intervals, kept forecasts.
         provenance: attributes of what is written.
+        rmse_batch_size: also give the mean of the RMSE of so many windows at a time.
 
     Returns:
         Scores with intervals and all that stands beside them: docs/verification.md.
@@ -64,6 +70,8 @@ def score_pass(
     std = np.asarray(data.normalizer.std)
     attrs = {name: _text(value) for name, value in provenance.items()}
     fields = FieldSums(grid=data.grid, value_range=_value_range(data))
+    by_region = RegionalSums()
+    images = BenchmarkSums(data.normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
     path = out / "statistics.nc"
     with ExitStack() as files:
         writer = files.enter_context(
@@ -75,7 +83,9 @@ def score_pass(
                 attrs=attrs,
             )
         )
-        watchers: list[Callable[[ScoredBatch], None]] = [writer.add, fields.add]
+        watchers: list[Callable[[ScoredBatch], None]] = [writer.add, fields.add, by_region.add]
+        if images is not None:
+            watchers.append(images.add)
         if settings.save_forecasts:
             stores = {
                 name: files.enter_context(
@@ -115,7 +125,28 @@ def score_pass(
         bootstrap=settings.bootstrap,
         yardsticks=BASELINES,
     )
-    return xr.merge([scores, looks, intervals]).assign_attrs(provenance | intervals.attrs)
+    regional = grouped_rmse(
+        by_region.by_model,
+        name="region",
+        labels=[str(name) for name in scores["region"].values],
+        channels=data.channels,
+        std=std,
+        bootstrap=settings.bootstrap,
+    )
+    parts = [scores, looks, intervals, regional]
+    if images is not None:
+        parts.append(images.to_dataset(lead_time=window.target_hours))
+    if rmse_batch_size is not None:
+        batches = rmse_of_batches(
+            partial(read_statistics, path),
+            models=list(forecasts),
+            num_leads=window.num_targets,
+            variables=data.variables,
+            std=std,
+            batch_size=rmse_batch_size,
+        )
+        parts.append(batches)
+    return xr.merge(parts).assign_attrs(provenance | intervals.attrs)
 
 
 def _regions(data: TrainingSet, settings: ScoringSettings) -> list[Region]:

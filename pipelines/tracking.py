@@ -23,6 +23,7 @@ __all__ = [
     "find_or_start_run",
     "flatten",
     "log_curves",
+    "log_files",
     "log_scores",
     "log_settings",
     "open_experiment",
@@ -219,11 +220,19 @@ def track_run(
         ((f"{split}/normalized_rmse/{k}", float(v), 0) for k, v in normalized.items()),
     )
     names = ("config.yaml", "scores.nc", "scores.json", "example.nc", "report.html")
-    _log_files(client, parent, [run_folder / name for name in names])
-    if (run_folder / "figures").is_dir():
-        client.log_artifacts(parent, str(run_folder / "figures"), "figures")
+    tracks = sorted(run_folder.glob("tracks_*.nc"))
+    _log_files(client, parent, [*(run_folder / name for name in names), *tracks])
+    for folder in ("figures", "tables"):
+        if (run_folder / folder).is_dir():
+            client.log_artifacts(parent, str(run_folder / folder), folder)
     client.set_terminated(parent)
     return parent
+
+
+@quiet_store()
+def log_files(run_id: str, paths: Sequence[Path], *, tracking_uri: str) -> None:
+    """Log further files to a run; those that are not there are left out."""
+    _log_files(mlflow.MlflowClient(tracking_uri=tracking_uri), run_id, paths)
 
 
 def _is_finished(client: "mlflow.MlflowClient", run_id: str) -> bool:

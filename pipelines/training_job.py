@@ -11,6 +11,8 @@ from met2net.windows import WindowSpec
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
+from pipelines.initial_weights import InitialWeights
+from pipelines.memory_limit import parse_memory_limit
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
@@ -31,6 +33,11 @@ class TrainerSettings:
         recompute_activations: save memory by computing the insides of blocks twice.
         deterministic: refuse operations whose results differ from run to run, and choose
             algorithms whose results do not; on a GPU at some cost in speed.
+        memory_limit: of the training set's fields, as `4GiB`: up to it they are mapped into
+            memory, above it read from the store batch by batch.
+        prefetch: batches read ahead.
+        fields_on_device: hold all fields on each device; for sets that leave room for the
+            network.
         checkpoint_minutes: time after which a state to resume from is written inside an epoch;
             None: only at the end of each.
 
@@ -46,6 +53,9 @@ class TrainerSettings:
     compile: bool = False
     recompute_activations: bool = False
     deterministic: bool = False
+    memory_limit: str = "4GiB"
+    prefetch: int = 2
+    fields_on_device: bool = False
     checkpoint_minutes: float | None = 10.0
 
     def __post_init__(self) -> None:
@@ -63,9 +73,17 @@ class TrainerSettings:
                 f"rendezvous is {self.rendezvous!r} with {self.num_nodes} machines; expected "
                 "host:port where there are several, else null"
             )
+        if self.prefetch < 0:
+            raise ValueError(f"prefetch is {self.prefetch}; expected at least 0")
+        parse_memory_limit(self.memory_limit)
         minutes = self.checkpoint_minutes
         if minutes is not None and not minutes >= 0:
             raise ValueError(f"checkpoint_minutes is {minutes}; expected at least 0, or null")
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_limit` in bytes."""
+        return parse_memory_limit(self.memory_limit)
 
     @property
     def num_processes(self) -> int:
@@ -89,6 +107,7 @@ class TrainingJob:
         network: settings for `met2net.models.build`.
         objective: settings for `met2net.models.build`.
         provenance: plain strings that travel in the checkpoint.
+        initial_weights: checkpoint to start from, in its normalization; None: from scratch.
 
     Raises:
         DataError: if precision and accelerator do not go together.
@@ -103,6 +122,7 @@ class TrainingJob:
     optimization: OptimizationSettings
     trainer: TrainerSettings
     provenance: Mapping[str, str]
+    initial_weights: InitialWeights | None = None
 
     def __post_init__(self) -> None:
         """Check what no part knows alone."""
@@ -115,6 +135,7 @@ class TrainingJob:
     @property
     def fingerprint(self) -> str:
         """Names what the result depends on: not where things lie or run, not who asked."""
+        start = [] if self.initial_weights is None else [self.initial_weights.sha256]
         return fingerprint(
             self.name,
             self.training_set_fingerprint,
@@ -122,6 +143,7 @@ class TrainingJob:
             self.network,
             self.objective,
             self.optimization,
+            *start,
         )
 
 
@@ -137,4 +159,6 @@ def read_job(path: Path) -> TrainingJob:
     plain["window"] = WindowSpec(**window)
     plain["optimization"] = OptimizationSettings(**plain["optimization"])
     plain["trainer"] = TrainerSettings(**plain["trainer"])
+    if plain.get("initial_weights") is not None:
+        plain["initial_weights"] = InitialWeights(**plain["initial_weights"])
     return TrainingJob(**plain)

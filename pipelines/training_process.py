@@ -5,6 +5,7 @@ With `--end-with-parent` it ends when its standard input does.
 
 import logging
 import os
+import pickle
 import sys
 import threading
 import warnings
@@ -17,12 +18,14 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
 from met2net.models.reference_frame import ReferenceFrame
+from met2net.renormalization import renormalized
 from met2net.training.compilation import compile_parts
 from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
 from met2net.training.repeated_blocks import recompute_activations
 from met2net.training_set import TrainingSet
 from pipelines.errors import DataError
+from pipelines.initial_weights import load_initial
 from pipelines.train import CHECKPOINT, END_WITH_PARENT
 from pipelines.training_callbacks import (
     EpochMetrics,
@@ -44,15 +47,23 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     """Train the job's network; write the best epoch's weights as a checkpoint.
 
     Raises:
-        DataError: if a split has no window.
+        DataError: if a split has no window, the weights to start from do not fit, or the state
+            to resume from cannot be read.
     """
     if job.trainer.num_threads is not None:
         torch.set_num_threads(job.trainer.num_threads)
     L.seed_everything(job.optimization.seed, workers=True, verbose=False)
-    data = TrainingSet.open(Path(job.training_set))
-    windows = WindowModule(data, job)
+    data = TrainingSet.open(Path(job.training_set), memory_limit=job.trainer.memory_bytes)
+    start = load_initial(job, data)
+    if start is not None:
+        data = renormalized(data, start.normalizer)
+    windows = WindowModule(
+        data, job, prefetch=job.trainer.prefetch, on_device=job.trainer.fields_on_device
+    )
     network = build(job.network)
-    if isinstance(network, ReferenceFrame):
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    elif isinstance(network, ReferenceFrame):
         network.set_scale(torch.from_numpy(data.difference_std / data.normalizer.std))
     objective = build(job.objective)
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
@@ -60,20 +71,29 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     _prepare(module, job.trainer)
     checkpoints = folder / "checkpoints"
     trainer = _trainer(job, folder)
-    last = checkpoints / LAST
-    if last.is_file():
+    last = _resumable(checkpoints / LAST)
+    if last is not None:
         logger.info("%s: continuing from %s", job.name, last)
-    trainer.fit(
-        module,
-        datamodule=windows,
-        ckpt_path=last if last.is_file() else None,
-        weights_only=True,
-    )
+    trainer.fit(module, datamodule=windows, ckpt_path=last, weights_only=True)
     if trainer.is_global_zero:
         state = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
         save_checkpoint(folder / CHECKPOINT, _checkpoint(job, module, data))
     return folder / CHECKPOINT
+
+
+def _resumable(last: Path) -> Path | None:
+    """Give the state to resume from, if there is one; refuse what holds more than plain values."""
+    if not last.is_file():
+        return None
+    try:
+        torch.load(last, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(
+            f"{last} is damaged, or holds more than tensors and plain values "
+            f"({type(error).__name__}); delete it to train from the start"
+        ) from error
+    return last
 
 
 def _prepare(module: ForecastModule, settings: TrainerSettings) -> None:

@@ -14,8 +14,8 @@ from dask.utils import format_bytes
 
 import met2net
 from met2net.normalization import Normalizer
-from met2net.training_set import SPLITS
-from met2net.variables import required_fields
+from met2net.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.variables import channel, required_fields
 from pipelines.archive import ArchiveState
 from pipelines.cluster import Workers
 from pipelines.errors import DataError
@@ -94,7 +94,8 @@ def write_store(
     inside = slice(first_hour, first_hour + len(times))
     write_metadata(
         path, layout, axes=dataset[["latitude", "longitude", "expver"]].isel(time=inside).load(),
-        times=times, split=split, statistics=statistics, settings=settings,
+        times=times, split=split, statistics=statistics, channels=settings.channels,
+        units=[channel(label).variable.units for label in settings.channels],
         attrs=_attrs(archive, settings, dataset, name=name),
     )  # fmt: skip
     for array in ("data", "climatology"):
@@ -163,6 +164,8 @@ def _select_hours(dataset: xr.Dataset, splits: Splits) -> tuple[int, np.ndarray,
     split = np.zeros(len(times), dtype=np.int8)
     for name, period in splits.periods().items():
         split[period.contains(times)] = SPLITS[name]
+    if splits.validates_on_test:
+        split[splits.test.contains(times)] = VALIDATION_AND_TEST
     return int(np.argmax(whole)), times[whole], split[whole]
 
 

@@ -5,6 +5,7 @@ tasks; this module chooses their shapes and writes everything else.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,11 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from met2net.training_set import SPLITS
-from met2net.variables import channel
+from met2net.training_set import SPLITS, VALIDATION_AND_TEST
 from met2net.verification.climatology import NUM_DAYS, spans_two_years
-from pipelines.training_set_settings import TrainingSetSettings
 from pipelines.training_statistics import TrainingStatistics
 
-__all__ = ["Layout", "write_metadata"]
+__all__ = ["Layout", "chunk_hours_for", "write_metadata"]
 
 _DAY = 24
 _CHUNK_HOURS = 240  # of the fields, unless there are very many hours
@@ -62,11 +61,13 @@ class Layout:
         channels = fields[1] if row * fields[1] <= _CLIMATOLOGY_BYTES else 1
         most = max(1, _CLIMATOLOGY_BYTES // (row * channels))
         rows = next(n for n in range(min(most, fields[2]), 0, -1) if fields[2] % n == 0)
-        hours = _chunk_hours(fields[0], 4 * int(np.prod(fields[1:])))
+        hours = chunk_hours_for(fields)
         return cls(fields, hours, climatology, (channels, rows))
 
 
-def _chunk_hours(num_hours: int, hour_bytes: int) -> int:
+def chunk_hours_for(fields: tuple[int, int, int, int]) -> int:
+    """Choose the hours in a chunk of fields of some shape."""
+    num_hours, hour_bytes = fields[0], 4 * int(np.prod(fields[1:]))
     size = min(_CHUNK_HOURS, _CHUNK_BYTES // hour_bytes) // _DAY * _DAY
     if size == 0:
         size = next((n for n in (12, 6, 3) if n * hour_bytes <= _CHUNK_BYTES), 1)
@@ -82,7 +83,8 @@ def write_metadata(
     times: np.ndarray,
     split: np.ndarray,
     statistics: TrainingStatistics,
-    settings: TrainingSetSettings,
+    channels: Sequence[str],
+    units: Sequence[str],
     attrs: dict[str, str],
 ) -> None:
     """Write all but the chunks of the two large arrays.
@@ -94,7 +96,8 @@ def write_metadata(
         times: hours of the set, datetime64[h].
         split: see `met2net.training_set.SPLITS`.
         statistics: one of each a channel.
-        settings: what the set is made of.
+        channels: labels, in order.
+        units: physical units, one a channel.
         attrs: the store's attributes.
     """
     text = np.dtypes.StringDType()
@@ -102,8 +105,10 @@ def write_metadata(
     field = ("channel", "latitude", "longitude")
     data = da.zeros(layout.fields, dtype=np.float32, chunks=-1)
     climatology = da.zeros(layout.climatology, dtype=np.float32, chunks=-1)
-    flags = {"flag_values": [0, *SPLITS.values()], "flag_meanings": " ".join(["none", *SPLITS])}
-    units = [channel(label).variable.units for label in settings.channels]
+    flags = {
+        "flag_values": [0, *SPLITS.values(), VALIDATION_AND_TEST],
+        "flag_meanings": " ".join(["none", *SPLITS, "validation_and_test"]),
+    }
     store = xr.Dataset(
         {
             "data": (("time", *field), data, {"long_name": "normalized fields"}),
@@ -115,13 +120,13 @@ def write_metadata(
             "minimum": ("channel", statistics.minimum),
             "maximum": ("channel", statistics.maximum),
             "difference_std": ("channel", statistics.difference_std),
-            "units": ("channel", np.array(units, dtype=text)),
+            "units": ("channel", np.array(list(units), dtype=text)),
             "split": ("time", split, flags),
             "expver": ("time", axes["expver"].values.astype(text)),
         },
         coords={
             "time": times.astype("datetime64[ns]"),
-            "channel": np.array(settings.channels, dtype=text),
+            "channel": np.array(list(channels), dtype=text),
             "latitude": ("latitude", axes["latitude"].values, axes["latitude"].attrs),
             "longitude": ("longitude", axes["longitude"].values, axes["longitude"].attrs),
         },

@@ -16,6 +16,7 @@ __all__ = [
     "TrainingStatistics",
     "difference_moments",
     "hourly_moments",
+    "merge_moments",
     "merge_statistics",
     "pairs",
 ]
@@ -109,17 +110,28 @@ def merge_statistics(
             f"the training split has {in_train.sum()} hours, no two of them "
             f"{DIFFERENCE_HOURS} hours apart; expected at least {DIFFERENCE_HOURS + 1} hours"
         )
-    train = moments[in_train]
-    minimum, maximum = train[:, :, 2].min(axis=0), train[:, :, 3].max(axis=0)
+    mean, std, minimum, maximum = merge_moments(moments[in_train], channels=channels)
+    _, difference_std = _merge(differences[:, :, 0], differences[:, :, 1])
+    return TrainingStatistics(mean, std, minimum, maximum, difference_std)
+
+
+def merge_moments(
+    moments: np.ndarray, *, channels: Sequence[str], split: str = "training"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Put the hours of one split together: mean, std, smallest and largest value of channels.
+
+    Raises:
+        DataError: if a channel is constant.
+    """
+    minimum, maximum = moments[:, :, 2].min(axis=0), moments[:, :, 3].max(axis=0)
     for label, low, high in zip(channels, minimum, maximum, strict=True):
         if low == high:
             raise DataError(
-                f"channel {label} is {low:g} everywhere in the training split; "
+                f"channel {label} is {low:g} everywhere in the {split} split; "
                 "expected one that varies (a constant cannot be normalized)"
             )
-    mean, std = _merge(train[:, :, 0], train[:, :, 1])
-    _, difference_std = _merge(differences[:, :, 0], differences[:, :, 1])
-    return TrainingStatistics(mean, std, minimum, maximum, difference_std)
+    mean, std = _merge(moments[:, :, 0], moments[:, :, 1])
+    return mean, std, minimum, maximum
 
 
 def _groups(fields: np.ndarray) -> list[slice]:

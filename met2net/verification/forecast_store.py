@@ -14,7 +14,7 @@ from torch import Tensor
 
 from met2net.grid import Grid
 from met2net.normalization import Normalizer
-from met2net.variables import channel
+from met2net.variables import channel, is_channel
 
 __all__ = ["ForecastStoreWriter", "write_forecasts"]
 
@@ -119,14 +119,8 @@ class ForecastStoreWriter:
         for place, (label, units) in enumerate(
             zip(self._normalizer.channels, self._units, strict=True)
         ):
-            parsed = channel(label)
-            name = parsed.variable.name if parsed.level is None else label
-            level = {} if parsed.level is None else {"level": f"{parsed.level} hPa"}
-            arrays[name] = (
-                dims,
-                fields[:, :, place],
-                parsed.variable.attrs | {"units": units} | level,
-            )
+            name, attrs = _naming(label)
+            arrays[name] = (dims, fields[:, :, place], attrs | {"units": units})
         coords = {
             "init_time": (
                 "init_time", init_time, time | {"standard_name": "forecast_reference_time"},
@@ -178,3 +172,13 @@ def write_forecasts(
     if is_empty:
         raise ValueError("there are no forecasts to write; expected at least one batch")
     return path
+
+
+def _naming(label: str) -> tuple[str, dict[str, str]]:
+    """Give a channel's variable and attributes; what is no weather goes by its label."""
+    if not is_channel(label):
+        return label, {"long_name": label}
+    parsed = channel(label)
+    if parsed.level is None:
+        return parsed.variable.name, parsed.variable.attrs
+    return label, parsed.variable.attrs | {"level": f"{parsed.level} hPa"}

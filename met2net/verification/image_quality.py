@@ -8,15 +8,13 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Float64
 from torch import Tensor
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from met2net.verification.structural_similarity import WINDOW, structural_similarity
 
 __all__ = ["IMAGE_METRICS", "ImageQuality", "compute_image_quality"]
 
 IMAGE_METRICS = ("ssim", "psnr")
-_SSIM_WINDOW = 11  # points; a Gaussian of 1.5 points, cut off
 
 FieldSums = Float64[np.ndarray, "lead channel"]
 
@@ -54,10 +52,7 @@ def compute_image_quality(
 ) -> ImageQuality:
     """Score every field as an image.
 
-    SSIM has a Gaussian window of 11 x 11 points, deviation 1.5, and K1 = 0.01, K2 = 0.03,
-    and is averaged over all points, with the field mirrored at its edges; the computation is
-    that of `torchmetrics`.
-    Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861.
+    SSIM as `structural_similarity` has it; PSNR is that of `torchmetrics`.
 
     Args:
         forecast: fields.
@@ -72,15 +67,12 @@ def compute_image_quality(
         raise ValueError(f"value ranges are {value_range.tolist()}; expected positive numbers")
     scale = torch.from_numpy(value_range).to(device=forecast.device, dtype=torch.float64)
     first, second = (
-        rearrange(x.double() / scale[:, None, None], "b l c h w -> (b l c) 1 h w")
+        rearrange(x.double() / scale[:, None, None], "b l c h w -> (b l c) h w")
         for x in (forecast, observation)
     )
-    psnr = peak_signal_noise_ratio(first, second, data_range=1.0, reduction="none", dim=(1, 2, 3))
-    if min(forecast.shape[-2:]) >= _SSIM_WINDOW:
-        ssim = structural_similarity_index_measure(
-            first, second, data_range=1.0, reduction="none", sigma=1.5, k1=0.01, k2=0.03
-        )
-        assert isinstance(ssim, Tensor)
+    psnr = peak_signal_noise_ratio(first, second, data_range=1.0, reduction="none", dim=(1, 2))
+    if min(forecast.shape[-2:]) >= WINDOW:
+        ssim = structural_similarity(first, second)
     else:
         ssim = torch.full_like(psnr, torch.nan)
     b, lead, c = forecast.shape[:3]

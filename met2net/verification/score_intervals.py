@@ -1,6 +1,7 @@
 """Confidence intervals of all scores, and tests against the best yardstick."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -12,17 +13,20 @@ from met2net.verification.block_bootstrap import (
     p_value,
     resampled_sums,
 )
+from met2net.verification.group_intervals import DailySums, grouped_rmse
 from met2net.verification.metrics import in_physical_units, rmse
+from met2net.verification.paired_tests import error_margins, loss_tests, losses_of
+from met2net.verification.score_sums import SEASONS, season_of
 from met2net.verification.statistics import PLAIN, Statistics
 
 __all__ = ["StatisticsReader", "score_intervals"]
 
 # Model and place of a lead time to, part by part in time order: init times (hours since the
 # epoch) and their statistics of that lead time.
-StatisticsReader = Callable[
-    [str, int],
-    Iterator[tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, "n statistic weighting channel"]]],
+_Parts = Iterator[
+    tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, "n statistic weighting channel"]]
 ]
+StatisticsReader = Callable[[str, int], _Parts]
 
 _Bounds = tuple[np.ndarray, np.ndarray]
 _Spread = Callable[[np.ndarray], _Bounds]
@@ -51,7 +55,9 @@ def score_intervals(
         `score_low`, `score_high`, `pooled_low`, `pooled_high`, `normalized_rmse_low` and
         `normalized_rmse_high`; `difference_low(model)`, `difference_high(model)` and
         `p_value(model)`: of normalized RMSE less the best yardstick's, NaN for itself. All
-        NaN where the period has fewer blocks than an interval needs.
+        NaN where the period has fewer blocks than an interval needs. And every model against
+        every other: what `paired_tests` gives. `season_rmse`, `init_hour_rmse` with ends:
+        `group_intervals`.
     """
     days, day_of_time = np.unique(init_time // 24, return_inverse=True)
     counts = bootstrap.draw(len(days))
@@ -60,13 +66,20 @@ def score_intervals(
     by_lead: dict[str, _Bounds] = {}
     pooled: dict[str, _Bounds] = {}
     normalized: dict[str, np.ndarray] = {}  # of every resample
+    losses = {m: np.full((scores.sizes["lead_time"], len(init_time)), np.nan) for m in models}
+    by_season = {m: DailySums(num_groups=len(SEASONS)) for m in models}
+    by_hour = {m: DailySums(num_groups=24) for m in models}
     for model in models:
         leads, total = [], None
         for lead in range(scores.sizes["lead_time"]):
-            parts = (
-                (day_of_time[np.searchsorted(init_time, hours)], sums)
-                for hours, sums in read(model, lead)
+            parts = _noted(
+                read(model, lead),
+                init_time,
+                losses=losses[model][lead],
+                by_season=by_season[model],
+                by_hour=by_hour[model],
             )
+            parts = ((day_of_time[places], sums) for places, sums in parts)
             sums = np.moveaxis(resampled_sums(parts, counts), 1, 0)
             statistics = Statistics(*sums[..., None, :])  # resample weighting lead channel
             leads.append(spread(_resamples_first(in_physical_units(statistics, std=std))))
@@ -83,12 +96,40 @@ def score_intervals(
             stacked = np.stack(values).swapaxes(-1, -2).reshape(scores[name].shape)
             attrs = {"long_name": f"{end} end of the {share} of {name}"}
             result[f"{name}_{end}"] = (scores[name].dims, stacked, attrs)
-    return result.merge(
-        _comparison(normalized, scores=scores, spread=spread, yardsticks=yardsticks)
+    estimates = {m: scores["normalized_rmse"].sel(model=m).item() for m in models}
+    lead_hours = [int(hours) for hours in scores["lead_time"].values]
+    channels = [str(label) for label in scores["channel"].values]
+    by_group = partial(grouped_rmse, channels=channels, std=std, bootstrap=bootstrap)
+    return xr.merge(
+        [
+            result,
+            _comparison(normalized, scores=scores, spread=spread, yardsticks=yardsticks),
+            error_margins(estimates, normalized, spread=spread),
+            loss_tests(losses, init_time=init_time, lead_hours=lead_hours),
+            by_group(by_season, name="season", labels=SEASONS),
+            by_group(by_hour, name="init_hour", labels=range(24)),
+        ]
     ).assign_attrs(
         bootstrap=f"blocks of {bootstrap.block_days} days, {bootstrap.num_resamples} resamples, "
         f"seed {bootstrap.seed}, {share}s"
     )
+
+
+def _noted(
+    parts: _Parts,
+    init_time: np.ndarray,
+    *,
+    losses: np.ndarray,
+    by_season: DailySums,
+    by_hour: DailySums,
+) -> _Parts:
+    """Pass sums on with the places of their init times; note what else is made of them."""
+    for hours, sums in parts:
+        places = np.searchsorted(init_time, hours)
+        losses[places] = losses_of(sums)
+        by_season.add(hours, season_of(hours), sums)
+        by_hour.add(hours, hours % 24, sums)
+        yield places, sums
 
 
 def _comparison(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from pipelines.figures.style import color_of, panels
+from pipelines.figures.style import color_of, line_of, panels
 
 __all__ = [
     "attention_change_maps",
@@ -65,6 +65,7 @@ def cka_curves(
                 x,
                 values,
                 color=color_of(model, order or models),
+                linestyle=line_of(model, order or models),
                 marker="o",
                 markersize=4,
                 label=model,

@@ -7,11 +7,21 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pipelines.figures.analysis import (
+    attention_change_maps,
     attention_heat_maps,
     cka_curves,
     cka_heat_maps,
+    cka_layer_maps,
     models_with,
 )
+from pipelines.figures.breakdowns import group_dots, hourly_curves, skill_curves, spectra
+from pipelines.figures.cyclones import (
+    intensity_curves,
+    track_errors_by_lead,
+    track_map,
+    tracks_of,
+)
+from pipelines.figures.distributions import resources_and_skill, value_distributions
 from pipelines.figures.maps import forecast_maps
 from pipelines.figures.scores import lead_time_curves, scoreboard, training_curves
 from pipelines.figures.style import save
@@ -24,8 +34,8 @@ __all__ = ["draw_run"]
 def draw_run(run_folder: Path, *, network: str | None = None) -> list[Path]:
     """Draw every figure that the files of a run allow into `run_folder/figures`.
 
-    Scores are required; worked window, analyses and training curves are drawn where their
-    files exist. Maps are drawn for `network`, by default the best one.
+    Scores are required; worked window, analyses, storms and training curves are drawn where
+    their files exist. Maps are drawn for `network`, by default the best one.
     """
     return [
         save(figure, run_folder / "figures" / f"{name}.png")
@@ -36,8 +46,10 @@ def draw_run(run_folder: Path, *, network: str | None = None) -> list[Path]:
 def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figure]]:
     scores = open_scores(run_folder / "scores.nc")
     yield "scoreboard", scoreboard(scores)
-    for metric in ("rmse", "acc"):
-        yield f"lead_time_{metric}", lead_time_curves(scores, metric=metric)
+    for metric in ("rmse", "acc", "pcc"):
+        if metric in scores["metric"].values:
+            yield f"lead_time_{metric}", lead_time_curves(scores, metric=metric)
+    yield from _breakdown_figures(scores)
     if (run_folder / "example.nc").exists():
         shown = verdict(scores, network=network).network
         with xr.open_dataset(run_folder / "example.nc", decode_timedelta=False) as example:
@@ -45,7 +57,10 @@ def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figur
                 yield f"map_{channel}", forecast_maps(example, channel=channel, model=shown)
     if (run_folder / "analysis.nc").exists():
         with xr.open_dataset(run_folder / "analysis.nc") as analysis:
-            yield from _analysis_figures(analysis, networks=networks_of(scores))
+            yield from _analysis_figures(analysis, scores=scores)
+    for path in sorted(run_folder.glob("tracks_*.nc")):
+        with xr.open_dataset(path, decode_timedelta=False) as tracks:
+            yield from _storm_figures(tracks.load(), order=networks_of(scores))
     curves = {
         name: read_curves(run_folder / "models" / name / "metrics.csv")
         for name in networks_of(scores)
@@ -55,15 +70,56 @@ def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figur
         yield "training", training_curves(curves, order=networks_of(scores))
 
 
-def _analysis_figures(
-    analysis: xr.Dataset, *, networks: Sequence[str]
-) -> Iterator[tuple[str, Figure]]:
-    if analysis.sizes["variable"] < 2:  # nothing to compare, nothing else to attend to
-        return
-    models = models_with(analysis, "cka")
-    if models:
-        yield "cka_by_layer", cka_curves(analysis, order=networks)
-        for model in models:
-            yield f"cka_matrix_{model}", cka_heat_maps(analysis, model=model)
-    for model in models_with(analysis, "attention"):
-        yield f"attention_{model}", attention_heat_maps(analysis, model=model)
+def _breakdown_figures(scores: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+    """Draw what newer scores have beside the scores by lead time."""
+    if "mse_skill" in scores:
+        for reference in map(str, scores["reference"].values):
+            yield f"skill_{reference}", skill_curves(scores, reference=reference)
+    if "region_rmse" in scores and scores.sizes["region"] > 1:
+        yield "group_region", group_dots(scores, group="region")
+    if "season_rmse" in scores:
+        yield "group_season", group_dots(scores, group="season")
+    if "hourly" in scores:
+        yield "group_hour", hourly_curves(scores)
+    if "power" in scores:
+        yield "spectra", spectra(scores)
+
+
+def _analysis_figures(analysis: xr.Dataset, *, scores: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+    networks = networks_of(scores)
+    if "value_density" in analysis:
+        yield "distributions", value_distributions(analysis)
+    if "parameters" in analysis:
+        yield "resources", resources_and_skill(analysis, scores)
+    if analysis.sizes["variable"] > 1:  # else nothing to compare, nothing else to attend to
+        models = models_with(analysis, "cka")
+        if models:
+            yield "cka_by_layer", cka_curves(analysis, order=networks)
+            for model in models:
+                yield f"cka_matrix_{model}", cka_heat_maps(analysis, model=model)
+        for model in models_with(analysis, "attention"):
+            yield f"attention_{model}", attention_heat_maps(analysis, model=model)
+            if f"attention_std_over_samples_{model}" in analysis:
+                yield (
+                    f"attention_change_{model}",
+                    attention_change_maps(analysis, model=model),
+                )
+    if models_with(analysis, "cka_layers"):
+        yield "cka_layers", cka_layer_maps(analysis, order=networks)
+
+
+_STORM_LEADS = (1.0, 3.0)  # of the paper's figures 6 and 9 [hours]
+
+
+def _storm_figures(tracks: xr.Dataset, *, order: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Draw a storm's tracks at 1 and 3 hours, or at the first lead time, and its errors."""
+    storm = str(tracks.attrs["storm"])
+    name = f"storm_{storm.lower().replace(' ', '_')}"
+    leads = [float(lead) for lead in tracks["lead_time"].values]
+    shown = [lead for lead in _STORM_LEADS if lead in leads] or leads[:1]
+    for lead in shown:
+        drawn = tracks_of(tracks, lead_time=lead)
+        title = f"{storm}, forecasts {lead:g} h ahead"
+        yield f"{name}_track_{lead:g}h", track_map(drawn, title=title, order=order)
+        yield f"{name}_intensity_{lead:g}h", intensity_curves(drawn, title=title, order=order)
+    yield f"{name}_errors", track_errors_by_lead(tracks, order=order)

@@ -11,72 +11,109 @@ from matplotlib.ticker import LogLocator
 
 from pipelines.figures.style import color_of, line_of, panels
 
-__all__ = ["lead_time_curves", "scoreboard", "training_curves"]
+__all__ = [
+    "CHARACTER",
+    "curve_panels",
+    "draw_lines",
+    "label_line_ends",
+    "lead_time_curves",
+    "scoreboard",
+    "training_curves",
+]
 
-_LABEL_GAP = 0.085  # height of a label's line, in heights of a panel
-_CHARACTER = 0.068  # width of a character of a label [inches]
+_LABEL_LINE = 0.17  # height of a label's line [inches]
+_AROUND = 0.95  # height of title, ticks and label of a panel [inches]
+CHARACTER = 0.068  # width of a character of a label [inches]
 
 
 def lead_time_curves(scores: xr.Dataset, *, metric: str, weighting: str = "area") -> Figure:
     """Draw a metric against lead time: a panel a channel, a labelled line a model.
 
-    Models without a finite value, as the ACC of climatology, are left out.
+    Models without a finite value, as the ACC of climatology, are left out. A shade is the 95 %
+    interval, where the scores have it. Source: Li et al. 2025, arXiv:2507.17189, figure 7.
     """
     models = [str(name) for name in scores["model"].values]
-    score = scores["score"].sel(metric=metric, weighting=weighting)
-    margin = _CHARACTER * max(map(len, models)) + 0.3
-    figure, axes = panels(scores.sizes["channel"], columns=2, width=3.6 + margin, height=2.5)
+    place = {"metric": metric, "weighting": weighting}
+    score = scores["score"].sel(place)
+    ends = tuple(scores[f"score_{end}"].sel(place) for end in _ENDS if f"score_{end}" in scores)
+    figure, axes = curve_panels(scores.sizes["channel"], models)
     for panel, channel in zip(axes, scores["channel"].values, strict=True):
         units = str(scores["units"].sel(channel=channel).item())
-        _draw_lines(panel, score.sel(channel=channel), models)
+        draw_lines(panel, score.sel(channel=channel), models)
+        if ends:
+            _shade(panel, *(end.sel(channel=channel) for end in ends), models=models)
         panel.set_title(str(channel), fontsize=10, loc="left", fontweight="bold")
-        unitless = metric in ("acc", "r2") or units == "1"
+        unitless = metric not in ("rmse", "mae", "mse", "bias") or units == "1"
         panel.set_ylabel(metric.upper() + ("" if unitless else f" [{units}]"), fontsize=9)
         panel.set_xlabel("lead time [h]", fontsize=9)
         if metric in ("rmse", "mae", "mse"):
             panel.set_ylim(bottom=0)
-        _label_line_ends(panel, [str(line.get_label()) for line in panel.lines])
+        label_line_ends(panel)
     figure.suptitle(f"{metric.upper()} by lead time, {_WEIGHTING[weighting]}", fontsize=11)
     return figure
 
 
 _WEIGHTING = {"area": "weighted by area", "plain": "all grid points alike"}
+_ENDS = ("low", "high")
 
 
-def _draw_lines(panel: Axes, score: xr.DataArray, models: Sequence[str]) -> None:
-    leads = score["lead_time"].values
+def curve_panels(count: int, models: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Lay out panels of lines with room for the models' names at their right."""
+    margin = CHARACTER * max(map(len, models)) + 0.3
+    height = max(2.5, _AROUND + _LABEL_LINE * (len(models) + 1))
+    return panels(count, columns=2, width=3.6 + margin, height=height)
+
+
+def draw_lines(panel: Axes, score: xr.DataArray, models: Sequence[str]) -> None:
+    """Draw a line a model of an array over `model` and one more dimension."""
+    axis = next(str(dim) for dim in score.dims if dim != "model")
+    steps = score[axis].values
     for model in models:
         values = score.sel(model=model).values
         if not np.isfinite(values).any():
             continue
         panel.plot(
-            leads,
+            steps,
             values,
             color=color_of(model, models),
             linestyle=line_of(model, models),
-            marker="o" if len(leads) <= 12 else None,
+            marker="o" if len(steps) <= 12 else None,
             markersize=3,
             linewidth=1.6,
             label=model,
         )
     panel.grid(axis="y", color="#dddddd", linewidth=0.6)
     panel.set_axisbelow(True)
-    if len(leads) <= 6:
-        panel.set_xticks(leads)
+    if len(steps) <= 6:
+        panel.set_xticks(steps)
     else:
         panel.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _label_line_ends(panel: Axes, names: Sequence[str]) -> None:
+def _shade(panel: Axes, low: xr.DataArray, high: xr.DataArray, *, models: Sequence[str]) -> None:
+    """Shade intervals by lead time."""
+    for model in models:
+        ends = [end.sel(model=model).values for end in (low, high)]
+        if np.isfinite(ends).any():
+            panel.fill_between(
+                low["lead_time"].values, *ends, color=color_of(model, models), alpha=0.13,
+                linewidth=0,
+            )  # fmt: skip
+
+
+def label_line_ends(panel: Axes) -> None:
     """Write each line's name beside its last point, moved apart where they would touch."""
     low, high = panel.get_ylim()  # scales the axis first; its transform alone would not
-    ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line in panel.lines]
+    lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]
+    # What runs out of the panel is pointed at where it leaves.
+    ends = [(line.get_xdata()[-1], np.clip(line.get_ydata()[-1], low, high)) for line in lines]
     fractions = [(y - low) / (high - low) for _, y in ends]
-    for line, end, name, y in zip(
-        list(panel.lines), ends, names, spread(fractions, gap=_LABEL_GAP), strict=True
-    ):
+    grid = panel.get_subplotspec().get_gridspec()
+    gap = _LABEL_LINE / (panel.get_figure().get_figheight() / grid.nrows - _AROUND)
+    heights = _inside(spread(fractions, gap=gap), gap=gap)
+    for line, end, y in zip(lines, ends, heights, strict=True):
         panel.annotate(
-            name,
+            str(line.get_label()),
             xy=end,
             xytext=(1.05, y),
             textcoords="axes fraction",
@@ -93,6 +130,21 @@ def _label_line_ends(panel: Axes, names: Sequence[str]) -> None:
                 "shrinkB": 2,
             },
         )
+
+
+def _inside(positions: list[float], *, gap: float) -> list[float]:
+    """Move positions that are `gap` apart into 0 to 1, their order kept."""
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    placed = list(positions)
+    lowest = 0.0
+    for i in order:
+        placed[i] = max(placed[i], lowest)
+        lowest = placed[i] + gap
+    highest = max(1.0, gap * (len(positions) - 1))
+    for i in reversed(order):
+        placed[i] = min(placed[i], highest)
+        highest = placed[i] - gap
+    return placed
 
 
 def spread(positions: Sequence[float], *, gap: float) -> list[float]:
@@ -124,16 +176,31 @@ def _overlap(lower: list[float], upper: list[float], gap: float) -> bool:
 
 
 def scoreboard(scores: xr.Dataset) -> Figure:
-    """Draw the normalized RMSE of every model as bars, best on top; baselines are grey."""
+    """Draw the normalized RMSE of every model as bars, best on top; baselines are grey.
+
+    A line across the end of a bar is the 95 % interval, where the scores have it.
+    """
     ranked = scores["normalized_rmse"].to_series().sort_values(ascending=False)
     models = [str(name) for name in scores["model"].values]
     names = [str(name) for name in ranked.index]
-    width = 5.0 + _CHARACTER * max(map(len, names))
+    width = 5.0 + CHARACTER * max(map(len, names))
     figure = Figure(figsize=(width, 0.9 + 0.36 * len(names)), layout="constrained")
     panel = figure.add_subplot()
-    bars = panel.barh(names, ranked.values, color=[color_of(name, models) for name in names])
-    panel.bar_label(bars, fmt="%.4f", padding=4, fontsize=9)
-    panel.margins(x=0.15)
+    panel.barh(names, ranked.values, color=[color_of(name, models) for name in names])
+    right = ranked.to_numpy().copy()
+    if "normalized_rmse_low" in scores:
+        low, high = (scores[f"normalized_rmse_{end}"].to_series()[names] for end in _ENDS)
+        for number, (left, end) in enumerate(zip(low, high, strict=True)):
+            if np.isfinite(end):
+                panel.plot([left, end], [number] * 2, color="white", linewidth=3.6)
+                panel.plot([left, end], [number] * 2, color="#222222", linewidth=1.4)
+                right[number] = max(right[number], end)
+    for number, (value, end) in enumerate(zip(ranked.values, right, strict=True)):
+        panel.annotate(
+            f"{value:.4f}", (end, number), xytext=(5, 0), textcoords="offset points", fontsize=9,
+            va="center",
+        )  # fmt: skip
+    panel.set_xlim(0, 1.15 * right.max())
     panel.set_xlabel("normalized RMSE: RMSE / training std, mean over channels", fontsize=9)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(axis="y", length=0, labelsize=9)

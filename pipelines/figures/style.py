@@ -18,7 +18,7 @@ DOTS_PER_INCH = 150
 # baselines. Source: https://jfly.uni-koeln.de/color/
 _NETWORK_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NETWORK_LINES = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)))
-_BASELINE_COLORS = dict(zip(BASELINES, ("#000000", "#555555", "#8c8c8c", "#b3b3b3"), strict=True))
+_BASELINE_COLORS = dict(zip(BASELINES, ("#000000", "#4a4a4a", "#6e6e6e", "#949494"), strict=True))
 _BASELINE_LINES = dict(zip(BASELINES, ("--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))), strict=True))
 
 

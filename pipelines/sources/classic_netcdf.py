@@ -62,7 +62,8 @@ def check_classic_netcdf(path: Path) -> None:
             return
         try:
             expected = _expected_size(_Header(file, file.read(1)[0]))
-        except (EOFError, KeyError) as error:
+        # A damaged number leads to a kind, dimension or place that there is not.
+        except (EOFError, LookupError, OSError, OverflowError) as error:
             raise DataError(
                 f"{path}: found a broken netCDF header; expected a whole one"
             ) from error

@@ -1,9 +1,11 @@
 """Decode a file of ERA5 fields by its content: GRIB, netCDF, or a zip of such files."""
 
+import errno
 import math
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +83,12 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
                 with archive.open(member) as source, unpacked.open("wb") as target:
                     shutil.copyfileobj(source, target)
                 parts.append(_read_member(unpacked, f"{path}, member {member.filename!r}"))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
+            OSError) as error:  # fmt: skip
+        # Damaged content reads as an invalid argument, or an error without a number; a full
+        # disk is none of the file's faults. RuntimeError: a member that wants a password.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
     parts = [part for part in parts if part.data_vars]
     return _merge(parts, path) if parts else xr.Dataset()

@@ -13,6 +13,7 @@ from pipelines.sources.grib_messages import GribMessage, open_message, read_mess
 
 __all__ = ["read_grib"]
 
+_FIRST_DATE, _LAST_DATE = np.datetime64("1678-01-01", "m"), np.datetime64("2261-12-31", "m")
 _MISSING = 1e30  # stands for absent points while a message is unpacked
 
 
@@ -31,6 +32,7 @@ def read_grib(path: Path) -> xr.Dataset:
     messages = read_messages(path)
     if not messages:
         return xr.Dataset()
+    _check_dates(messages, path)
     first_on_grid: dict[tuple[float, ...], GribMessage] = {}
     by_name: dict[str, list[GribMessage]] = {}
     for message in messages:
@@ -54,6 +56,13 @@ def read_grib(path: Path) -> xr.Dataset:
         latest[message.time] = max(message.field.expver, latest.get(message.time, ""))
     expver = np.array([latest[t] for t in dataset["time"].values.astype("datetime64[m]")])
     return dataset.assign_coords(expver=("time", expver))
+
+
+def _check_dates(messages: list[GribMessage], path: Path) -> None:
+    """Refuse dates that nanoseconds since 1970 cannot hold: they would wrap around."""
+    for time in (min(m.time for m in messages), max(m.time for m in messages)):
+        if not _FIRST_DATE <= time <= _LAST_DATE:
+            raise DataError(f"{path}: found a GRIB message of {time}; expected 1678 to 2261")
 
 
 def _axes(message: GribMessage, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +139,12 @@ def _unpack(places: np.ndarray, *, path: Path, shape: tuple[int, int]) -> np.nda
             file.seek(offset)
             with open_message(file.read(size), path) as handle:
                 eccodes.codes_set_double(handle, "missingValue", _MISSING)
+                count = eccodes.codes_get_size(handle, "values")
+                if count != shape[0] * shape[1]:
+                    raise DataError(
+                        f"{path}: found a GRIB message of {count} values; expected "
+                        f"{shape[0]} x {shape[1]}"
+                    )
                 field = eccodes.codes_get_values(handle).reshape(shape)
                 if eccodes.codes_get_long(handle, "bitmapPresent"):
                     field[field == _MISSING] = np.nan

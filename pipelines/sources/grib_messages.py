@@ -26,6 +26,7 @@ _BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
 # ecCodes is built with or without thread safety, and one cannot ask which.
 _ECCODES = threading.Lock()
 
+_SHORTEST_HEADER = 28  # octets of section 1
 _HAS_GRID = 0x80  # in octet 8 of GRIB 1's product section
 _GRID_KEYS = (
     "Ni", "Nj", "iScansNegatively", "jScansPositively", "jPointsAreConsecutive",
@@ -147,16 +148,23 @@ def _split_header(content: mmap.mmap, offset: int) -> tuple[bytes, tuple[int, ..
     if content[start + 7] & _HAS_GRID:
         end += int.from_bytes(content[end : end + 3], "big")
     header = content[start:end]
+    if len(header) < _SHORTEST_HEADER:  # damaged: ecCodes says how
+        return None
     date = ((header[24] - 1) * 100 + header[12], *header[13:17])
     return header[:12] + header[17:24] + header[25:], date
 
 
 def _time(date: tuple[int, ...], path: Path) -> np.datetime64:
     """Give a GRIB 1 date as minutes."""
+    return _moment("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*date), path)
+
+
+def _moment(text: str, path: Path) -> np.datetime64:
+    """Read minutes."""
     try:
-        return np.datetime64("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}".format(*date), "m")
+        return np.datetime64(text, "m")
     except ValueError as error:
-        raise DataError(f"{path}: found a GRIB message of {date}; expected a date") from error
+        raise DataError(f"{path}: found a GRIB message of {text}; expected a date") from error
 
 
 def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | None:
@@ -183,4 +191,4 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
         )
         date = f"{eccodes.codes_get_long(handle, 'validityDate'):08d}"
         clock = f"{eccodes.codes_get_long(handle, 'validityTime'):04d}"
-    return field, np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
+    return field, _moment(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", path)

@@ -47,7 +47,7 @@ def test_the_only_flow_of_a_file_is_taken_whatever_its_name(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["flows/typo.py"], "error: no file flows/typo.py; flow files in flows/: flows/back"),
+        (["flows/typo.py"], "error: no file flows/typo.py; flow files in flows/: flows/arch"),
         (["flows/config.py"], "error: flows/config.py has no flow named 'config'"),
         (["flows/full_experiment.py", "experiment=nope"], "error: no experiment 'nope'; choose"),
         (["flows/full_experiment.py", "sede=1"], "error: no setting 'sede'; did you mean 'seed'?"),

@@ -136,7 +136,32 @@ def test_an_unknown_target_is_refused(tmp_path):
 def test_another_format_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     rewrite(path, change=lambda d: d.update(format=99))
-    with pytest.raises(ValueError, match="has format 99; expected 1"):
+    with pytest.raises(ValueError, match="has format 99; expected 2"):
+        load_checkpoint(path)
+
+
+def test_window_habits_of_published_numbers_travel_along(tmp_path):
+    window = WindowSpec((-6, 0), (6, 12), 3, 1, 2, (6, 12))
+    saved = dataclasses.replace(make_checkpoint(), window=window)
+    save_checkpoint(tmp_path / "model.safetensors", saved)
+    assert load_checkpoint(tmp_path / "model.safetensors").window == window
+
+
+def test_a_file_of_the_format_before_has_no_habits(tmp_path):
+    def age(description):
+        description["format"] = 1
+        for name in ("drop_last_hours", "drop_last_windows", "length_stride"):
+            del description["window"][name]
+
+    rewrite(tmp_path / "model.safetensors", change=age)
+    loaded = load_checkpoint(tmp_path / "model.safetensors")
+    assert loaded.window == WindowSpec((-6, 0), (6, 12), stride_hours=3)
+
+
+def test_a_file_that_does_not_say_its_habits_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    rewrite(path, change=lambda d: d["window"].pop("length_stride"))
+    with pytest.raises(ValueError, match="does not say the window's length_stride"):
         load_checkpoint(path)
 
 

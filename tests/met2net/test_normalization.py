@@ -35,6 +35,7 @@ def test_each_method_takes_its_statistics() -> None:
     }
     assert by_method["mean_std"] == Normalizer(("t2m",), (1.0,), (2.0,))
     assert by_method["min_max"] == Normalizer(("t2m",), (-3.0,), (8.0,))
+    assert by_method["none"] == Normalizer(("t2m",), (0.0,), (1.0,))
     ends = torch.tensor([-3.0, 5.0])[:, None, None, None]
     assert by_method["min_max"].normalize(ends).flatten().tolist() == [0.0, 1.0]
     with pytest.raises(ValueError, match="normalization is 'log'; expected one of: mean_std, min_"):

@@ -1,6 +1,6 @@
 import pytest
 
-from met2net.variables import VARIABLES, channel, required_fields, variable
+from met2net.variables import VARIABLES, channel, is_channel, required_fields, variable
 
 
 def test_every_name_label_and_grib_name_is_unique() -> None:
@@ -46,3 +46,8 @@ def test_attrs_are_cf() -> None:
         "standard_name": "air_temperature",
     }
     assert "standard_name" not in variable("toa_incident_solar_radiation").attrs
+
+
+def test_labels_of_images_are_no_channels_of_weather():
+    assert is_channel("t2m") and is_channel("r1000")
+    assert not is_channel("mnist") and not is_channel("r")

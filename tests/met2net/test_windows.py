@@ -77,6 +77,31 @@ def test_the_papers_window_counts(years: tuple[int, int], spec: WindowSpec, coun
     assert len(find_windows(hours, spec=spec, in_split=np.ones(len(hours), bool))) == count
 
 
+def test_the_released_era5_reader_strides_differently_in_training() -> None:
+    spec = WindowSpec.regular(**TWELVE, length_stride=[6, 12])
+    assert spec.length_stride == (6, 12)
+    assert spec.of_split("train").length_stride == 6
+    assert spec.of_split("validation").length_stride == spec.of_split("test").length_stride == 12
+    one = WindowSpec.regular(**TWELVE, length_stride=6)
+    assert one.of_split("test") == one
+    with pytest.raises(ValueError, match=r"length_stride is \(6, 12\); expected that of one split"):
+        find_windows(np.arange(99), spec=spec, in_split=np.ones(99, bool))
+
+
+def test_listed_offsets_are_as_many_as_the_frames() -> None:
+    listed = {"num_inputs": 2, "num_targets": 1, "input_hours": [-5, 0], "target_hours": [7]}
+    spec = WindowSpec.listed(**listed, stride_hours=6, drop_last_hours=1)
+    assert spec == WindowSpec((-5, 0), (7,), 6, 1)
+    with pytest.raises(ValueError, match="input_hours has 2 offsets; expected 3"):
+        WindowSpec.listed(**listed | {"num_inputs": 3})
+
+
+@pytest.mark.parametrize("strides", [0, (6, 0), [6], [6, 12, 1]])
+def test_impossible_length_strides_are_refused(strides: object) -> None:
+    with pytest.raises(ValueError, match="length_stride is .*; expected"):
+        WindowSpec.regular(**TWELVE, length_stride=strides)
+
+
 def test_a_length_stride_keeps_the_first_windows_and_not_every_nth() -> None:
     hours = hours_of(2023, 2023)
     spec = WindowSpec.regular(**TWELVE, length_stride=12)

@@ -9,6 +9,7 @@ from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
+from pipelines.archive import ArchiveState
 from pipelines.ingest import ingest
 from pipelines.period import Period
 from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
@@ -23,9 +24,9 @@ FIELDS = {
 TEST_HOURS = 48
 
 
-def make_training_set(folder: Path) -> Path:
-    """Fetch ten days and build: six days of training, two of validation, two of test."""
-    archive = ingest(
+def make_archive(folder: Path) -> ArchiveState:
+    """Fetch ten days."""
+    return ingest(
         FakeSource(),
         period=Period("2016-01-01", "2016-01-10"),
         fields=FIELDS,
@@ -33,6 +34,11 @@ def make_training_set(folder: Path) -> Path:
         raw_folder=folder / "raw",
         path=folder / "archive",
     )
+
+
+def make_training_set(folder: Path) -> Path:
+    """Build of ten days: six days of training, two of validation, two of test."""
+    archive = make_archive(folder)
     splits = Splits(
         Period("2016-01-01", "2016-01-06"),
         Period("2016-01-07", "2016-01-08"),

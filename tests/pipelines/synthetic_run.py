@@ -71,6 +71,76 @@ def make_scores(
     )
 
 
+def make_full_scores(
+    networks: Sequence[str] = ("met2net", "tau"),
+    channels: Sequence[str] = ("t2m", "u10", "v10"),
+    lead_times: Sequence[int] = (1, 2, 3, 6),
+) -> xr.Dataset:
+    """Scores with all that `pipelines.evaluate` puts beside them, of plausible size."""
+    scores = make_scores(networks, channels, lead_times)
+    correlation = (
+        scores["score"].sel(metric=["acc", "acc"]).assign_coords(metric=["acc_centred", "pcc"])
+    )
+    more = xr.Dataset(
+        {
+            "score": correlation,
+            "pooled": scores["pooled"]
+            .sel(metric=["acc", "acc"])
+            .assign_coords(metric=["acc_centred", "pcc"]),
+        }
+    )
+    models = scores["model"].values
+    scores = xr.concat([scores[["score", "pooled"]], more], dim="metric").merge(
+        scores.drop_vars(["score", "pooled"]).drop_dims("metric")
+    )
+    scores.attrs["bootstrap"] = "blocks of 10 days, 1000 resamples, seed 0"
+    for name in ("score", "pooled", "normalized_rmse"):
+        scores[f"{name}_low"], scores[f"{name}_high"] = 0.95 * scores[name], 1.05 * scores[name]
+    score = scores["score"]
+    for name, axis, labels in (
+        ("regional", "region", ["all", "bay"]),
+        ("seasonal", "season", ["DJF", "MAM", "JJA", "SON"]),
+        ("hourly", "init_hour", list(range(24))),
+    ):
+        factor = xr.DataArray(np.linspace(0.9, 1.1, len(labels)), coords={axis: labels}, dims=axis)
+        if axis != "init_hour":
+            factor = factor.where(factor[axis] != "SON")  # a season without a forecast
+        scores[name] = (score * factor).transpose("model", axis, ...)
+        rmse = np.sqrt(scores[name].sel(metric="mse", drop=True).mean("lead_time", skipna=False))
+        scores[f"{axis}_rmse"] = rmse
+        scores[f"{axis}_rmse_low"], scores[f"{axis}_rmse_high"] = 0.9 * rmse, 1.1 * rmse
+    references = ["persistence", "climatology"]
+    mse = score.sel(metric="mse", drop=True)
+    scores["mse_skill"] = 1 - mse / mse.sel(model=references).rename(model="reference")
+    scores["acc_per_time"] = xr.concat(
+        [score.sel(metric="acc", drop=True)] * 2, dim="acc_form"
+    ).assign_coords(acc_form=["uncentred", "centred"])
+    winds = [label for label in ("u10", "v10") if label in channels]
+    if len(winds) == 2:
+        scores["vector_wind_rmse"] = np.sqrt(mse.sel(channel=winds).sum("channel")).expand_dims(
+            wind=["wind10"]
+        )
+    quality = xr.DataArray([0.9, 30.0], coords={"image_metric": ["ssim", "psnr"]},
+                           dims="image_metric")  # fmt: skip
+    scores["image_quality"] = quality * (mse / mse).isel(weighting=0, drop=True)
+    waves = xr.DataArray(np.arange(6), coords={"wavenumber": np.arange(6)}, dims="wavenumber")
+    scores["power"] = mse * np.exp(-waves)
+    scores["observed_power"] = mse.isel(model=0, weighting=0, drop=True) * np.exp(-0.9 * waves)
+    scores["power"] = scores["power"].isel(weighting=0, drop=True)
+    normalized = scores["normalized_rmse"]
+    other = normalized.rename(model="other_model")
+    margin = (1 - normalized / other).where(normalized["model"] != other["other_model"])
+    scores["margin"] = margin
+    scores["margin_low"], scores["margin_high"] = margin - 0.02, margin + 0.02
+    statistic = (100 * (normalized - other)).where(np.isfinite(margin))
+    scores["pooled_dm_statistic"] = statistic
+    scores["pooled_dm_p_value"] = np.exp(-np.abs(statistic))
+    leads = xr.ones_like(score["lead_time"], dtype=float)
+    scores["dm_statistic"] = statistic * leads
+    scores["dm_p_value"] = np.exp(-np.abs(statistic)) * leads
+    return scores.assign_coords(model=models)
+
+
 def make_example(
     networks: Sequence[str] = ("met2net", "tau"),
     channels: Sequence[str] = ("t2m", "u10", "v10"),

@@ -51,6 +51,7 @@ def test_every_model_gets_the_analyses_that_it_offers(training_set, checkpoints,
         "attention_mean_met2net", "attention_std_over_samples_met2net",
         "attention_std_over_heads_met2net", "attention_std_over_blocks_met2net",
         "attention_season_met2net", "attention_season_change_met2net", "season_count",
+        "value_density", "change_density", "parameters", "multiply_adds",
     }  # fmt: skip
     assert analysis["cka_met2net"].dims == ("layer_met2net", "variable", "variable_2")
     assert analysis["attention_met2net"].dims == ("block", "variable", "variable_2")

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic_run import BASELINES, make_analysis, make_example, make_run_folder, make_scores
+from synthetic_run import (
+    BASELINES,
+    make_analysis,
+    make_example,
+    make_full_scores,
+    make_run_folder,
+    make_scores,
+)
 
 from pipelines.figures import (
     attention_heat_maps,
@@ -14,10 +21,16 @@ from pipelines.figures import (
     cka_heat_maps,
     draw_run,
     forecast_maps,
+    group_dots,
+    hourly_curves,
     lead_time_curves,
+    resources_and_skill,
     save,
     scoreboard,
+    skill_curves,
+    spectra,
     training_curves,
+    value_distributions,
 )
 from pipelines.figures.scores import spread
 from pipelines.figures.style import color_of, line_of
@@ -38,7 +51,8 @@ def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
     }
     found = set(figure.findobj(Text)) - hidden
     texts = [t for t in found if t.get_text().strip() and t.get_visible()]
-    boxes = [(t.get_text(), t.get_window_extent(renderer).padded(-1)) for t in texts]
+    # Of the text alone: an annotation's own extent has its line to the point in it.
+    boxes = [(t.get_text(), Text.get_window_extent(t, renderer).padded(-1)) for t in texts]
     boxes = [(text, box) for text, box in boxes if box.width > 0 and box.height > 0]
     return [
         (a, b)
@@ -60,6 +74,98 @@ def test_lead_time_curves_label_every_model_in_every_panel_without_overlap(count
         assert {text.get_text() for text in panel.texts} == {*LONG_NAMES, *BASELINES}
         assert panel.get_title(loc="left") == channel
     assert figure.axes[0].get_ylabel() == "RMSE [K]"
+    assert overlapping_texts(figure) == []
+
+
+THIRTEEN = (
+    "met2net", "tau", "simvp", "convnext", "hornet", "mau", "moganet", "poolformer", "predrnn",
+    "predrnnpp", "convlstm", "wast", "tau_single",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def many():
+    return make_full_scores(THIRTEEN, ("t2m", "u10", "tcc"))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda scores: lead_time_curves(scores, metric="rmse"),
+        lambda scores: lead_time_curves(scores, metric="pcc"),
+        lambda scores: skill_curves(scores, reference="persistence"),
+        hourly_curves,
+        lambda scores: group_dots(scores, group="season"),
+        lambda scores: group_dots(scores, group="region"),
+        spectra,
+        scoreboard,
+    ],
+)
+def test_thirteen_networks_have_room_and_names_of_their_own(many, draw):
+    figure = draw(many)
+    assert overlapping_texts(figure) == []
+    texts = {text.get_text() for text in figure.findobj(Text)}
+    assert set(THIRTEEN) <= texts
+
+
+def test_intervals_are_shades_around_the_lines():
+    scores = make_full_scores(["met2net"], ["t2m"])
+    panel = lead_time_curves(scores, metric="rmse").axes[0]
+    line = panel.lines[0].get_ydata()
+    shade = panel.collections[0].get_paths()[0].vertices[:, 1]
+    assert shade.min() == pytest.approx(0.95 * line.min())
+    assert shade.max() == pytest.approx(1.05 * line.max())
+    assert not lead_time_curves(make_scores(), metric="rmse").axes[0].collections
+
+
+def test_groups_without_a_forecast_are_not_drawn():
+    figure = group_dots(make_full_scores(), group="season")
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["DJF", "MAM", "JJA"]
+
+
+def test_a_model_much_worse_than_the_reference_does_not_flatten_the_others():
+    scores = make_full_scores()
+    scores["mse_skill"].loc[{"model": "tau", "reference": "climatology"}] = -50.0
+    figure = skill_curves(scores, reference="climatology")
+    assert figure.axes[0].get_ylim() == (-1.0, 1.0)
+    assert overlapping_texts(figure) == []
+    assert "climatology" not in {text.get_text() for text in figure.axes[0].texts}
+
+
+def test_spectra_are_those_of_the_last_lead_time_without_the_mean():
+    scores = make_full_scores()
+    panel = spectra(scores).axes[1]
+    lines = {line.get_label(): line for line in panel.lines}
+    assert list(lines["tau"].get_xdata()) == [1, 2, 3, 4, 5]
+    expected = scores["power"].sel(model="tau", channel="u10", lead_time=6).values[1:]
+    np.testing.assert_array_equal(lines["tau"].get_ydata(), expected)
+    assert "observed" in lines
+
+
+def test_distributions_and_resources_are_drawn_from_the_analysis():
+    channels = ["t2m", "tcc"]
+    density = np.array([[0.1, 0.8, 0.1], [0.0, 1.0, 0.0]])
+    analysis = xr.Dataset(
+        {
+            "value_density": (("channel", "value_bin"), density),
+            "change_density": (("channel", "change_bin"), density),
+            "parameters": ("network", [1_000_000, 4_000_000]),
+            "multiply_adds": ("network", [10**9, 10**8]),
+        },
+        coords={"channel": channels, "value_bin": [-1, 0, 1], "change_bin": [-1, 0, 1],
+                "network": ["met2net", "tau"]},
+        attrs={"change_hours": 6},
+    )  # fmt: skip
+    figure = value_distributions(analysis)
+    assert [line.get_label() for line in figure.axes[0].lines] == channels
+    assert "change in 6 h" in figure.axes[1].get_xlabel()
+    assert np.isnan(figure.axes[0].lines[1].get_ydata()[0])  # no count, no point
+    scores = make_scores()
+    figure = resources_and_skill(analysis, scores)
+    points = {line.get_label(): line.get_xydata()[0] for line in figure.axes[1].lines}
+    error = scores["normalized_rmse"].sel(model="tau").item()
+    assert points["tau"].tolist() == [1e8, error]
     assert overlapping_texts(figure) == []
 
 

@@ -17,7 +17,8 @@ from met2net.normalization import Normalizer
 from met2net.windows import WindowSpec
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
-from pipelines.registry import alias_history, promote, register
+from pipelines.registry import register
+from pipelines.registry_aliases import alias_history, promote
 from pipelines.tracking import find_or_start_run, open_experiment, track_run
 
 # The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.

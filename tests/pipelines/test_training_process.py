@@ -93,6 +93,43 @@ def test_recomputing_activations_changes_nothing_but_memory(
         assert torch.equal(tensor, weights[1][name]), name
 
 
+@pytest.mark.parametrize("changes", [{"fields_on_device": True}, {"prefetch": 0}])
+def test_where_batches_come_from_changes_nothing(
+    training_set: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=2)
+    weights = []
+    for name, trainer in (("default", {}), ("changed", changes)):
+        run_training(with_trainer(job, **trainer), tmp_path / name)
+        weights.append(load_checkpoint(tmp_path / name / CHECKPOINT).network.state_dict())
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+
+
+def test_the_settings_of_the_loader_reach_it(
+    training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {}
+
+    class Noting(training_process.WindowModule):
+        def __init__(self, data, job, **settings):
+            made.update(settings, mapped=data.fields.is_mapped)
+            super().__init__(data, job, **settings)
+
+    limits = []
+    opened = training_process.TrainingSet.open
+    monkeypatch.setattr(
+        training_process.TrainingSet,
+        "open",
+        lambda path, *, memory_limit: limits.append(memory_limit) or opened(path, memory_limit=0),
+    )
+    monkeypatch.setattr(training_process, "WindowModule", Noting)
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=1)
+    run_training(with_trainer(job, memory_limit="3MiB", prefetch=1), tmp_path)
+    assert limits == [3 * 2**20]
+    assert made == {"prefetch": 1, "on_device": False, "mapped": False}
+
+
 def test_compile_compiles_the_network_and_its_copies(
     training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,7 +237,7 @@ def test_recomputed_parts_are_captured_whole_and_give_the_same_gradients():
     assert_compiled(run_compiled("aot_eager", recompute=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compiled_parts_give_the_same_gradients():
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         pytest.skip("no C++ compiler, which torch.compile needs on the CPU")

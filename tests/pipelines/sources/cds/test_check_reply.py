@@ -49,7 +49,7 @@ def test_a_zip_with_wrong_bytes_is_refused(tmp_path: Path) -> None:
         packed.writestr("data.nc", bytes(9000))
     content, start = path.read_bytes(), 30 + len("data.nc")  # behind the member's header
     path.write_bytes(content[:start] + b"\xff" + content[start + 1 :])
-    with pytest.raises(DataError, match=r"file is broken \(.*invalid block.*; expected a whole"):
+    with pytest.raises(DataError, match=r"broken zip \(.*invalid block.*; expected a whole"):
         check_reply(path, REQUEST)
 
 

@@ -1,0 +1,140 @@
+"""Settings of `monthly_retrain` and `replay`, built and checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+
+from flows.archive_location import archive_location
+from flows.config import (
+    WRONG_SETTINGS,
+    ConfigError,
+    Experiment,
+    load_experiment,
+    one_line,
+    resolve,
+)
+from flows.safe_instantiate import instantiate
+from met2net.variables import required_fields
+from pipelines.arrival import Arrival
+from pipelines.comparison import channels_of_metric
+from pipelines.drift import DriftLimits
+from pipelines.fingerprint import fingerprint
+from pipelines.period import Period
+from pipelines.promotion import PromotionRule
+from pipelines.rolling_splits import RollingSplits
+
+__all__ = ["MonthlySettings", "load_monthly", "read_moment"]
+
+_OWN = ("now", "arrival", "rolling", "start", "promotion", "drift", "reports", "replay")
+_STARTS = ("champion", "scratch")
+
+
+@dataclass(frozen=True)
+class MonthlySettings:
+    """What the monthly retraining goes by.
+
+    Attributes:
+        experiment: data, model, training, scoring, tracking; its period's end and its splits
+            are not used.
+        now: the moment to go by, UTC; None: the one at which the flow starts.
+        start: `champion`, or `scratch`: where a challenger's weights start from.
+        arrival: when months are available.
+        rolling: how splits follow the newest month.
+        promotion: what a challenger must show.
+        drift: what a new month may differ by.
+        reports: write a report of the scores, with figures, beside each month's page.
+        months: months that `replay` goes through; None: all for which there is enough before.
+    """
+
+    experiment: Experiment
+    now: datetime | None
+    start: str
+    arrival: Arrival
+    rolling: RollingSplits
+    promotion: PromotionRule
+    drift: DriftLimits
+    reports: bool
+    months: Period | None = None
+
+    @property
+    def fields(self) -> dict[str, tuple[int, ...]]:
+        """CDS long name -> pressure levels [hPa] that the archive holds."""
+        groups = self.experiment.variables.values()
+        return required_fields([label for labels in groups for label in labels])
+
+    @property
+    def archive(self) -> str:
+        """Where the archive is: the same as that of `full_experiment` and `backfill`."""
+        experiment = self.experiment
+        return archive_location(
+            experiment.archive_root,
+            experiment.workspace,
+            source=experiment.source,
+            fields=self.fields,
+            grid=experiment.grid,
+        )
+
+    @property
+    def science_key(self) -> str:
+        """Name of everything but the month that a challenger depends on."""
+        science = self.experiment.science
+        plain = {key: value for key, value in science.items() if key not in _OWN}
+        return fingerprint(plain, self.rolling, self.start)
+
+    def month_folder(self, month: str) -> Path:
+        """Where the files of a month's retraining lie."""
+        folder = self.experiment.workspace / "monthly" / self.experiment.name
+        return folder / f"{month}-{self.science_key}"
+
+
+def load_monthly(overrides: Sequence[str], *, config: str = "monthly_retrain") -> MonthlySettings:
+    """Compose and build the settings.
+
+    Raises:
+        ConfigError: if an override does not fit or a value is refused.
+    """
+    experiment = load_experiment(overrides, config=config)
+    plain = resolve(overrides, config=config)
+    if plain["start"] not in _STARTS:
+        raise ConfigError(f"start is {plain['start']!r}; expected one of: {', '.join(_STARTS)}")
+    months = plain["replay"]["months"] if "replay" in plain else None
+    try:
+        promotion: PromotionRule = instantiate(plain["promotion"])
+        labels = tuple(label for group in experiment.variables.values() for label in group)
+        channels_of_metric(promotion.metric, labels)  # refused now, not after a training
+        return MonthlySettings(
+            experiment=experiment,
+            now=read_moment(plain["now"]),
+            start=plain["start"],
+            arrival=instantiate(plain["arrival"]),
+            rolling=instantiate(plain["rolling"]),
+            promotion=promotion,
+            drift=instantiate(plain["drift"]),
+            reports=bool(plain["reports"]),
+            months=None if months is None else Period.parse(months),
+        )
+    except InstantiationException as error:
+        raise ConfigError(one_line(error.__cause__ or error)) from error
+    except WRONG_SETTINGS as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def read_moment(text: Any) -> datetime | None:
+    """Read a moment; UTC where it names no zone.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise ConfigError(
+            f"now is {text!r}; expected a moment in UTC, as 2026-03-07T06:00"
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

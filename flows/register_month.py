@@ -1,0 +1,103 @@
+"""A month's challenger in the registry: its version, its tags, and what was decided."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import xarray as xr
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.monthly_settings import MonthlySettings
+from met2net.checkpoint import load_checkpoint
+from pipelines.promotion import Decision
+from pipelines.registry import register
+from pipelines.registry_aliases import alias_history, champions, promote
+from pipelines.registry_versions import RegisteredVersion, version_of_month
+from pipelines.retraining_plan import RetrainingPlan
+from pipelines.tracking import log_files, track_run
+
+__all__ = ["finish_decision", "register_challenger"]
+
+
+@task(name="register and decide", cache_policy=NO_CACHE)
+def register_challenger(
+    settings: MonthlySettings,
+    plan: RetrainingPlan,
+    decision: Decision,
+    *,
+    checkpoint: Path,
+    folder: Path,
+    fingerprint: str,
+    now: datetime,
+) -> str:
+    """Log the month's run, register the challenger once, and carry the decision out once.
+
+    Returns:
+        The version.
+    """
+    experiment = settings.experiment
+    tags = {
+        "archive_snapshot": plan.snapshot_id,
+        "git_commit": load_checkpoint(checkpoint).provenance["git_commit"],
+        "settings_fingerprint": fingerprint,
+        "protocol": "clean",
+        "month": plan.month,
+        "decision": decision.word,
+        "reasons": json.dumps(decision.reasons),
+        "decided_at": now.isoformat(),
+        "champion_before": plan.champion or "none",
+    }
+    run_id = track_run(
+        folder,
+        tracking_uri=experiment.tracking_uri,
+        experiment=f"{experiment.name}-monthly",
+        fingerprint=fingerprint,
+        settings=experiment.resolved,
+        tags=tags,
+    )
+    names = ("month.html", "month.md", "drift.json", "plan.json")
+    log_files(run_id, [folder / name for name in names], tracking_uri=experiment.tracking_uri)
+    with xr.open_dataset(folder / "example.nc", decode_timedelta=False) as examples:
+        inputs = examples["inputs"].values
+    version = register(
+        checkpoint,
+        name=experiment.registered_model,
+        tracking_uri=experiment.tracking_uri,
+        run_id=run_id,
+        example=inputs,
+        scores=folder / "scores.nc",
+        figures=sorted((folder / "figures").glob("*.png")),
+        tags=tags | {"registered_at": now.isoformat()},
+        model=checkpoint.parent.name,
+        may_be_champion=decision.promote,
+        now=now,
+    )
+    registered = version_of_month(
+        experiment.registered_model, plan.month, tracking_uri=experiment.tracking_uri
+    )
+    assert registered is not None
+    finish_decision(settings, registered, now=now)
+    return version
+
+
+def finish_decision(
+    settings: MonthlySettings, version: RegisteredVersion, *, now: datetime
+) -> None:
+    """Promote a version that its tags say is promoted, unless it was champion before.
+
+    A version that was champion and was rolled back stays where the rollback put it.
+    """
+    experiment = settings.experiment
+    name, uri = experiment.registered_model, experiment.tracking_uri
+    if version.tags.get("decision") != "promoted":
+        return
+    if version.version in champions(alias_history(name, tracking_uri=uri)):
+        return
+    promote(
+        name,
+        version.version,
+        tracking_uri=uri,
+        reason=f"{version.tags['month']}: " + "; ".join(json.loads(version.tags["reasons"])),
+        now=now,
+    )

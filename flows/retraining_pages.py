@@ -1,0 +1,147 @@
+"""The pages of the retraining: one a month, and the history of a replay."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+import met2net
+from flows.monthly_settings import MonthlySettings
+from pipelines.atomic import write_text
+from pipelines.drift import Drift
+from pipelines.operations_page import Section, to_markdown, write_page
+from pipelines.report import write_report
+from pipelines.retraining_outcome import COLUMNS, Outcome
+from pipelines.retraining_plan import RetrainingPlan
+
+__all__ = ["month_markdown", "write_history", "write_pages"]
+
+
+@task(name="write pages", cache_policy=NO_CACHE)
+def write_pages(
+    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, folder: Path
+) -> Path:
+    """Write the month's page, with decision and drift, and the report of the scores beside it.
+
+    Returns:
+        The month's page.
+    """
+    experiment = settings.experiment
+    if settings.reports and not (folder / "report.html").is_file():
+        write_report(
+            folder,
+            title=f"{experiment.title}: challenger of {plan.month}",
+            provenance={
+                "Experiment": experiment.name,
+                "Month": plan.month,
+                "Source": experiment.source.name,
+                "Archive snapshot": plan.snapshot_id,
+                "Champion before": plan.champion or "none",
+                "Started from": outcome.started_from or "scratch",
+                "met2net": met2net.__version__,
+                **{f"Split: {name}": str(p) for name, p in plan.splits.periods().items()},
+            },
+            attribution=experiment.source.attribution,
+            out=folder / "report.html",
+            network="challenger",
+        )
+    title, sections = _title(settings, outcome), _sections(plan, outcome, drift)
+    if settings.reports:
+        text = "Scores, maps and training curves: report.html beside this page."
+        sections.append(Section("More", (text,)))
+    write_text(folder / "month.md", to_markdown(title, sections))
+    return write_page(folder / "month.html", title, sections)
+
+
+def month_markdown(settings: MonthlySettings, outcome: Outcome) -> str:
+    """Give the text of a Prefect artifact on what came of a month."""
+    page = settings.month_folder(outcome.month) / "month.md"
+    if outcome.action in ("promoted", "declined") and page.is_file():
+        return page.read_text(encoding="utf-8")
+    return to_markdown(_title(settings, outcome), [_what(outcome)])
+
+
+def write_history(
+    settings: MonthlySettings, outcomes: Sequence[Outcome], *, changes: Sequence[Section], out: Path
+) -> Path:
+    """Write the history of a replay as CSV, Markdown and one page; give the page."""
+    title = f"{settings.experiment.title}: monthly retraining, replayed"
+    counts = {word: sum(o.action == word for o in outcomes)
+              for word in ("promoted", "declined", "refused", "nothing")}  # fmt: skip
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    rule = settings.promotion
+    sections = [
+        Section(
+            "What happened",
+            (
+                f"{len(outcomes)} months: {said}.",
+                f"Rule: {rule.metric}, margin {rule.margin:.1%}, {rule.test.replace('_', ' ')} "
+                f"at {rule.confidence:.0%} confidence, yardstick {rule.yardstick}, drift up to "
+                f"{rule.maximum_drift}. Challengers start from {settings.start}.",
+                "Each month's challenger and champion are scored on the same windows of the "
+                f"newest months ({settings.rolling.test_months}); scores of different months are "
+                "of different weather.",
+            ),
+        ),
+        Section("History", (), COLUMNS[:-1], tuple(tuple(o.row()[:-1]) for o in outcomes)),
+        Section(
+            "Reasons",
+            (),
+            ("month", "decision", "reasons"),
+            tuple((o.month, o.action, "; ".join(o.reasons)) for o in outcomes),
+        ),
+        *changes,
+    ]
+    if attribution := settings.experiment.source.attribution:
+        sections.append(Section("Data", (attribution,)))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(outcome.row() for outcome in outcomes)
+    write_text(out / "history.csv", text.getvalue())
+    write_text(out / "history.md", to_markdown(title, sections))
+    return write_page(out / "history.html", title, sections)
+
+
+def _title(settings: MonthlySettings, outcome: Outcome) -> str:
+    return f"{settings.experiment.title}: {outcome.month} {outcome.action}"
+
+
+def _what(outcome: Outcome) -> Section:
+    lines = [f"{outcome.month}: {outcome.action}.", *(f"Reason: {r}." for r in outcome.reasons)]
+    if outcome.new_months:
+        lines.append(f"Months added to the archive: {_listing(outcome.new_months)}.")
+    if outcome.replaced_months:
+        lines.append(f"Months asked for again as final: {_listing(outcome.replaced_months)}.")
+    return Section("Outcome", tuple(lines))
+
+
+def _listing(months: Sequence[str]) -> str:
+    return ", ".join(months) if len(months) <= 3 else f"{months[0]} to {months[-1]}"
+
+
+def _sections(plan: RetrainingPlan, outcome: Outcome, drift: Drift) -> list[Section]:
+    header, rows = drift.table()
+    facts = [
+        ("Challenger", f"version {outcome.version or '(being registered)'}"),
+        ("Started from", outcome.started_from or "scratch"),
+        ("Champion before", outcome.champion_before or "none"),
+        ("Champion now", outcome.champion or "none"),
+        ("Archive snapshot", plan.snapshot_id),
+        *((f"Split {name}", str(period)) for name, period in plan.splits.periods().items()),
+    ]
+    findings = drift.findings or ("no statistic exceeds its limit",)
+    return [
+        _what(outcome),
+        Section("Challenger and champion", (), COLUMNS[:-1], (tuple(outcome.row()[:-1]),)),
+        Section(
+            "Drift of the new month",
+            (f"Compared with {drift.reference}.", *(f"{finding}." for finding in findings)),
+            tuple(header),
+            tuple(map(tuple, rows)),
+        ),
+        Section("From what", (), ("", "value"), tuple(facts)),
+    ]

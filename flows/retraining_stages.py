@@ -1,0 +1,185 @@
+"""The stages of a month's retraining as Prefect tasks; each finds what is done already."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+import met2net
+from flows.config import REGISTERED
+from flows.gpu_slot import gpu_slot
+from flows.monthly_settings import MonthlySettings
+from flows.retrying import is_worth_retrying
+from met2net.checkpoint import load_checkpoint
+from pipelines.archive import ArchiveState
+from pipelines.arrival import as_moment
+from pipelines.code_version import git_commit
+from pipelines.drift import Drift, measure_drift
+from pipelines.evaluate import evaluate, write_examples
+from pipelines.ingest import ingest
+from pipelines.initial_weights import InitialWeights, is_same_network
+from pipelines.period import Month, Period
+from pipelines.prepare import TrainingSetSettings, build_training_set
+from pipelines.reconcile import reconcile
+from pipelines.registry_versions import fetch_checkpoint
+from pipelines.retraining_plan import RetrainingPlan
+from pipelines.train import train
+from pipelines.training_job import TrainingJob
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "bring_in",
+    "fetch_champion",
+    "measure",
+    "prepare",
+    "replace_finals",
+    "score",
+    "train_challenger",
+]
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+"""Names of the two in scores and folders."""
+
+
+@task(name="replace months that became final", cache_policy=NO_CACHE, tags=["network"], retries=2,
+      retry_delay_seconds=[10, 60], retry_condition_fn=is_worth_retrying)  # fmt: skip
+def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
+    """Fetch the months again whose preliminary hours should be final by now."""
+    chosen: list[Month] = []
+
+    def choose(preliminary: list[Month]) -> list[Month]:
+        chosen.extend(settings.arrival.due(preliminary, now))
+        return chosen
+
+    experiment = settings.experiment
+    reconcile(
+        experiment.source,
+        fields=settings.fields,
+        grid=experiment.grid,
+        raw_folder=experiment.workspace / "raw",
+        path=settings.archive,
+        # What came today is recent enough to go on with after a crash.
+        received_after=as_moment(now).astype("datetime64[D]").astype("datetime64[s]"),
+        choose=choose,
+    )
+    return tuple(map(str, chosen))
+
+
+@task(name="bring in months", cache_policy=NO_CACHE, tags=["network"], retries=2,
+      retry_delay_seconds=[10, 60], retry_condition_fn=is_worth_retrying)  # fmt: skip
+def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
+    """Append, verified one by one, the months up to the newest."""
+    experiment = settings.experiment
+    return ingest(
+        experiment.source,
+        period=Period(experiment.period.start, str(month)),
+        fields=settings.fields,
+        grid=experiment.grid,
+        raw_folder=experiment.workspace / "raw",
+        path=settings.archive,
+    )
+
+
+@task(name="prepare training set", cache_policy=NO_CACHE)
+def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPlan) -> Path:
+    """Build the training set of the planned splits."""
+    experiment = settings.experiment
+    return build_training_set(
+        archive,
+        TrainingSetSettings(
+            variables=experiment.variables,
+            splits=plan.splits,
+            normalization=experiment.normalization,
+        ),
+        folder=experiment.workspace / "training_sets",
+        cluster=experiment.cluster,
+    )
+
+
+@task(name="measure drift", cache_policy=NO_CACHE)
+def measure(settings: MonthlySettings, training_set: Path, month: str) -> Drift:
+    """Compare the new month with the training split."""
+    return measure_drift(training_set, month=Month.parse(month), limits=settings.drift)
+
+
+@task(name="train challenger", cache_policy=NO_CACHE, tags=["training"])
+def train_challenger(
+    settings: MonthlySettings,
+    plan: RetrainingPlan,
+    training_set: Path,
+    champion: Path | None,
+    folder: Path,
+) -> tuple[Path, str]:
+    """Train, from the champion's weights or from random ones; say which."""
+    experiment = settings.experiment
+    model = experiment.models[REGISTERED]
+    start, started_from = None, "scratch"
+    if settings.start == CHAMPION and champion is not None:
+        if is_same_network(load_checkpoint(champion), model.network):
+            start, started_from = InitialWeights.of(champion), f"version {plan.champion}"
+        else:
+            started_from = f"scratch, since version {plan.champion} is another network"
+    job = TrainingJob(
+        name=CHALLENGER,
+        training_set=str(training_set),
+        training_set_fingerprint=training_set.stem,
+        window=experiment.window,
+        network=model.network,
+        objective=model.objective,
+        optimization=model.optimization,
+        trainer=experiment.trainer,
+        provenance={
+            "experiment": experiment.name,
+            "month": plan.month,
+            "started_from": started_from,
+            "archive_snapshot": plan.snapshot_id,
+            "training_set": training_set.stem,
+            **{name: str(period) for name, period in plan.splits.periods().items()},
+            "git_commit": git_commit(),
+            "met2net": met2net.__version__,
+            "attribution": experiment.source.attribution or "",
+        },
+        initial_weights=start,
+    )
+    with gpu_slot(experiment.trainer.torch_device):
+        return train(job, folder=folder / "models" / CHALLENGER), started_from
+
+
+@task(name="score", cache_policy=NO_CACHE)
+def score(
+    settings: MonthlySettings, training_set: Path, checkpoints: Mapping[str, Path], folder: Path
+) -> None:
+    """Score challenger, champion and baselines on the same windows of the newest months."""
+    experiment = settings.experiment
+    if (folder / "example.nc").is_file():  # is written last
+        return
+    common = {"window": experiment.window, "split": "test", "checkpoints": checkpoints}
+    evaluate(
+        training_set,
+        **common,
+        out=folder,
+        batch_size=experiment.evaluation.batch_size,
+        device=experiment.trainer.torch_device,
+        scoring=experiment.evaluation.scoring,
+    )
+    write_examples(training_set, **common, out=folder, num=experiment.evaluation.num_examples)
+
+
+@task(name="fetch champion", cache_policy=NO_CACHE)
+def fetch_champion(settings: MonthlySettings, plan: RetrainingPlan, folder: Path) -> Path | None:
+    """Copy the planned champion's checkpoint out of the registry; None where there is none."""
+    if plan.champion is None:
+        return None
+    path = folder / f"champion-{plan.champion}.safetensors"
+    if path.is_file():
+        return path
+    experiment = settings.experiment
+    return fetch_checkpoint(
+        experiment.registered_model,
+        plan.champion,
+        tracking_uri=experiment.tracking_uri,
+        out=path,
+    )

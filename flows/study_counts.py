@@ -1,0 +1,58 @@
+"""Window counts of data sets (the paper's Table 2), from their settings alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flows.config import Experiment
+from met2net.windows import find_windows
+from pipelines.image_sequences.sequences import SequenceSource, sequence_counts
+from pipelines.study_cells import Cell, gathered
+from pipelines.target_grids import NAMED_RESOLUTIONS, target_grid
+
+__all__ = ["count_cells"]
+
+
+def count_cells(runs: Sequence[tuple[str, str, Experiment]]) -> list[Cell]:
+    """Count the windows of data sets that miss no hour, and give their shape.
+
+    Args:
+        runs: row, protocol and experiment.
+    """
+    found = []
+    for row, protocol, experiment in runs:
+        height, width = _image_shape(experiment)
+        values = {
+            "num_train": _num_windows(experiment, "train"),
+            "num_test": _num_windows(experiment, "test"),
+            "num_channels": sum(map(len, experiment.variables.values())),
+            "height": height,
+            "width": width,
+            "num_inputs": experiment.window.num_inputs,
+            "num_targets": experiment.window.num_targets,
+        }
+        found += [
+            (protocol, Cell(row, None, name, clean=float(value))) for name, value in values.items()
+        ]
+    return gathered(found)
+
+
+def _num_windows(experiment: Experiment, split: str) -> int:
+    """Find the windows of one split on an axis that has every hour."""
+    period, spec = experiment.splits.periods()[split], experiment.window.of_split(split)
+    if isinstance(experiment.source, SequenceSource):
+        return sequence_counts(experiment.splits)[split]  # one window a sequence
+    hours = period.hours().astype(np.int64)
+    return len(find_windows(hours, spec=spec, in_split=np.ones(len(hours), dtype=bool)))
+
+
+def _image_shape(experiment: Experiment) -> tuple[int, int]:
+    """Give rows and columns."""
+    source = experiment.source
+    if isinstance(source, SequenceSource):
+        size: int | None = getattr(source, "image_size", None)
+        if size is not None:
+            return size, size
+        return source.open(sequence_counts(experiment.splits)).image_shape
+    assert experiment.grid is not None
+    return target_grid(NAMED_RESOLUTIONS["0.25"](), experiment.grid).shape

@@ -1,0 +1,92 @@
+"""Train the models of one part of a study, each once for all studies; search learning rates."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from flows.config import Experiment
+from flows.gpu_slot import gpu_slot
+from flows.study_settings import Study
+from pipelines.archive import ArchiveState
+from pipelines.code_version import git_commit
+from pipelines.image_sequences.sequences import SequenceFiles
+from pipelines.training_curves import read_curves
+from pipelines.training_job import TrainingJob
+
+__all__ = ["Train", "train_models", "training_job"]
+
+Train = Callable[[TrainingJob, Path, bool], Path]
+"""Job, folder, whether in this process -> checkpoint."""
+
+
+def train_models(
+    experiment: Experiment,
+    study: Study,
+    *,
+    archive: ArchiveState | SequenceFiles,
+    training_set: Path,
+    train: Train,
+) -> tuple[dict[str, Path], dict[str, float]]:
+    """Train what is missing.
+
+    Returns:
+        Model -> its checkpoint, and model -> the learning rate that it was trained with.
+    """
+    checkpoints, rates = {}, {}
+    for name in experiment.models:
+        job = training_job(experiment, name, archive=archive, training_set=training_set)
+        if study.learning_rates:
+            job = _with_best_rate(job, experiment, study, train=train)
+        checkpoints[name] = _trained(job, experiment.workspace, study, train=train)
+        rates[name] = job.optimization.learning_rate
+    return checkpoints, rates
+
+
+def training_job(
+    experiment: Experiment, name: str, *, archive: ArchiveState | SequenceFiles, training_set: Path
+) -> TrainingJob:
+    """Describe the training of one model of an experiment."""
+    model = experiment.models[name]
+    return TrainingJob(
+        name=name,
+        training_set=str(training_set),
+        training_set_fingerprint=training_set.stem,
+        window=experiment.window,
+        network=model.network,
+        objective=model.objective,
+        optimization=model.optimization,
+        trainer=experiment.trainer,
+        provenance={
+            "experiment": experiment.name,
+            "archive_snapshot": archive.snapshot_id,
+            "training_set": training_set.stem,
+            "git_commit": git_commit(),
+            "settings_fingerprint": "",
+            "attribution": experiment.source.attribution or "",
+        },
+    )
+
+
+def _with_best_rate(
+    job: TrainingJob, experiment: Experiment, study: Study, *, train: Train
+) -> TrainingJob:
+    """Try learning rates with the study's first seed; take the best on validation."""
+    seed = study.seeds[0] if study.seeds else job.optimization.seed
+    epochs = study.search_epochs or job.optimization.max_epochs
+    errors: dict[float, float] = {}
+    for rate in study.learning_rates:
+        trial = replace(job.optimization, learning_rate=rate, max_epochs=epochs, seed=seed)
+        checkpoint = _trained(
+            replace(job, optimization=trial), experiment.workspace, study, train=train
+        )
+        curve = read_curves(checkpoint.parent / "metrics.csv")["val_mse"]
+        errors[rate] = min(value for _, value in curve)
+    best = min(errors, key=lambda rate: errors[rate])
+    return replace(job, optimization=replace(job.optimization, learning_rate=best))
+
+
+def _trained(job: TrainingJob, workspace: Path, study: Study, *, train: Train) -> Path:
+    """Train one model, or find it trained."""
+    folder = workspace / "trainings" / f"{job.name}-{job.fingerprint}"
+    with gpu_slot(job.trainer.torch_device):
+        return train(job, folder, study.in_process)

@@ -1,0 +1,65 @@
+"""A training set read in another normalization than it was stored in.
+
+Weights hold for inputs that are scaled as they were in training. Where a training goes on from
+a network's weights with newer data, it keeps that network's normalization: the newer training
+set's fields are converted as they are read.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from met2net.fields import StoredFields
+from met2net.normalization import Normalizer
+from met2net.training_set import TrainingSet
+from met2net.verification.climatology import Climatology
+
+__all__ = ["renormalized"]
+
+
+def renormalized(data: TrainingSet, normalizer: Normalizer) -> TrainingSet:
+    """Give the same training set with its fields and climatology in another normalization.
+
+    Raises:
+        ValueError: if the channels differ, or the fields are not those on disk.
+    """
+    if normalizer.channels != data.channels:
+        raise ValueError(
+            f"the normalization has channels {', '.join(normalizer.channels)}; "
+            f"expected {', '.join(data.channels)}"
+        )
+    if not isinstance(data.fields, StoredFields):
+        raise ValueError("the fields are in memory already; expected those on disk")
+    # (x * std + mean - mean') / std', in float64 until both numbers are there
+    old, new = data.normalizer, normalizer
+    factor = np.asarray(old.std) / np.asarray(new.std)
+    offset = (np.asarray(old.mean) - np.asarray(new.mean)) / np.asarray(new.std)
+    columns = [x.astype(np.float32)[:, None, None] for x in (factor, offset)]
+    return replace(
+        data,
+        fields=_RenormalizedFields(data.fields, factor=columns[0], offset=columns[1]),
+        climatology=Climatology(data.climatology.values * columns[0] + columns[1]),
+        normalizer=normalizer,
+    )
+
+
+class _RenormalizedFields(StoredFields):
+    """Stored fields that are converted as they are read: x * factor + offset."""
+
+    def __init__(
+        self,
+        stored: StoredFields,
+        *,
+        factor: Float32[np.ndarray, "c 1 1"],
+        offset: Float32[np.ndarray, "c 1 1"],
+    ) -> None:
+        """Read what `stored` reads."""
+        self.__dict__.update(stored.__dict__)
+        self._factor, self._offset = factor, offset
+
+    def read_into(self, rows: Int64[np.ndarray, " n"], out: Float32[np.ndarray, "n c h w"]) -> None:
+        """Copy some hours into memory that is there, converted."""
+        super().read_into(rows, out)
+        np.multiply(out, self._factor, out=out)
+        np.add(out, self._offset, out=out)

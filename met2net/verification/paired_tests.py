@@ -1,0 +1,122 @@
+"""Every model against every other on the same init times: margins, Diebold-Mariano tests."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float64, Int64
+
+from met2net.verification.diebold_mariano import diebold_mariano
+from met2net.verification.statistics import PLAIN, STATISTICS
+
+__all__ = ["error_margins", "loss_tests", "losses_of"]
+
+_Spread = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+_SQUARED_ERROR, _WEIGHT = STATISTICS.index("squared_error"), STATISTICS.index("weight")
+
+
+def losses_of(
+    sums: Float64[np.ndarray, "n statistic weighting channel"],
+) -> Float64[np.ndarray, " n"]:
+    """Give the loss of every init time: the mean over channels of its plain normalized MSE."""
+    squared = sums[:, _SQUARED_ERROR, PLAIN] / sums[:, _WEIGHT, PLAIN]
+    losses: Float64[np.ndarray, " n"] = squared.mean(axis=-1)
+    return losses
+
+
+def error_margins(
+    estimates: Mapping[str, float],
+    resampled: Mapping[str, Float64[np.ndarray, " resample"]],
+    *,
+    spread: _Spread,
+) -> xr.Dataset:
+    """Give how much lower each model's error is than each other's, with intervals.
+
+    Args:
+        estimates: error by model, as the normalized RMSE.
+        resampled: the same of every resample. All models have the same resamples, so what
+            makes a week hard for both cancels.
+        spread: gives the ends of an interval from resamples.
+
+    Returns:
+        `margin(model, other_model)`, 1 - error of the model / error of the other: positive
+        where the model is better; `margin_low`, `margin_high`.
+    """
+    models = list(estimates)
+    shape = (len(models), len(models))
+    margin, low, high = (np.full(shape, np.nan) for _ in range(3))
+    for row, model in enumerate(models):
+        for column, other in enumerate(models):
+            if model == other or estimates[other] == 0:
+                continue
+            margin[row, column] = 1 - estimates[model] / estimates[other]
+            low[row, column], high[row, column] = spread(1 - resampled[model] / resampled[other])
+    dims = ("model", "other_model")
+    what = "1 - normalized RMSE / that of the other model"
+    return xr.Dataset(
+        {
+            "margin": (dims, margin, {"units": "1", "long_name": what}),
+            "margin_low": (dims, low, {"units": "1", "long_name": f"low end of {what}"}),
+            "margin_high": (dims, high, {"units": "1", "long_name": f"high end of {what}"}),
+        },
+        coords={"model": models, "other_model": models},
+    )
+
+
+def loss_tests(
+    losses: Mapping[str, Float64[np.ndarray, "lead n"]],
+    *,
+    init_time: Int64[np.ndarray, " n"],
+    lead_hours: Sequence[int],
+) -> xr.Dataset:
+    """Test every pair of models after Diebold and Mariano.
+
+    Forecasts with a lead of h steps of the series share errors over h steps, which is how far
+    autocovariances count; for all leads together, the longest lead. Steps are those of the
+    init times; where some are missing, those beside a gap count as neighbours.
+
+    Args:
+        losses: by model, from `losses_of`.
+        init_time: hours since the epoch, increasing.
+        lead_hours: one a lead.
+
+    Returns:
+        `dm_statistic(model, other_model, lead_time)`, negative where the model is better,
+        `dm_p_value`, two-sided, and the same of losses averaged over leads,
+        `pooled_dm_statistic(model, other_model)`, `pooled_dm_p_value`. NaN where there is no
+        test: equal losses, or a series too short for its lead.
+    """
+    models, num_leads = list(losses), len(lead_hours)
+    step = int(np.diff(init_time).min()) if len(init_time) > 1 else 1
+    horizons = [max(1, round(hours / step)) for hours in lead_hours]
+    # The last column is for all leads together.
+    statistic = np.full((len(models), len(models), num_leads + 1), np.nan)
+    p_value = np.full_like(statistic, np.nan)
+    every = {m: np.vstack([x, x.mean(axis=0)]) for m, x in losses.items()}
+    for row, model in enumerate(models):
+        for column, other in enumerate(models[:row]):
+            for place, horizon in enumerate([*horizons, horizons[-1]]):
+                found = _test(every[model][place], every[other][place], horizon=horizon)
+                statistic[row, column, place], p_value[row, column, place] = found
+                statistic[column, row, place], p_value[column, row, place] = -found[0], found[1]
+    dims = ("model", "other_model", "lead_time")
+    named = {"statistic": statistic, "p_value": p_value}
+    return xr.Dataset(
+        {f"dm_{name}": (dims, table[..., :-1], {"units": "1"}) for name, table in named.items()}
+        | {
+            f"pooled_dm_{name}": (dims[:-1], table[..., -1], {"units": "1"})
+            for name, table in named.items()
+        },
+        coords={"model": models, "other_model": models, "lead_time": list(lead_hours)},
+    )
+
+
+def _test(first: np.ndarray, second: np.ndarray, *, horizon: int) -> tuple[float, float]:
+    """Give statistic and p-value; NaN where the test is not defined."""
+    if not 1 <= horizon < len(first):
+        return np.nan, np.nan
+    try:
+        result = diebold_mariano(first, second, horizon=horizon)
+    except ValueError:  # the variance of the difference is not positive
+        return np.nan, np.nan
+    return result.statistic, result.p_value

@@ -1,0 +1,1 @@
+"""Data sets of image sequences, as training sets of the same form as weather."""

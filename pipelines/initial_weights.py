@@ -1,0 +1,76 @@
+"""The checkpoint that a training starts from, in place of random weights."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from met2net.checkpoint import Checkpoint, load_checkpoint
+from met2net.training_set import TrainingSet
+from pipelines.errors import DataError
+from pipelines.evaluation_inputs import check_fits
+from pipelines.fingerprint import to_plain
+
+if TYPE_CHECKING:
+    from pipelines.training_job import TrainingJob
+
+__all__ = ["InitialWeights", "is_same_network", "load_initial"]
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """A checkpoint to start from, and the name of its content.
+
+    The training goes on in the checkpoint's normalization: a network's weights hold for
+    inputs that were scaled as they were when it was trained.
+
+    Attributes:
+        path: of the checkpoint.
+        sha256: of the file, so that a training from other weights is another training.
+    """
+
+    path: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "InitialWeights":
+        """Name a checkpoint's content.
+
+        Raises:
+            DataError: if there is no such file.
+        """
+        if not path.is_file():
+            raise DataError(f"found no file {path}; expected a checkpoint to start from")
+        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def load_initial(job: "TrainingJob", data: TrainingSet) -> Checkpoint | None:
+    """Load the checkpoint that a job starts from, or give None where it has none.
+
+    Raises:
+        DataError: if its content is not the one that the job names, or it is of another
+            network, channels, units, grid or frames.
+    """
+    start = job.initial_weights
+    if start is None:
+        return None
+    found = InitialWeights.of(Path(start.path))
+    if found != start:
+        raise DataError(
+            f"{start.path} has SHA-256 {found.sha256[:16]}...; expected {start.sha256[:16]}..., "
+            "the weights that the training was planned with"
+        )
+    checkpoint = load_checkpoint(Path(start.path))
+    check_fits(checkpoint, name=start.path, data=data, window=job.window)
+    if not is_same_network(checkpoint, job.network):
+        raise DataError(
+            f"{start.path} holds a network with settings {to_plain(checkpoint.settings)}; "
+            f"expected {to_plain(job.network)}: other networks are trained from scratch"
+        )
+    return checkpoint
+
+
+def is_same_network(checkpoint: Checkpoint, network: Mapping[str, Any]) -> bool:
+    """Tell whether settings build the network that a checkpoint holds."""
+    return bool(to_plain(checkpoint.settings) == to_plain(network))

@@ -1,0 +1,155 @@
+"""The page of results: what was measured at one small budget, and what it says of the paper.
+
+`python -m pipelines.results_page docs/results.md STUDY_FOLDER...`
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pipelines.atomic import write_text
+from pipelines.errors import DataError
+from pipelines.score_summary import BASELINES
+from pipelines.study_parts import ScoredPart, read_parts
+
+__all__ = ["CLAIMS", "Claim", "judged", "results_section", "write_results_page"]
+
+_PERSISTENCE = "persistence"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says: one model is better than another.
+
+    Attributes:
+        says: in words.
+        better: the model that should have the smaller error.
+        worse: the other one.
+    """
+
+    says: str
+    better: str
+    worse: str
+
+
+CLAIMS = (
+    Claim("an encoder and decoder a variable help (Table 8, + MED)", "med", "tau"),
+    Claim("attention between variables helps (Table 8, + VA)", "attention", "med"),
+    Claim("implicit two-stage training helps (Table 8, + ITS)", "met2net", "attention"),
+    Claim("the conventional two-stage scheme is worse (Figure 1)", "met2net", "conventional"),
+    Claim("Met2Net is better than TAU (Table 1)", "met2net", "tau"),
+    Claim("Met2Net is better than ConvLSTM (Table 1)", "met2net", "convlstm"),
+)
+
+
+def write_results_page(folders: Sequence[Path], out: Path) -> Path:
+    """Write one section a study; `study.json` and `config.yaml` stand in their folders.
+
+    Raises:
+        DataError: if a folder holds no finished study.
+    """
+    lines = [
+        "# Results",
+        "",
+        "Equal terms for all networks: the same data, steps and batches, a short search of "
+        "learning rates on the validation split, then one training a seed. Scores are of the test "
+        "split: normalized RMSE (RMSE / standard deviation of the training split, mean over "
+        "channels, all lead times pooled), smaller is better. The 95 % intervals are a block "
+        "bootstrap over init times, averaged over seeds; ranges are over seeds. The budget is "
+        "small: this says what the ideas are worth early in training, not what they reach with "
+        "the published one.",
+        "",
+    ]
+    for folder in folders:
+        config = folder / "config.yaml"
+        if not config.is_file():
+            raise DataError(f"found no {config}; expected the folder of a finished study")
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        lines += [results_section(read_parts(folder / "study.json"), settings), ""]
+    write_text(out, "\n".join(lines))
+    return out
+
+
+def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, object]) -> str:
+    """Write one study: table of errors, then what the paper's claims come to."""
+    first = parts[0]
+    errors, intervals = _errors(parts), _intervals(parts)
+    scores = first.scores()
+    name = settings["name"]
+    names = {model: row for row, model in first.rows.items()}
+    lines = [
+        f"## {settings['title']}", "",
+        f"`prefect run flows/full_experiment.py experiment={name}`: "
+        f"{', '.join(map(str, scores['channel'].values))}; {scores.attrs['num_windows']} windows; "
+        f"{len(parts)} seed{'s' if len(parts) > 1 else ''}.", "",
+        "| model | learning rate | normalized RMSE | over seeds | 95 % interval "
+        "| / persistence |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]  # fmt: skip
+    persistence = float(np.mean(errors[_PERSISTENCE]))
+    for model, values in sorted(errors.items(), key=lambda item: float(np.mean(item[1]))):
+        rate = first.learning_rates.get(model)
+        is_baseline = model in BASELINES
+        spread = "–" if is_baseline or len(values) < 2 else f"{min(values):.4f} – {max(values):.4f}"
+        lines.append(
+            f"| {model.replace('_', ' ') if is_baseline else names[model]} "
+            f"| {'–' if rate is None else f'{rate:g}'} | {np.mean(values):.4f} | {spread} "
+            f"| {intervals.get(model, '–')} | {np.mean(values) / persistence:.3f} |"
+        )
+    lines += ["", "What the paper says, and what these runs say:", "",
+              "| claim | difference of the means | here |", "|---|---:|---|"]  # fmt: skip
+    for claim in CLAIMS:
+        if claim.better in errors and claim.worse in errors:
+            difference = np.mean(errors[claim.better]) - np.mean(errors[claim.worse])
+            verdict = judged(errors[claim.better], errors[claim.worse])
+            lines.append(f"| {claim.says} | {difference:+.4f} | {verdict} |")
+    best = min(map(np.mean, (errors[m] for m in BASELINES if m in errors)))
+    beating = [names[m] for m, v in errors.items() if m not in BASELINES and np.mean(v) < best]
+    lines += ["", "Better than the best yardstick: " + (", ".join(beating) or "none") + "."]
+    return "\n".join(lines)
+
+
+def judged(better: Sequence[float], worse: Sequence[float]) -> str:
+    """Say whether errors bear a claim out: only where every seed of one is below all the other's.
+
+    With a single seed nothing is decided, and the direction alone is said.
+    """
+    if len(better) < 2 or len(worse) < 2:
+        return f"one seed: {'agrees' if better[0] < worse[0] else 'contradicts'}"
+    if max(better) < min(worse):
+        return "agrees"
+    if min(better) > max(worse):
+        return "**contradicts**"
+    return "undecided: the seeds overlap"
+
+
+def _errors(parts: Sequence[ScoredPart]) -> dict[str, list[float]]:
+    """Give the normalized RMSE of every model, a value a seed."""
+    errors: dict[str, list[float]] = {}
+    for part in parts:
+        for model, value in part.scores()["normalized_rmse"].to_series().items():
+            errors.setdefault(str(model), []).append(float(value))
+    return errors
+
+
+def _intervals(parts: Sequence[ScoredPart]) -> dict[str, str]:
+    """Average the ends of the seeds' intervals; nothing where a period is too short for any."""
+    ends: dict[str, list[tuple[float, float]]] = {}
+    for part in parts:
+        scores = part.scores()
+        for model in map(str, scores["model"].values):
+            low, high = (
+                float(scores[f"normalized_rmse_{end}"].sel(model=model)) for end in ("low", "high")
+            )
+            if np.isfinite(low):
+                ends.setdefault(model, []).append((low, high))
+    means = {model: np.mean(some, axis=0) for model, some in ends.items()}
+    return {model: f"{low:.4f} – {high:.4f}" for model, (low, high) in means.items()}
+
+
+if __name__ == "__main__":
+    write_results_page([Path(folder) for folder in sys.argv[2:]], Path(sys.argv[1]))

@@ -1,0 +1,205 @@
+"""Storms of an evaluation: which are known by name, and their tracks in a scored split."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from met2net.analysis.cyclones import Track
+from met2net.forecast_function import ForecastFunction, network_forecast
+from met2net.grid import Grid
+from met2net.training_set import TrainingSet
+from met2net.windows import WindowSpec, find_windows
+from pipelines.best_tracks import DOKSURI, MAWAR, Storm, best_track
+from pipelines.cyclone_tracks import analysis_track, track_storm
+from pipelines.errors import DataError
+from pipelines.evaluation_inputs import load_fitting
+
+__all__ = ["KNOWN_STORMS", "find_storm", "storm_file", "track_storms"]
+
+KNOWN_STORMS: Mapping[str, Storm] = {"Mawar 2023": MAWAR, "Doksuri 2023": DOKSURI}
+"""Storms that can be asked for by name; others by their number in IBTrACS."""
+
+_NUMBER = re.compile(r"\d{7}[NS]\d{5}")
+_PRESSURE = "msl"
+_NAMES = {
+    "msl": "mean_sea_level_pressure",
+    "u10": "10m_u_component_of_wind",
+    "v10": "10m_v_component_of_wind",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def find_storm(name: str) -> Storm:
+    """Give a storm by name and year, or by its number in IBTrACS, as `2023138N05151`.
+
+    Raises:
+        ValueError: if the name is not known.
+    """
+    for known, storm in KNOWN_STORMS.items():
+        if name.lower() == known.lower():
+            return storm
+    if _NUMBER.fullmatch(name):
+        return Storm(name, name)
+    raise ValueError(
+        f"unknown storm {name!r}; expected one of {', '.join(KNOWN_STORMS)}, or a number in "
+        "IBTrACS, as 2023138N05151"
+    )
+
+
+def storm_file(folder: Path, name: str) -> Path:
+    """Give the file with the tracks of a storm."""
+    return folder / f"tracks_{find_storm(name).name.lower()}.nc"
+
+
+def track_storms(
+    training_set: Path,
+    *,
+    window: WindowSpec,
+    split: str,
+    checkpoints: Mapping[str, Path],
+    storms: Sequence[str],
+    out: Path,
+    batch_size: int = 64,
+    device: str = "cpu",
+    table: Path | None = None,
+) -> list[Path]:
+    """Follow storms in the analysis and in the forecasts of a split.
+
+    Args:
+        training_set: Zarr store made by `pipelines.prepare`, with `msl` and, for winds, `u10`
+            and `v10`.
+        window: frames; those of the checkpoints must be the same.
+        split: where the storms are looked for.
+        checkpoints: model name -> checkpoint file.
+        storms: see `find_storm`.
+        out: folder; `tracks_<name>.nc` is written into it for every storm.
+        batch_size: windows at once.
+        device: where the networks run.
+        table: of best tracks; see `best_track`.
+
+    Returns:
+        The files, described in `pipelines.cyclone_tracks.track_storm`.
+
+    Raises:
+        DataError: if there is no pressure, a storm lies outside the split's hours or the
+            domain, no window begins while it is there, or a checkpoint does not fit.
+    """
+    data = TrainingSet.open(training_set)
+    loaded = load_fitting(checkpoints, data=data, window=window, device=device)
+    forecasts = {
+        name: network_forecast(one.network, trained_with=one.normalizer, applied_to=data.normalizer)
+        for name, one in loaded.items()
+    }
+    paths = []
+    for storm in map(find_storm, storms):
+        best = best_track(storm, table=table)
+        analysis = _analysis(data, storm, best=best, split=split)
+        truth = analysis_track(analysis, best=best)
+        rows = _windows_of(data, storm, window=window, split=split, truth=truth)
+        made = {
+            name: _forecast(data, forecast, rows=rows, window=window, batch_size=batch_size,
+                            device=device)
+            for name, forecast in forecasts.items()
+        }  # fmt: skip
+        paths.append(track_storm(storm, best=best, analysis=analysis, forecasts=made, out=out))
+    return paths
+
+
+def _analysis(data: TrainingSet, storm: Storm, *, best: Track, split: str) -> xr.Dataset:
+    """Read the tracker's fields of the split's hours in which the storm is known."""
+    if _PRESSURE not in data.channels:
+        raise DataError(
+            f"storm {storm.name}: found channels {', '.join(data.channels)}; expected {_PRESSURE} "
+            "among them, which the tracker follows"
+        )
+    in_split = data.in_split(split)
+    times = data.hours.astype("datetime64[h]").astype("datetime64[ns]")
+    rows = np.flatnonzero(in_split & (times >= best.time[0]) & (times <= best.time[-1]))
+    if len(rows) == 0:
+        span = times[in_split]
+        raise DataError(
+            f"storm {storm.name} lasted from {_day(best.time[0])} to {_day(best.time[-1])}; found "
+            f"the {split} split from {_day(span[0])} to {_day(span[-1])}, which has none of it"
+        )
+    if not _is_inside(data.grid, best, times=times[rows]).any():
+        raise DataError(
+            f"storm {storm.name} never lies in the domain {data.grid} during the {split} split"
+        )
+    fields = torch.as_tensor(np.stack([data.fields[int(row)] for row in rows]))
+    return _dataset(data, fields, dims=("time",)).assign_coords(time=times[rows])
+
+
+def _is_inside(grid: Grid, best: Track, *, times: np.ndarray) -> np.ndarray:
+    """Tell which positions of a best track lie in the domain at one of the times."""
+    south, north = grid.latitude[-1], grid.latitude[0]
+    inside = (best.latitude >= south) & (best.latitude <= north) & np.isin(best.time, times)
+    if not grid.is_periodic:
+        east = np.mod(best.longitude - grid.longitude[0], 360)
+        inside &= east <= grid.longitude[-1] - grid.longitude[0]
+    return np.asarray(inside)
+
+
+def _windows_of(
+    data: TrainingSet, storm: Storm, *, window: WindowSpec, split: str, truth: Track
+) -> np.ndarray:
+    """Find the windows whose init time lies on the track of the analysis."""
+    rows = find_windows(data.hours, spec=window, in_split=data.in_split(split))
+    init = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
+    rows = rows[np.isin(init.astype("datetime64[ns]"), truth.time)]
+    if len(rows) == 0:
+        raise DataError(
+            f"storm {storm.name}: found no window of the {split} split that begins while it is in "
+            f"the domain, {_day(truth.time[0])} to {_day(truth.time[-1])}"
+        )
+    return np.asarray(rows)
+
+
+def _forecast(
+    data: TrainingSet,
+    forecast: ForecastFunction,
+    *,
+    rows: np.ndarray,
+    window: WindowSpec,
+    batch_size: int,
+    device: str,
+) -> xr.Dataset:
+    """Run one model over windows; keep the tracker's fields."""
+    parts = []
+    for start in range(0, len(rows), batch_size):
+        inputs = rows[start : start + batch_size, : window.num_inputs]
+        frames = np.stack([[data.fields[int(i)] for i in row] for row in inputs])
+        hours = torch.from_numpy(data.hours[inputs[:, -1]])
+        with torch.inference_mode():
+            parts.append(forecast(torch.from_numpy(frames).to(device), hours).cpu())
+    init_time = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
+    dataset = _dataset(data, torch.cat(parts), dims=("init_time", "lead_time"))
+    hours = np.array(window.target_hours).astype("timedelta64[h]")
+    return dataset.assign_coords(
+        init_time=init_time.astype("datetime64[ns]"), lead_time=hours.astype("timedelta64[ns]")
+    )
+
+
+def _dataset(data: TrainingSet, fields: torch.Tensor, *, dims: tuple[str, ...]) -> xr.Dataset:
+    """Give the tracker's channels of normalized fields in physical units."""
+    physical = data.normalizer.denormalize(fields).numpy()
+    arrays = {}
+    for label, name in _NAMES.items():
+        if label in data.channels:
+            place = data.channels.index(label)
+            units = {"units": data.units[place]}
+            arrays[name] = ((*dims, "latitude", "longitude"), physical[..., place, :, :], units)
+    return xr.Dataset(
+        arrays,
+        coords={"latitude": list(data.grid.latitude), "longitude": list(data.grid.longitude)},
+        attrs={"attribution": data.attrs["attribution"]},
+    )
+
+
+def _day(time: np.datetime64) -> str:
+    return str(np.datetime_as_string(time, unit="D"))

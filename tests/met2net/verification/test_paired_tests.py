@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from met2net.verification.diebold_mariano import diebold_mariano
+from met2net.verification.paired_tests import error_margins, loss_tests, losses_of
+from met2net.verification.statistics import PLAIN, STATISTICS
+
+HOURS = np.arange(240_000, 240_000 + 6 * 200, 6)
+
+
+def test_a_loss_is_the_mean_over_channels_of_the_plain_squared_error():
+    sums = np.zeros((2, len(STATISTICS), 2, 2))
+    sums[:, STATISTICS.index("weight")] = 10
+    sums[0, STATISTICS.index("squared_error"), PLAIN] = [20, 40]
+    np.testing.assert_array_equal(losses_of(sums), [3.0, 0.0])
+
+
+def test_margins_are_those_of_the_errors_and_their_resamples():
+    resampled = {"a": np.array([1.0, 2.0]), "b": np.array([2.0, 8.0])}
+    found = error_margins(
+        {"a": 1.0, "b": 4.0}, resampled, spread=lambda x: (x.min(axis=0), x.max(axis=0))
+    )
+    one = found.sel(model="a", other_model="b")
+    assert one["margin"] == 0.75 and one["margin_low"] == 0.5 and one["margin_high"] == 0.75
+    assert found["margin"].sel(model="b", other_model="a") == -3.0
+    assert np.isnan(found["margin"].sel(model="a", other_model="a"))
+
+
+def test_every_pair_is_tested_at_every_lead_and_all_together():
+    rng = np.random.default_rng(0)
+    losses = {name: rng.chisquare(3, size=(2, 200)) + shift for name, shift in
+              (("a", 0.0), ("b", 1.0), ("c", 0.0))}  # fmt: skip
+    found = loss_tests(losses, init_time=HOURS, lead_hours=[6, 24])
+    for lead, horizon in ((0, 1), (1, 4)):  # steps of six hours
+        expected = diebold_mariano(losses["a"][lead], losses["b"][lead], horizon=horizon)
+        one = found.sel(model="a", other_model="b").isel(lead_time=lead)
+        assert one["dm_statistic"].item() == pytest.approx(expected.statistic)
+        assert one["dm_p_value"].item() == pytest.approx(expected.p_value)
+        other = found.sel(model="b", other_model="a").isel(lead_time=lead)
+        assert other["dm_statistic"].item() == pytest.approx(-expected.statistic)
+    pooled = diebold_mariano(losses["a"].mean(0), losses["b"].mean(0), horizon=4)
+    place = {"model": "a", "other_model": "b"}
+    assert found["pooled_dm_statistic"].sel(place).item() == pytest.approx(pooled.statistic)
+    assert found["pooled_dm_p_value"].sel(place) < 1e-4
+    assert found["pooled_dm_p_value"].sel(model="a", other_model="c") > 0.01
+
+
+def test_equal_losses_and_short_series_have_no_test():
+    losses = {"a": np.ones((1, 200)), "b": np.ones((1, 200))}
+    assert np.isnan(loss_tests(losses, init_time=HOURS, lead_hours=[6])["dm_p_value"]).all()
+    short = {"a": np.arange(3.0)[None], "b": np.ones((1, 3))}
+    assert np.isnan(loss_tests(short, init_time=HOURS[:3], lead_hours=[24])["dm_p_value"]).all()
+    alone = {"a": np.ones((1, 1)), "b": np.zeros((1, 1))}
+    assert np.isnan(loss_tests(alone, init_time=HOURS[:1], lead_hours=[6])["dm_p_value"]).all()
+
+
+def test_without_a_difference_the_test_rejects_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(400):
+        noise = rng.normal(size=(2, 203))
+        # Moving sums over 4 steps: errors of forecasts with a lead of 4 steps.
+        a, b = (np.convolve(x, np.ones(4), "valid") ** 2 for x in noise)
+        found = loss_tests({"a": a[None], "b": b[None]}, init_time=HOURS[: len(a)], lead_hours=[24])
+        rejected += float(found["dm_p_value"].isel(model=0, other_model=1).item()) < 0.05
+    assert 0.02 < rejected / 400 < 0.10

@@ -1,0 +1,56 @@
+import pytest
+
+from pipelines.report_comparisons import comparison_table, published_table
+from pipelines.score_summary import verdict
+from tests.pipelines.synthetic_run import make_full_scores, make_scores
+
+
+def test_a_network_is_compared_with_every_other_model():
+    scores = make_full_scores()
+    table = comparison_table(scores, network="tau")
+    assert [row[0] for row in table.rows] == [
+        "met2net", "persistence", "anomaly_persistence", "climatology",
+    ]  # fmt: skip
+    # Errors are 0.1, 0.2, ... 0.5 of something: tau is twice met2net and half of the fourth.
+    assert [row[1] for row in table.rows] == ["-100.0", "33.3", "50.0", "60.0"]
+    assert table.intervals[2, 1] == ("48.0", "52.0")
+    assert table.header[2:] == (
+        "DM, all leads", "p, all leads", "DM, +1 h", "p, +1 h", "DM, +6 h", "p, +6 h",
+    )  # fmt: skip
+    assert table.rows[1][3] == "< 0.001"
+    assert comparison_table(make_scores(), network="tau") is None
+
+
+def test_the_verdict_says_its_margins_with_intervals():
+    scores = make_full_scores(["net"], ["t2m"])
+    errors = [0.4, 0.5, 0.3, 0.8]
+    scores["normalized_rmse"].values[:] = errors
+    for other, (low, high) in {
+        "persistence": (0.18, 0.22), "anomaly_persistence": (-0.4, -0.25),
+        "climatology": (0.45, 0.55),
+    }.items():  # fmt: skip
+        place = {"model": "net", "other_model": other}
+        scores["margin_low"].loc[place] = low
+        scores["margin_high"].loc[place] = high
+    assert str(verdict(scores)) == (
+        "net beats persistence by 20.0% [18.0, 22.0] and climatology by 50.0% [45.0, 55.0] but "
+        "is behind anomaly persistence by 33.3% [25.0, 40.0] in normalized RMSE (0.4000, 240 "
+        "windows of the test split; brackets: 95 % intervals)."
+    )
+
+
+def test_published_numbers_stand_beside_ours_of_the_same_name():
+    scores = make_scores(["met2net", "predrnnpp"], ["t2m", "u10"])
+    published = {
+        ("Met2Net", "t2m", "rmse"): 0.9, ("PredRNN++", "t2m", "rmse"): 1.2,
+        ("SimVP", "tcc", "rmse"): 0.3,
+    }  # fmt: skip
+    table = published_table(scores, published)
+    assert table.header == ("model", "t2m RMSE, published", "t2m RMSE, ours")
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert list(rows)[:3] == ["Met2Net", "PredRNN++", "SimVP"]
+    ours = scores["pooled"].sel(model="predrnnpp", metric="rmse", weighting="plain", channel="t2m")
+    assert rows["PredRNN++"][0] == "1.200"
+    assert float(rows["PredRNN++"][1]) == pytest.approx(ours.item(), abs=0.0005)
+    assert rows["SimVP"] == ("–", "–") and rows["persistence"][0] == "–"
+    assert published_table(scores, {("SimVP", "tcc", "rmse"): 0.3}) is None

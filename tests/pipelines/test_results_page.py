@@ -1,0 +1,73 @@
+"""The page of results says what the seeds say, and no more."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import xarray as xr
+import yaml
+
+from pipelines.errors import DataError
+from pipelines.results_page import judged, write_results_page
+from pipelines.study_parts import ScoredPart, write_parts
+
+ERRORS = {"tau": 0.9, "met2net": 0.7, "convlstm": 0.5, "persistence": 1.0, "ridge": 0.6}
+
+
+def make_study(folder: Path, *, seeds: int) -> Path:
+    parts = []
+    for seed in range(seeds):
+        run = folder / str(seed)
+        run.mkdir(parents=True)
+        models = list(ERRORS)
+        error = [value + 0.01 * seed for value in ERRORS.values()]
+        scores = xr.Dataset(
+            {
+                "normalized_rmse": ("model", error),
+                "normalized_rmse_low": ("model", [e - 0.1 for e in error]),
+                "normalized_rmse_high": ("model", [e + 0.1 for e in error]),
+                "score": ("model", error), "pooled": ("model", error),
+            },
+            coords={"model": models, "channel": ["t2m"], "units": ("channel", ["K"])},
+            attrs={"num_windows": 7},
+        )  # fmt: skip
+        scores.to_netcdf(run / "scores.nc")
+        part = ScoredPart(
+            part="all", protocol="clean", seed=seed, folder=run, training_set=folder,
+            variables={"t2m": ("t2m",)}, checkpoints={}, learning_rates={"tau": 2e-3},
+            rows={"Baseline: TAU": "tau", "Met2Net": "met2net", "ConvLSTM": "convlstm"},
+        )  # fmt: skip
+        parts.append(replace(part))
+    write_parts(folder / "study.json", parts)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"name": "results", "title": "Made up"}))
+    return folder
+
+
+def test_the_page_ranks_models_and_judges_claims(tmp_path) -> None:
+    page = write_results_page([make_study(tmp_path / "a", seeds=3)], tmp_path / "results.md")
+    text = page.read_text()
+    assert "experiment=results`: t2m; 7 windows; 3 seeds." in text
+    assert "| Baseline: TAU | 0.002 | 0.9100 | 0.9000 – 0.9200 | 0.8100 – 1.0100 | 0.901 |" in text
+    assert "| Met2Net is better than TAU (Table 1) | -0.2000 | agrees |" in text
+    assert "| Met2Net is better than ConvLSTM (Table 1) | +0.2000 | **contradicts** |" in text
+    assert "Better than the best yardstick: ConvLSTM." in text
+    assert text.index("| ConvLSTM |") < text.index("| ridge |") < text.index("| Met2Net |")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "says"),
+    [
+        ([0.1, 0.2], [0.3, 0.4], "agrees"),
+        ([0.3, 0.4], [0.1, 0.2], "**contradicts**"),
+        ([0.1, 0.3], [0.2, 0.4], "undecided: the seeds overlap"),
+        ([0.1], [0.2], "one seed: agrees"),
+        ([0.2], [0.1], "one seed: contradicts"),
+    ],
+)
+def test_a_claim_is_judged_by_whether_the_seeds_overlap(better, worse, says) -> None:
+    assert judged(better, worse) == says
+
+
+def test_what_is_no_study_is_refused(tmp_path) -> None:
+    with pytest.raises(DataError, match="expected the folder of a finished study"):
+        write_results_page([tmp_path], tmp_path / "results.md")
