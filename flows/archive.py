@@ -12,7 +12,8 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from flows.config import ConfigError, one_line, resolve
+from flows.config import resolve
+from flows.config_error import ConfigError, one_line
 from flows.console import run_from_console
 from pipelines.archive_check import check_archive
 from pipelines.archive_expiry import ExpiryRule, expire_snapshots, expiring_snapshots

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hydra.errors import InstantiationException
 
 from flows.archive_location import archive_location
-from flows.config import WRONG_SETTINGS, ConfigError, one_line, resolve
+from flows.config import resolve
+from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.derived import source_fields
@@ -62,7 +62,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
         ConfigError: if an override does not fit or a value is refused.
     """
     plain = resolve(overrides, config=config)
-    try:
+    with refusing_wrong_settings():
         source = instantiate(plain["source"])
         grid = instantiate(plain["data"]["grid"])
         period = plain["period"]
@@ -82,10 +82,6 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
             received_after=_received_after(plain["received_after"]),
             prefect_secret=plain["prefect_secret"],
         )
-    except InstantiationException as error:
-        raise ConfigError(one_line(error.__cause__ or error)) from error
-    except WRONG_SETTINGS as error:
-        raise ConfigError(one_line(error)) from error
 
 
 def _received_after(text: str | None) -> np.datetime64:

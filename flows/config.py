@@ -3,18 +3,18 @@
 import dataclasses
 import difflib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from flows.check_networks import check_networks
+from flows.config_error import ConfigError, one_line, refusing_wrong_settings
 from flows.data_settings import check_form, data_settings
 from flows.network_wrappers import wrapped_network
 from flows.safe_instantiate import instantiate
@@ -22,7 +22,6 @@ from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
 from pipelines.cluster import Cluster
-from pipelines.errors import DataError
 from pipelines.evaluation_settings import EvaluationSettings
 from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
@@ -38,23 +37,15 @@ __all__ = [
     "ConfigError",
     "Experiment",
     "ModelSettings",
-    "WRONG_SETTINGS",
     "compose",
     "load_experiment",
-    "one_line",
     "resolve",
 ]
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 REGISTERED = "met2net"
 """The model of an experiment that verdict and registry are about."""
-WRONG_SETTINGS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError)
-"""What building plain settings of a wrong value, or of another form than `configs/`, raises."""
 _PLACES = ("workspace", "archive", "tracking", "trainer", "cluster", "prefect_secret")
-
-
-class ConfigError(DataError):
-    """An override or a setting is wrong; the message is one line and names the choices."""
 
 
 @dataclass(frozen=True)
@@ -158,12 +149,8 @@ def load_experiment(overrides: Sequence[str], *, config: str = "full_experiment"
         ConfigError: if an override does not fit or a value is refused.
     """
     plain = resolve(overrides, config=config)
-    try:
+    with refusing_wrong_settings():
         return _build(plain)
-    except InstantiationException as error:
-        raise ConfigError(one_line(error.__cause__ or error)) from error
-    except WRONG_SETTINGS as error:
-        raise ConfigError(one_line(error)) from error
 
 
 def _build(plain: Mapping[str, Any]) -> Experiment:
@@ -252,11 +239,3 @@ def _misspelt(path: str, defaults: DictConfig) -> str | None:
         except (ConfigKeyError, ConfigAttributeError, OmegaConfBaseException):
             return None  # a missing or interpolated leaf: it exists, the value is the trouble
     return None
-
-
-def one_line(error: BaseException) -> str:
-    """Fold an exception's text into one line."""
-    if isinstance(error, LookupError | AttributeError):  # a key was removed, or a node replaced
-        text = f"settings lack a part or have another form than in configs/ ({error!r})"
-        return re.sub(r"\s+", " ", text)
-    return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import InstantiationException
-
 from flows.archive_location import archive_location
-from flows.config import WRONG_SETTINGS, ConfigError, one_line, resolve
+from flows.config import resolve
+from flows.config_error import refusing_wrong_settings
 from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.regrid import GridSettings
@@ -69,12 +68,8 @@ def load_forecast(overrides: Sequence[str]) -> ForecastSettings:
         ConfigError: if an override does not fit or a value is refused.
     """
     plain = resolve(overrides, config="forecast")
-    try:
+    with refusing_wrong_settings():
         return _build(plain)
-    except InstantiationException as error:
-        raise ConfigError(one_line(error.__cause__ or error)) from error
-    except WRONG_SETTINGS as error:
-        raise ConfigError(one_line(error)) from error
 
 
 def _build(plain: Mapping[str, Any]) -> ForecastSettings:

@@ -16,6 +16,7 @@ from flows.cds_secret import use_secret
 from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
 from flows.gpu_slot import gpu_slot
+from flows.model_job import model_job
 from flows.retrying import is_worth_retrying
 from flows.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
@@ -23,7 +24,6 @@ from met2net.variables import required_fields
 from pipelines.analyze import analyze
 from pipelines.archive import ArchiveState
 from pipelines.atomic import write_text
-from pipelines.code_version import git_commit
 from pipelines.evaluate import evaluate, write_examples
 from pipelines.fingerprint import fingerprint
 from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
@@ -152,23 +152,13 @@ def _train(
     run_folder: Path,
 ) -> Path:
     """Train one model in its own process."""
-    model = experiment.models[name]
-    job = TrainingJob(
-        name=name,
-        training_set=str(training_set),
-        training_set_fingerprint=training_set.stem,
-        window=experiment.window,
-        network=model.network,
-        objective=model.objective,
-        optimization=model.optimization,
-        trainer=experiment.trainer,
+    job = model_job(
+        experiment,
+        name,
+        training_set=training_set,
         provenance={
-            "experiment": experiment.name,
             "archive_snapshot": archive.snapshot_id,
-            "training_set": training_set.stem,
-            "git_commit": git_commit(),
             "settings_fingerprint": _settings_key(run_folder),
-            "attribution": experiment.source.attribution or "",
         },
     )
     with gpu_slot(experiment.trainer.torch_device):

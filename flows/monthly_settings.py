@@ -6,17 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import InstantiationException
-
 from flows.archive_location import archive_location
-from flows.config import (
-    WRONG_SETTINGS,
-    ConfigError,
-    Experiment,
-    load_experiment,
-    one_line,
-    resolve,
-)
+from flows.config import Experiment, load_experiment, resolve
+from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.arrival import Arrival
@@ -102,7 +94,7 @@ def load_monthly(overrides: Sequence[str], *, config: str = "monthly_retrain") -
     if plain["start"] not in _STARTS:
         raise ConfigError(f"start is {plain['start']!r}; expected one of: {', '.join(_STARTS)}")
     months = plain["replay"]["months"] if "replay" in plain else None
-    try:
+    with refusing_wrong_settings():
         promotion: PromotionRule = instantiate(plain["promotion"])
         labels = tuple(label for group in experiment.variables.values() for label in group)
         channels_of_metric(promotion.metric, labels)  # refused now, not after a training
@@ -117,10 +109,6 @@ def load_monthly(overrides: Sequence[str], *, config: str = "monthly_retrain") -
             reports=bool(plain["reports"]),
             months=None if months is None else Period.parse(months),
         )
-    except InstantiationException as error:
-        raise ConfigError(one_line(error.__cause__ or error)) from error
-    except WRONG_SETTINGS as error:
-        raise ConfigError(one_line(error)) from error
 
 
 def read_moment(text: Any) -> datetime | None:

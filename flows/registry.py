@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from hydra.errors import InstantiationException
 from prefect import flow
 from rich.console import Console
 from rich.table import Table
 
-from flows.config import ConfigError, one_line, resolve
+from flows.config import resolve
+from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
 from flows.monthly_settings import read_moment
 from flows.safe_instantiate import instantiate
@@ -110,10 +110,8 @@ def _rollback(settings: Mapping[str, Any], now: datetime) -> list[str]:
 
 def _prune(settings: Mapping[str, Any], now: datetime) -> list[str]:
     """Delete the versions that the rule gives up, or tell which they are."""
-    try:
+    with refusing_wrong_settings():
         rule: PruneRule = instantiate(settings["prune"])
-    except InstantiationException as error:
-        raise ConfigError(one_line(error.__cause__ or error)) from error
     dry_run = bool(settings["dry_run"])
     chosen = prune(**_model(settings), rule=rule, now=now, dry_run=dry_run)
     word = "would be pruned (dry_run=false does it)" if dry_run else "pruned"

@@ -10,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 import met2net
 from flows.config import REGISTERED
 from flows.gpu_slot import gpu_slot
+from flows.model_job import model_job
 from flows.monthly_settings import MonthlySettings
 from flows.retrying import is_worth_retrying
 from met2net.checkpoint import load_checkpoint
 from pipelines.archive import ArchiveState
 from pipelines.arrival import as_moment
-from pipelines.code_version import git_commit
 from pipelines.drift import Drift, measure_drift
 from pipelines.evaluate import evaluate, write_examples
 from pipelines.ingest import ingest
@@ -26,7 +26,6 @@ from pipelines.reconcile import reconcile
 from pipelines.registry_versions import fetch_checkpoint
 from pipelines.retraining_plan import RetrainingPlan
 from pipelines.train import train
-from pipelines.training_job import TrainingJob
 
 __all__ = [
     "CHALLENGER",
@@ -115,32 +114,23 @@ def train_challenger(
 ) -> tuple[Path, str]:
     """Train, from the champion's weights or from random ones; say which."""
     experiment = settings.experiment
-    model = experiment.models[REGISTERED]
     start, started_from = None, "scratch"
     if settings.start == CHAMPION and champion is not None:
-        if is_same_network(load_checkpoint(champion), model.network):
+        if is_same_network(load_checkpoint(champion), experiment.models[REGISTERED].network):
             start, started_from = InitialWeights.of(champion), f"version {plan.champion}"
         else:
             started_from = f"scratch, since version {plan.champion} is another network"
-    job = TrainingJob(
+    job = model_job(
+        experiment,
+        REGISTERED,
         name=CHALLENGER,
-        training_set=str(training_set),
-        training_set_fingerprint=training_set.stem,
-        window=experiment.window,
-        network=model.network,
-        objective=model.objective,
-        optimization=model.optimization,
-        trainer=experiment.trainer,
+        training_set=training_set,
         provenance={
-            "experiment": experiment.name,
             "month": plan.month,
             "started_from": started_from,
             "archive_snapshot": plan.snapshot_id,
-            "training_set": training_set.stem,
             **{name: str(period) for name, period in plan.splits.periods().items()},
-            "git_commit": git_commit(),
             "met2net": met2net.__version__,
-            "attribution": experiment.source.attribution or "",
         },
         initial_weights=start,
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flows.config import Experiment
 from flows.gpu_slot import gpu_slot
+from flows.model_job import model_job
 from flows.study_settings import Study
 from pipelines.archive import ArchiveState
-from pipelines.code_version import git_commit
 from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.training_curves import read_curves
 from pipelines.training_job import TrainingJob
@@ -46,24 +46,12 @@ def training_job(
     experiment: Experiment, name: str, *, archive: ArchiveState | SequenceFiles, training_set: Path
 ) -> TrainingJob:
     """Describe the training of one model of an experiment."""
-    model = experiment.models[name]
-    return TrainingJob(
-        name=name,
-        training_set=str(training_set),
-        training_set_fingerprint=training_set.stem,
-        window=experiment.window,
-        network=model.network,
-        objective=model.objective,
-        optimization=model.optimization,
-        trainer=experiment.trainer,
-        provenance={
-            "experiment": experiment.name,
-            "archive_snapshot": archive.snapshot_id,
-            "training_set": training_set.stem,
-            "git_commit": git_commit(),
-            "settings_fingerprint": "",
-            "attribution": experiment.source.attribution or "",
-        },
+    return model_job(
+        experiment,
+        name,
+        training_set=training_set,
+        # Many studies share a training: no settings of one study name it.
+        provenance={"archive_snapshot": archive.snapshot_id, "settings_fingerprint": ""},
     )
 
 

@@ -13,7 +13,7 @@ from met2net.verification.block_bootstrap import (
     p_value,
     resampled_sums,
 )
-from met2net.verification.diebold_mariano import diebold_mariano
+from met2net.verification.paired_tests import paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
 from pipelines.errors import DataError
 from pipelines.statistics_file import read_init_times, read_statistics
@@ -107,7 +107,7 @@ def compare_models(
         )
         low, high = (end.item() for end in ends)
         p_of_bootstrap = p_value(ours - theirs)
-    statistic, p_of_dm = _test(*(_losses(sums[n]) for n in (challenger, champion)),
+    statistic, p_of_dm = paired_test(*(_losses(sums[n]) for n in (challenger, champion)),
                                horizon=_horizon(hours, lead_hours))  # fmt: skip
     return Comparison(
         metric=metric,
@@ -162,14 +162,3 @@ def _horizon(hours: np.ndarray, lead_hours: tuple[int, ...]) -> int:
     """Give the longest lead time in steps between init times."""
     step = int(np.diff(hours).min()) if len(hours) > 1 else 1
     return max(1, round(max(lead_hours) / step))
-
-
-def _test(first: np.ndarray, second: np.ndarray, *, horizon: int) -> tuple[float, float]:
-    """Give statistic and p-value after Diebold and Mariano, NaN where they are undefined."""
-    if horizon >= len(first):
-        return np.nan, np.nan
-    try:
-        result = diebold_mariano(first, second, horizon=horizon)
-    except ValueError:  # the variance of the difference is not positive
-        return np.nan, np.nan
-    return result.statistic, result.p_value

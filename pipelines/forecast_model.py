@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, quiet_store
+from pipelines.mlflow_quiet import mlflow
 from pipelines.registry_versions import fetch_checkpoint
 
 __all__ = ["ForecastModel", "find_model"]
@@ -35,7 +35,6 @@ class ForecastModel:
         return self.name if self.version is None else f"{self.name}-{self.version}"
 
 
-@quiet_store()
 def find_model(reference: str, *, tracking_uri: str, folder: Path) -> ForecastModel:
     """Find a model; a registered one's checkpoint is copied out of the registry.
 

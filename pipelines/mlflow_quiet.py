@@ -16,15 +16,7 @@ with warnings.catch_warnings():
     import mlflow
     import mlflow.pyfunc
 
-__all__ = ["mlflow", "quiet_store", "tracking_at"]
-
-
-@contextmanager
-def quiet_store() -> Iterator[None]:
-    """Keep quiet about queries of MLflow that SQLAlchemy 2.1 deprecates."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
-        yield
+__all__ = ["mlflow", "tracking_at"]
 
 
 @contextmanager

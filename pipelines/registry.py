@@ -13,7 +13,7 @@ import xarray as xr
 import met2net
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, quiet_store, tracking_at
+from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.model_card import model_card, picture_addresses, shorten
 from pipelines.registry_aliases import give_first_alias
 from pipelines.score_summary import networks_of, open_scores
@@ -28,7 +28,6 @@ _DESCRIPTION_LENGTH = 5000  # MLflow's column on databases other than SQLite
 _EXAMPLE_VALUES = 2_000_000  # an example is written as JSON, about 20 bytes a value
 
 
-@quiet_store()
 def register(
     checkpoint: Path,
     *,

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, quiet_store
+from pipelines.mlflow_quiet import mlflow
 
 __all__ = [
     "AliasChange",
@@ -47,7 +47,6 @@ class AliasChange:
     reason: str
 
 
-@quiet_store()
 def alias_history(name: str, *, tracking_uri: str) -> list[AliasChange]:
     """Give every change of a registered model's aliases, oldest first; none without a model."""
     client = mlflow.MlflowClient(tracking_uri=tracking_uri)
@@ -74,7 +73,6 @@ def champions(history: Sequence[AliasChange]) -> set[str]:
     return {change.version for change in _of_champion(history) if change.version is not None}
 
 
-@quiet_store()
 def promote(
     name: str, version: str, *, tracking_uri: str, reason: str, now: datetime | None = None
 ) -> None:
@@ -99,7 +97,6 @@ def promote(
         )
 
 
-@quiet_store()
 def rollback(
     name: str,
     *,

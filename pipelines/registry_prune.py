@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.mlflow_quiet import mlflow, quiet_store, tracking_at
+from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.registry_versions import RegisteredVersion, list_versions
 
 __all__ = ["PruneRule", "prune", "prunable"]
@@ -55,7 +55,6 @@ def prunable(
     ]
 
 
-@quiet_store()
 def prune(
     name: str, rule: PruneRule, *, tracking_uri: str, now: datetime, dry_run: bool = False
 ) -> list[RegisteredVersion]:

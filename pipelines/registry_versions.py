@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, quiet_store, tracking_at
+from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.registry_aliases import alias_history, champions
 
 __all__ = ["RegisteredVersion", "fetch_checkpoint", "list_versions", "version_of_month"]
@@ -41,7 +41,6 @@ class RegisteredVersion:
         return float(values[0]) if values else None
 
 
-@quiet_store()
 def list_versions(name: str, *, tracking_uri: str) -> list[RegisteredVersion]:
     """List the versions of a registered model, oldest first; none without a model."""
     client = mlflow.MlflowClient(tracking_uri=tracking_uri)
@@ -69,7 +68,6 @@ def version_of_month(name: str, month: str, *, tracking_uri: str) -> RegisteredV
     return next((v for v in versions if v.tags.get("month") == month), None)
 
 
-@quiet_store()
 def fetch_checkpoint(name: str, version: str, *, tracking_uri: str, out: Path) -> Path:
     """Copy the checkpoint of a version to a file; nothing of the model is run or unpickled.
 

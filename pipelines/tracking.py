@@ -15,7 +15,7 @@ import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
-from pipelines.mlflow_quiet import mlflow, quiet_store
+from pipelines.mlflow_quiet import mlflow
 from pipelines.score_summary import networks_of, open_scores
 from pipelines.training_curves import read_curves
 
@@ -36,7 +36,6 @@ _VALUE_LENGTH, _KEY_LENGTH, _BATCH = 6000, 250, 100
 _SQLITE = "sqlite:///"
 
 
-@quiet_store()
 def open_experiment(tracking_uri: str, name: str) -> str:
     """Give the id of an experiment, made where it is not there yet.
 
@@ -64,7 +63,6 @@ def _artifacts(tracking_uri: str, name: str) -> str | None:
     return (folder / re.sub(r"[^\w.-]", "_", name)).as_uri()
 
 
-@quiet_store()
 def find_or_start_run(
     client: "mlflow.MlflowClient",
     experiment_id: str,
@@ -103,7 +101,6 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, str]:
     return {prefix.removeprefix("."): str(plain)}
 
 
-@quiet_store()
 def log_settings(client: "mlflow.MlflowClient", run_id: str, settings: Mapping[str, Any]) -> None:
     """Log settings as parameters, `:` for characters that MLflow forbids, long texts cut."""
     params = [
@@ -118,7 +115,6 @@ def _cut(value: str) -> str:
     return value if len(value) <= _VALUE_LENGTH else value[: _VALUE_LENGTH - 4] + " ..."
 
 
-@quiet_store()
 def log_curves(client: "mlflow.MlflowClient", run_id: str, path: Path) -> None:
     """Log the epoch curves of a `metrics.csv`."""
     points = (
@@ -129,7 +125,6 @@ def log_curves(client: "mlflow.MlflowClient", run_id: str, path: Path) -> None:
     _log_metrics(client, run_id, points)
 
 
-@quiet_store()
 def log_scores(
     client: "mlflow.MlflowClient", run_id: str, scores: xr.Dataset, *, model: str
 ) -> None:
@@ -167,7 +162,6 @@ def _batches(items: Sequence[Any], size: int = _BATCH) -> Iterator[Sequence[Any]
         yield items[start : start + size]
 
 
-@quiet_store()
 def track_run(
     run_folder: Path,
     *,
@@ -229,7 +223,6 @@ def track_run(
     return parent
 
 
-@quiet_store()
 def log_files(run_id: str, paths: Sequence[Path], *, tracking_uri: str) -> None:
     """Log further files to a run; those that are not there are left out."""
     _log_files(mlflow.MlflowClient(tracking_uri=tracking_uri), run_id, paths)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.mlflow_quiet import mlflow, quiet_store
+from pipelines.mlflow_quiet import mlflow
 from pipelines.study_cells import Cell
 from pipelines.tracking import find_or_start_run, log_settings, open_experiment
 
@@ -15,7 +15,6 @@ _BATCH = 500
 _FORBIDDEN = re.compile(r"[^\w\-. /]")
 
 
-@quiet_store()
 def track_study(
     files: Sequence[Path],
     *,

@@ -76,7 +76,7 @@ class BlockBootstrap:
 
 def resampled_sums(
     parts: Iterable[tuple[np.ndarray, np.ndarray]], counts: Int64[np.ndarray, "resample day"]
-) -> Float64[np.ndarray, "resample *sums"]:
+) -> Float64[np.ndarray, " resample *sums"]:
     """Sum every resample, part by part, so that the sample need not be in memory.
 
     Args:
@@ -101,7 +101,7 @@ def resampled_sums(
 
 
 def interval(
-    resampled: Float64[np.ndarray, "resample *rest"],
+    resampled: Float64[np.ndarray, " resample *rest"],
     *,
     num_blocks: float,
     confidence: float,

@@ -165,7 +165,7 @@ class ClimatologyAccumulator:
 
 
 def _circular_sum(
-    by_day: Float[np.ndarray, "day *rest"] | Int64[np.ndarray, "day *rest"], width: int
+    by_day: Float[np.ndarray, " day *rest"] | Int64[np.ndarray, " day *rest"], width: int
 ) -> np.ndarray:
     """Sum over `width` days around every day, across the turn of the year."""
     half = width // 2

@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from met2net.verification.diebold_mariano import diebold_mariano
 from met2net.verification.statistics import PLAIN, STATISTICS
 
-__all__ = ["error_margins", "loss_tests", "losses_of"]
+__all__ = ["error_margins", "loss_tests", "losses_of", "paired_test"]
 
 _Spread = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _SQUARED_ERROR, _WEIGHT = STATISTICS.index("squared_error"), STATISTICS.index("weight")
@@ -96,7 +96,7 @@ def loss_tests(
     for row, model in enumerate(models):
         for column, other in enumerate(models[:row]):
             for place, horizon in enumerate([*horizons, horizons[-1]]):
-                found = _test(every[model][place], every[other][place], horizon=horizon)
+                found = paired_test(every[model][place], every[other][place], horizon=horizon)
                 statistic[row, column, place], p_value[row, column, place] = found
                 statistic[column, row, place], p_value[column, row, place] = -found[0], found[1]
     dims = ("model", "other_model", "lead_time")
@@ -111,8 +111,20 @@ def loss_tests(
     )
 
 
-def _test(first: np.ndarray, second: np.ndarray, *, horizon: int) -> tuple[float, float]:
-    """Give statistic and p-value; NaN where the test is not defined."""
+def paired_test(
+    first: Float64[np.ndarray, " n"], second: Float64[np.ndarray, " n"], *, horizon: int
+) -> tuple[float, float]:
+    """Test two series of losses after Diebold and Mariano.
+
+    Args:
+        first: losses of one model, in time order.
+        second: of the other, at the same times.
+        horizon: steps of the series over which errors are shared.
+
+    Returns:
+        Statistic, negative where the first is better, and two-sided p-value; both NaN where
+        there is no test: equal losses, or a series too short for its horizon.
+    """
     if not 1 <= horizon < len(first):
         return np.nan, np.nan
     try:

@@ -10,9 +10,6 @@ from pipelines.mlflow_quiet import mlflow
 from pipelines.registry_aliases import alias_history, give_first_alias, rollback
 from pipelines.registry_versions import RegisteredVersion, version_of_month
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 NAME = "met2net-mumbai_monthly"
 NOW = datetime(2020, 3, 7, 0, 0, 1, 250_000, tzinfo=UTC)
 

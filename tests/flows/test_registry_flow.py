@@ -9,9 +9,6 @@ from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
 from pipelines.registry_aliases import alias_history, give_first_alias, promote
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 NAME = "met2net-mumbai_monthly"
 
 

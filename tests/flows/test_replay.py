@@ -14,11 +14,7 @@ from pipelines.registry_aliases import alias_history
 from pipelines.registry_versions import list_versions
 from tests.builders import fetched_months
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
-]
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "met2net-mumbai_monthly-replay"

@@ -19,10 +19,7 @@ from pipelines.tracking import find_or_start_run, open_experiment
 from tests.met2net.models.baseline_catalogue import BASELINES, tiny_settings
 from tests.met2net.models.model_builders import randomize
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
-]
+pytestmark = pytest.mark.slow
 
 SHAPE = (8, 10)
 VARIABLES = {"t2m": ["t2m"], "uv10": ["u10", "v10"]}

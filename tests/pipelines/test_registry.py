@@ -21,9 +21,6 @@ from pipelines.registry import register
 from pipelines.registry_aliases import alias_history, promote
 from pipelines.tracking import find_or_start_run, open_experiment, track_run
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 CHANNELS = ("t2m", "u10", "v10")
 SHAPE = (8, 10)
 ATTRIBUTION = "Contains modified Copernicus Climate Change Service information 2020."

@@ -14,9 +14,6 @@ from pipelines.registry_aliases import (
     rollback,
 )
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 MARCH = datetime(2020, 3, 7, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 

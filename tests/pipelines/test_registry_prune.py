@@ -8,9 +8,6 @@ from pipelines.registry_aliases import alias_history, give_first_alias, promote
 from pipelines.registry_prune import PruneRule, prunable, prune
 from pipelines.registry_versions import RegisteredVersion, list_versions, version_of_month
 
-# The tests ask MLflow's store directly too; see `pipelines.mlflow_quiet`.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 NOW = datetime(2020, 12, 31, tzinfo=UTC)
 
 

@@ -12,8 +12,6 @@ from pipelines.mlflow_quiet import mlflow
 from pipelines.registry_versions import fetch_checkpoint
 from tests.security.pickle_bomb import bomb
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:

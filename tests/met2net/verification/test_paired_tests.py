@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from met2net.verification.diebold_mariano import diebold_mariano
-from met2net.verification.paired_tests import error_margins, loss_tests, losses_of
+from met2net.verification.paired_tests import error_margins, loss_tests, losses_of, paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
 
 HOURS = np.arange(240_000, 240_000 + 6 * 200, 6)
@@ -52,6 +52,15 @@ def test_equal_losses_and_short_series_have_no_test():
     assert np.isnan(loss_tests(short, init_time=HOURS[:3], lead_hours=[24])["dm_p_value"]).all()
     alone = {"a": np.ones((1, 1)), "b": np.zeros((1, 1))}
     assert np.isnan(loss_tests(alone, init_time=HOURS[:1], lead_hours=[6])["dm_p_value"]).all()
+
+
+def test_a_pair_is_tested_where_the_test_is_defined():
+    rng = np.random.default_rng(2)
+    first, second = rng.chisquare(3, size=(2, 50))
+    expected = diebold_mariano(first, second, horizon=2)
+    assert paired_test(first, second, horizon=2) == (expected.statistic, expected.p_value)
+    for undefined in ((first, first, 2), (first, second, 50), (first, second, 0)):
+        assert np.isnan(paired_test(*undefined[:2], horizon=undefined[2])).all()
 
 
 def test_without_a_difference_the_test_rejects_as_often_as_it_says():

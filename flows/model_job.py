@@ -1,0 +1,52 @@
+"""The training of one model of an experiment, described as a job."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flows.config import Experiment
+from pipelines.code_version import git_commit
+from pipelines.initial_weights import InitialWeights
+from pipelines.training_job import TrainingJob
+
+__all__ = ["model_job"]
+
+
+def model_job(
+    experiment: Experiment,
+    model: str,
+    *,
+    training_set: Path,
+    provenance: Mapping[str, str],
+    name: str | None = None,
+    initial_weights: InitialWeights | None = None,
+) -> TrainingJob:
+    """Describe the training of one model of an experiment.
+
+    Args:
+        experiment: has the model's settings.
+        model: its name there.
+        training_set: the store to train on; its file name is its fingerprint.
+        provenance: what is to travel in the checkpoint beside experiment, training set, commit
+            and attribution.
+        name: of the job, where it is not the model's.
+        initial_weights: checkpoint to start from; None: from scratch.
+    """
+    settings = experiment.models[model]
+    return TrainingJob(
+        name=name or model,
+        training_set=str(training_set),
+        training_set_fingerprint=training_set.stem,
+        window=experiment.window,
+        network=settings.network,
+        objective=settings.objective,
+        optimization=settings.optimization,
+        trainer=experiment.trainer,
+        provenance={
+            "experiment": experiment.name,
+            "training_set": training_set.stem,
+            "git_commit": git_commit(),
+            "attribution": experiment.source.attribution or "",
+            **provenance,
+        },
+        initial_weights=initial_weights,
+    )
