@@ -32,6 +32,9 @@ class ForecastModule(LightningModule):
     Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the evaluated
     network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over all samples,
     frames, channels and points. On several devices it takes `DataParallel` as strategy.
+
+    Attributes:
+        loss: of this device's last training batch, all stages together, without a scaling.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ForecastModule(LightningModule):
         self.objective.prepare(network)
         decay = settings.average_decay
         self.average = None if decay is None else WeightAverage(network, decay=decay)
+        self.loss = torch.zeros(())
         self._losses = SampleMeans()
         self._share = 0.0  # of a full batch that the gradients at hand came from
         self._squared_error = torch.zeros(2, dtype=torch.float64)  # (sum, count)
@@ -111,6 +115,7 @@ class ForecastModule(LightningModule):
             total = total + values.pop("loss")
             self._losses.add(values, num_samples=len(inputs))
         assert isinstance(total, Tensor)
+        self.loss = total
         self._losses.add({"loss": total}, num_samples=len(inputs))
         self._share += share
 
@@ -156,6 +161,9 @@ class ForecastModule(LightningModule):
             self.network.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
+            # One kernel for all weights; it would divide by the gradients' scale inside the
+            # step, which is after clipping.
+            fused=settings.precision != "16-mixed",
         )
         total_steps = self._total_steps()
         self.objective.set_total_steps(total_steps)

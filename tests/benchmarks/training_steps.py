@@ -78,7 +78,7 @@ def make_fast(size: Size, *, dtype: torch.dtype, device: str, compiled: bool = F
         from met2net.training.compilation import compile_parts
 
         compile_parts(network, copies=objective)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0, fused=True)
     inputs, targets = make_frames(size, device)
 
     def step() -> None:
