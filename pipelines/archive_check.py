@@ -22,12 +22,12 @@ from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
 from pipelines.verify_month import check_content, check_structure
 
-__all__ = ["Finding", "check_archive"]
+__all__ = ["DAMAGE", "Finding", "check_archive", "check_month"]
 
 _log = logging.getLogger(__name__)
 
-# Of damaged chunks and manifests: Icechunk's own errors, and those of the decompressor.
-_DAMAGE = (icechunk.IcechunkError, RuntimeError, ValueError, OSError)
+DAMAGE = (icechunk.IcechunkError, RuntimeError, ValueError, OSError)
+"""What damaged chunks and manifests raise: Icechunk's own errors, and the decompressor's."""
 _HOUR = np.timedelta64(1, "h")
 
 
@@ -74,13 +74,13 @@ def check_archive(
     open_snapshot(repository, path, snapshot_id)  # refuses an unknown one by name
     try:
         contents = ArchiveContents.read(repository, snapshot_id)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return [Finding(None, None, f"hours or records cannot be read: {cause_of(error)}")]
     store = repository.readonly_session(snapshot_id=snapshot_id).store
     findings = [*_check_hours(contents), *_check_records(contents)]
     months = np.unique(contents.hours.astype("datetime64[M]"))
     for month in (Month.of(start) for start in months):
-        findings += _check_month(store, contents, month)
+        findings += check_month(store, contents, month)
     _log.info("%s: %d months verified, %d findings", path, len(months), len(findings))
     return findings
 
@@ -112,10 +112,16 @@ def _check_records(contents: ArchiveContents) -> Iterator[Finding]:
             )
 
 
-def _check_month(
+def check_month(
     store: icechunk.IcechunkStore, contents: ArchiveContents, month: Month
 ) -> Iterator[Finding]:
-    """Check one month against its record, and all its values."""
+    """Check one month against its record, and all its values.
+
+    Args:
+        store: of the snapshot.
+        contents: what the snapshot holds.
+        month: one of its months.
+    """
     hours = contents.held(month)
     start = int(np.searchsorted(contents.hours, hours[0]))
     dataset = open_hours(store, start, start + len(hours))
@@ -162,6 +168,6 @@ def _problem(
             check_content(dataset, fields)
     except DataError as error:
         return str(error)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return f"cannot be read: {cause_of(error)}"
     return None

@@ -22,6 +22,7 @@ import xarray as xr
 
 import met2net
 from pipelines.archive_change import MonthChange, compare
+from pipelines.archive_check import DAMAGE, check_month
 from pipelines.archive_contents import ArchiveContents, write_record
 from pipelines.archive_layout import open_hours, to_layout, write_month
 from pipelines.archive_plan import MonthPlan, WantedMonth
@@ -29,6 +30,7 @@ from pipelines.archive_storage import BRANCH
 from pipelines.derived import add_derived, source_fields
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
+from pipelines.period import Month
 from pipelines.regrid import GridSettings, regrid
 from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
 from pipelines.verify_month import check_content, check_structure
@@ -111,8 +113,10 @@ class MonthMaker:
         raw = self.source.fetch(self.request(wanted, plan.hours), self.raw_folder)
         content = _content(raw.manifest)
         if plan.action == "none" and archived.records[str(wanted.month)]["content"] == content:
-            _log.info("%s: files unchanged since it was archived", wanted.month)
-            return
+            if _is_sound(repository, archived, wanted.month):
+                _log.info("%s: files unchanged since it was archived", wanted.month)
+                return
+            _log.warning("%s: damaged in the archive; written again", wanted.month)
         session = repository.writable_session(BRANCH)
         if session.snapshot_id != archived.snapshot_id:
             raise icechunk.ConflictError(archived.snapshot_id, session.snapshot_id)
@@ -123,7 +127,7 @@ class MonthMaker:
             # A distributed client cannot write through this session: threads do.
             with dask.config.set(scheduler="threads"):
                 written = self._write(session, raw, archived, plan)
-                change = _change(repository, archived, written)
+                change = _change(repository, archived, written, month=wanted.month)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         if plan.action == "none" and change is not None and change.is_none:
@@ -185,17 +189,28 @@ class MonthMaker:
         return {"source": self.source.name, **self._identity}
 
 
+def _is_sound(repository: icechunk.Repository, archived: ArchiveContents, month: Month) -> bool:
+    """Tell whether a month that the archive holds can still be read and is as its commit says."""
+    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
+    return not any(check_month(store, archived, month))
+
+
 def _change(
-    repository: icechunk.Repository, archived: ArchiveContents, written: xr.Dataset
+    repository: icechunk.Repository, archived: ArchiveContents, written: xr.Dataset, *, month: Month
 ) -> MonthChange | None:
-    """Compare with the hours that were there before; None where none was."""
+    """Compare with the hours that were there before; None where none was, or they are damaged."""
     hours = written["time"].values.astype("datetime64[h]")
     first, last = np.searchsorted(archived.hours, [hours[0], hours[-1] + np.timedelta64(1, "h")])
     if first == last:
         return None
     store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
     before = open_hours(store, int(first), int(last))
-    return compare(before, written.sel(time=before["time"]))
+    try:
+        return compare(before, written.sel(time=before["time"]))
+    except DAMAGE:
+        if _is_sound(repository, archived, month):
+            raise
+        return None
 
 
 def _month_number(archived: ArchiveContents, plan: MonthPlan) -> int:

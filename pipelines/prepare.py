@@ -19,6 +19,7 @@ from pipelines.cluster import Cluster, Threads
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.training_set_build import write_store
+from pipelines.training_set_checksums import checksum_file, damaged_files, write_checksums
 from pipelines.training_set_settings import Splits, TrainingSetSettings
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 FORMAT_VERSION = 2
 """Raised whenever the same settings would give another store."""
 
+_ADVICE = "remove the folder to have it built again"
 _log = logging.getLogger(__name__)
 
 
@@ -91,6 +93,7 @@ def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, fo
     with filelock.FileLock(folder / f".{name}.lock"):
         if target.exists():
             _check_store(target, name, snapshot_id)
+            _check_chunks(target)
             _log.info("training set %s stands already", name)
             return target
         for leftover in folder.glob(f".{name}.*.partial"):  # of a run that was killed
@@ -101,6 +104,7 @@ def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, fo
         try:
             write(partial / "store")
             _check_store(partial / "store", name, snapshot_id)
+            write_checksums(partial / "store", checksum_file(target))
             (partial / "store").rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -110,18 +114,29 @@ def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, fo
 
 def _check_store(path: Path, name: str, snapshot_id: str) -> None:
     """Refuse a store that is broken or another one than its name says."""
-    advice = "remove the folder to have it built again"
     try:
         opened = TrainingSet.open(path)
     except ValueError as error:
-        raise DataError(f"{error}; {advice}") from error
+        raise DataError(f"{error}; {_ADVICE}") from error
     expected = {"fingerprint": name, "archive_snapshot": snapshot_id}
     for key, value in expected.items():
         if opened.attrs[key] != value:
-            raise DataError(f"{path} has {key} {opened.attrs[key]!r}; expected {value!r}: {advice}")
+            raise DataError(
+                f"{path} has {key} {opened.attrs[key]!r}; expected {value!r}: {_ADVICE}"
+            )
     climatology = zarr.open_array(path / "climatology", mode="r")
     if climatology.nchunks_initialized < climatology.nchunks:
         raise DataError(
             f"{path} has {climatology.nchunks_initialized} chunks of climatology; "
-            f"expected {climatology.nchunks}: {advice}"
+            f"expected {climatology.nchunks}: {_ADVICE}"
+        )
+
+
+def _check_chunks(path: Path) -> None:
+    """Refuse a store that has been damaged since it was built."""
+    if damaged := damaged_files(path):
+        shown = ", ".join(damaged[:3]) + (", ..." if len(damaged) > 3 else "")
+        raise DataError(
+            f"{path} is damaged: found {len(damaged)} files with another checksum than when it "
+            f"was built ({shown}); expected none: {_ADVICE}"
         )

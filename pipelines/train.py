@@ -11,10 +11,12 @@ from filelock import FileLock, Timeout
 from pipelines.atomic import write_text
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["CHECKPOINT", "END_WITH_PARENT", "TrainingError", "train"]
+__all__ = ["CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "TrainingError", "train"]
 
 CHECKPOINT = "model.safetensors"
 END_WITH_PARENT = "--end-with-parent"
+DIVERGED = 3
+"""Status of a training process whose loss was not finite, or exploded."""
 _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,11 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
         except BaseException:
             process.terminate()
             raise
+    if status == DIVERGED:
+        raise TrainingError(
+            f"training of {name} was stopped by its loss; the line above and "
+            f"{folder / 'bad_batch.json'} say at which batch, and how to continue"
+        )
     if status < 0:
         how = f"was ended by {signal.Signals(-status).name}"
     else:

@@ -40,6 +40,9 @@ class TrainerSettings:
             network.
         checkpoint_minutes: time after which a state to resume from is written inside an epoch;
             None: only at the end of each.
+        loss_factor: a loss above so many times the median of the last `loss_window` stops the
+            training, as one that is not finite does; None: no limit.
+        loss_window: batches that the median is over.
 
     Raises:
         ValueError: if a value is out of range.
@@ -57,6 +60,8 @@ class TrainerSettings:
     prefetch: int = 2
     fields_on_device: bool = False
     checkpoint_minutes: float | None = 10.0
+    loss_factor: float | None = 1000.0
+    loss_window: int = 100
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -79,6 +84,10 @@ class TrainerSettings:
         minutes = self.checkpoint_minutes
         if minutes is not None and not minutes >= 0:
             raise ValueError(f"checkpoint_minutes is {minutes}; expected at least 0, or null")
+        if self.loss_factor is not None and not self.loss_factor > 1:
+            raise ValueError(f"loss_factor is {self.loss_factor}; expected more than 1, or null")
+        if self.loss_window < 1:
+            raise ValueError(f"loss_window is {self.loss_window}; expected at least 1")
 
     @property
     def memory_bytes(self) -> int:

@@ -26,7 +26,8 @@ from met2net.training.repeated_blocks import recompute_activations
 from met2net.training_set import TrainingSet
 from pipelines.errors import DataError
 from pipelines.initial_weights import load_initial
-from pipelines.train import CHECKPOINT, END_WITH_PARENT
+from pipelines.loss_guard import LossGuard
+from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT, TrainingError
 from pipelines.training_callbacks import (
     EpochMetrics,
     LoaderPlace,
@@ -34,6 +35,7 @@ from pipelines.training_callbacks import (
     StepSeed,
 )
 from pipelines.training_job import TrainerSettings, TrainingJob, read_job
+from pipelines.whole_checkpoints import WholeCheckpoints
 from pipelines.window_module import WindowModule
 
 __all__ = ["run_training"]
@@ -49,6 +51,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     Raises:
         DataError: if a split has no window, the weights to start from do not fit, or the state
             to resume from cannot be read.
+        TrainingError: if the loss is not finite, or explodes.
     """
     if job.trainer.num_threads is not None:
         torch.set_num_threads(job.trainer.num_threads)
@@ -117,6 +120,10 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
     callbacks: list[L.Callback] = [
         StepSeed(job.optimization.seed),
         LoaderPlace(),
+        LossGuard(
+            folder, name=job.name, factor=settings.loss_factor, window=settings.loss_window,
+            is_scaled=job.optimization.precision == "16-mixed",
+        ),
         EpochMetrics(folder / "metrics.csv"),
         best,
     ]
@@ -140,6 +147,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         max_epochs=job.optimization.max_epochs,
         limit_train_batches=job.optimization.batches_per_epoch or 1.0,
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         logger=False,
         enable_progress_bar=interactive,
         enable_model_summary=False,
@@ -175,7 +183,7 @@ def _end_with_parent() -> None:
 
 
 def main(path: Path) -> int:
-    """Run a job file; a user's mistake ends with one line and status 2."""
+    """Run a job file; a user's mistake, or a loss that is no number, ends with one line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Lightning advises on loader workers; windows come from memory, workers would only copy.
@@ -191,6 +199,9 @@ def main(path: Path) -> int:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return DIVERGED
     return 0
 
 

@@ -4,6 +4,8 @@ A task reads and writes files under names that its item holds and gives back sma
 result appears under its name at once, so it may be killed or run twice.
 """
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +19,8 @@ from met2net.normalization import Normalizer
 from met2net.variables import channel
 from met2net.verification.climatology import ClimatologyAccumulator
 from pipelines.archive import ArchiveState
+from pipelines.archive_check import DAMAGE
+from pipelines.archive_storage import cause_of
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
 from pipelines.training_statistics import (
@@ -85,7 +89,7 @@ def extract(block: FieldBlock) -> tuple[np.ndarray, np.ndarray]:
     later, earlier = later[later >= num_before], earlier[later >= num_before]
     differences = np.empty((len(later), len(block.channels), 2))
     with replacing(block.physical) as file:
-        fields = np.memmap(file, "<f4", "w+", shape=block.shape)
+        fields = _new_map(file, block.shape)
         for number, label in enumerate(block.channels):
             before = None
             for rows, values in _steps(block, label, num_before):
@@ -118,7 +122,7 @@ def normalize(item: tuple[FieldBlock, Normalizer]) -> None:
         stop = min(start + block.chunk_hours, block.num_hours)
         with replacing(path) as file:
             shape = (block.chunk_hours, len(block.channels), *block.grid_shape)
-            chunk = np.memmap(file, "<f4", "w+", shape=shape)
+            chunk = _new_map(file, shape)
             for first in range(start, stop, step):
                 rows = slice(first, min(first + step, stop))
                 values = fields[:, rows].astype(np.float64)  # stored in float32
@@ -188,6 +192,16 @@ def average(part: ClimatologyPart) -> None:
         climatology.values.tofile(file)
 
 
+def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Map a new file whose room on the disk is taken already.
+
+    Room that a full disk lacks is an error here; a map would end the process by a signal.
+    """
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))
+    return np.memmap(path, "<f4", "r+", shape=shape)
+
+
 def row_bytes(grid_shape: tuple[int, int]) -> int:
     """Give the memory that work on one field takes: decoded, copied, and in float64."""
     return 24 * int(np.prod(grid_shape))
@@ -202,8 +216,22 @@ def _steps(block: FieldBlock, label: str, num_before: int) -> Iterator[tuple[sli
     field = _channel(_open(block.archive), label)
     for start, stop in zip(edges, edges[1:], strict=False):
         # This task is one of those that Dask runs at once; it starts none of its own.
-        part = field.isel(time=slice(start, stop)).compute(scheduler="synchronous")
-        yield slice(start - origin, stop - origin), part.values
+        part = field.isel(time=slice(start, stop))
+        yield slice(start - origin, stop - origin), _read(part, block.archive, label)
+
+
+def _read(part: xr.DataArray, archive: ArchiveState, label: str) -> np.ndarray:
+    """Read values; refuse damaged ones by name."""
+    try:
+        values: np.ndarray = part.compute(scheduler="synchronous").values
+    except DAMAGE as error:
+        first, last = part["time"].values[[0, -1]].astype("datetime64[h]")
+        raise DataError(
+            f"archive {archive.path}: {label} cannot be read from {first} to {last} "
+            f"({cause_of(error)}); expected sound chunks: flows/archive.py action=check names "
+            "the damaged months, and flows/backfill.py replace=true writes them again"
+        ) from error
+    return values
 
 
 def _channel(dataset: xr.Dataset, label: str) -> xr.DataArray:

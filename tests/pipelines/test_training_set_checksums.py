@@ -1,0 +1,70 @@
+"""A training set that was damaged after it was built is refused; an old one without sums passes."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import training_set_tasks
+from pipelines.archive import ArchiveState
+from pipelines.errors import DataError
+from pipelines.period import Period
+from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
+from pipelines.training_set_checksums import checksum_file, damaged_files
+from tests.pipelines.small_project import VARIABLES, make_archive
+from tests.pipelines.test_prepare_killed import contents
+
+SETTINGS = TrainingSetSettings(
+    VARIABLES,
+    Splits(
+        Period("2016-01-01", "2016-01-06"),
+        Period("2016-01-07", "2016-01-08"),
+        Period("2016-01-09", "2016-01-10"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> ArchiveState:
+    return make_archive(tmp_path_factory.mktemp("archive"))
+
+
+def test_one_flipped_bit_is_found_and_a_new_build_mends_it(
+    archive: ArchiveState, tmp_path: Path
+) -> None:
+    store = build_training_set(archive, SETTINGS, folder=tmp_path)
+    sound = contents(store)
+    assert damaged_files(store) == []
+    chunk = store / "data" / "c" / "0" / "0" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[100] ^= 1
+    chunk.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"is damaged: found 1 files .*\(data/c/0/0/0/0\).*remove"):
+        build_training_set(archive, SETTINGS, folder=tmp_path)
+    for path in sorted(store.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    store.rmdir()
+    assert contents(build_training_set(archive, SETTINGS, folder=tmp_path)) == sound
+
+
+def test_a_set_of_an_earlier_version_is_taken_as_it_is(
+    archive: ArchiveState, tmp_path: Path
+) -> None:
+    store = build_training_set(archive, SETTINGS, folder=tmp_path)
+    checksum_file(store).unlink()
+    assert build_training_set(archive, SETTINGS, folder=tmp_path) == store
+
+
+def test_a_disk_without_room_for_a_map_is_an_error_and_no_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = training_set_tasks._new_map(tmp_path / "a", (2, 3))
+    made[:] = 1
+    assert np.fromfile(tmp_path / "a", "<f4").tolist() == [1.0] * 6
+    monkeypatch.setattr(training_set_tasks.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        training_set_tasks._new_map(tmp_path / "b", (2, 3))
