@@ -26,6 +26,7 @@ class BackfillSettings:
     Attributes:
         fields: CDS long name -> pressure levels [hPa], as they stand in the archive.
         archive: folder, or `s3://bucket/prefix`.
+        replace: fetch months that the archive holds, too; damaged ones are written anew.
         reconcile: fetch archived months again that hold preliminary hours.
         received_after: copies that came before this moment (UTC) are asked for anew.
         prefect_secret: name of a Prefect Secret block with the service's key, or None.
@@ -37,6 +38,7 @@ class BackfillSettings:
     grid: GridSettings
     fields: Mapping[str, tuple[int, ...]]
     archive: str
+    replace: bool
     reconcile: bool
     received_after: np.datetime64
     prefect_secret: str | None
@@ -78,6 +80,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
             archive=archive_location(
                 plain["archive"], workspace, source=source, fields=fields, grid=grid
             ),
+            replace=bool(plain["replace"]),
             reconcile=bool(plain["reconcile"]),
             received_after=_received_after(plain["received_after"]),
             prefect_secret=plain["prefect_secret"],

@@ -121,7 +121,10 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         StepSeed(job.optimization.seed),
         LoaderPlace(),
         LossGuard(
-            folder, name=job.name, factor=settings.loss_factor, window=settings.loss_window,
+            folder,
+            name=job.name,
+            factor=settings.loss_factor,
+            window=settings.loss_window,
             is_scaled=job.optimization.precision == "16-mixed",
         ),
         EpochMetrics(folder / "metrics.csv"),
