@@ -52,6 +52,29 @@ def test_every_study_composes_and_builds(name: str, scale: str) -> None:
         assert set(run.rows.values()) == set(run.experiment.models)
 
 
+@pytest.mark.parametrize("name", ["results_mumbai", "results_simulated", "results_frame"])
+def test_a_study_of_our_own_composes_and_gives_every_network_one_budget(name: str) -> None:
+    study = load_study([f"experiment={name}"])
+    assert study is not None and study.protocols == ("clean",)
+    for run in part_experiments(study, [f"experiment={name}"]):
+        budgets = {
+            (m.optimization.max_epochs, m.optimization.batches_per_epoch, m.optimization.batch_size)
+            for m in run.experiment.models.values()
+        }
+        assert len(budgets) == 1 and set(run.rows.values()) == set(run.experiment.models)
+
+
+def test_studies_of_one_budget_share_their_trainings() -> None:
+    models = []
+    for name in ("results_simulated", "results_frame"):
+        study = load_study([f"experiment={name}"])
+        assert study is not None
+        models.append(part_experiments(study, [f"experiment={name}"])[0].experiment)
+    whole, frame = models
+    assert all(whole.models[name] == model for name, model in frame.models.items())
+    assert (whole.window, whole.splits, whole.grid) == (frame.window, frame.splits, frame.grid)
+
+
 @pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("table")])
 def test_every_published_row_has_a_model(name: str) -> None:
     overrides = [f"experiment={name}", "scale=smoke"]
