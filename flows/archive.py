@@ -15,6 +15,7 @@ from rich.table import Table
 from flows.config import resolve
 from flows.config_error import ConfigError, one_line
 from flows.console import run_from_console
+from flows.run_name import run_name
 from pipelines.archive_check import check_archive
 from pipelines.archive_expiry import ExpiryRule, expire_snapshots, expiring_snapshots
 from pipelines.archive_export import export_zarr
@@ -56,7 +57,7 @@ class ArchiveSettings:
             raise ValueError("keep_days and keep_newest are null; expected one for action=expire")
 
 
-@flow(name="archive", validate_parameters=False)
+@flow(name="archive", flow_run_name=run_name, validate_parameters=False)
 def archive(overrides: list[str]) -> None:
     """Show, check, export or thin out an archive.
 

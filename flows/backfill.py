@@ -5,15 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from flows.acquisition_progress import read_progress
 from flows.acquisition_table import showing, summary_line
 from flows.backfill_settings import BackfillSettings, load_backfill
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
+from flows.run_name import run_name
+from flows.stage import stage
 from pipelines.archive import ArchiveState
 from pipelines.ingest import ingest
 from pipelines.reconcile import reconcile
@@ -24,7 +25,7 @@ __all__ = ["backfill"]
 _log = logging.getLogger("flows.backfill")
 
 
-@flow(name="backfill", validate_parameters=False)
+@flow(name="backfill", flow_run_name=run_name, validate_parameters=False)
 def backfill(overrides: list[str]) -> str:
     """Bring every month of a period, verified, into the archive.
 
@@ -48,7 +49,7 @@ def backfill(overrides: list[str]) -> str:
     return state.snapshot_id
 
 
-@task(name="bring in months", cache_policy=NO_CACHE)
+@stage("bring in months")
 def bring_in(settings: BackfillSettings) -> ArchiveState:
     """Fetch what the archive lacks, and show how far it is."""
     with _watched(settings):
@@ -59,10 +60,11 @@ def bring_in(settings: BackfillSettings) -> ArchiveState:
             grid=settings.grid,
             raw_folder=settings.raw_folder,
             path=settings.archive,
+            replace=settings.replace,
         )
 
 
-@task(name="replace preliminary months", cache_policy=NO_CACHE)
+@stage("replace preliminary months")
 def replace_preliminary(settings: BackfillSettings) -> ArchiveState:
     """Fetch months with preliminary hours again."""
     with _watched(settings):

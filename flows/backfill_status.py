@@ -10,6 +10,7 @@ from flows.acquisition_progress import read_progress
 from flows.acquisition_table import acquisition_table
 from flows.backfill_settings import BackfillSettings, load_backfill
 from flows.console import run_from_console
+from flows.run_name import run_name
 from pipelines.archive import current_state
 from pipelines.archive_history import history_table
 from pipelines.sources.cds import Cds
@@ -17,7 +18,7 @@ from pipelines.sources.cds import Cds
 __all__ = ["backfill_status"]
 
 
-@flow(name="backfill-status", validate_parameters=False)
+@flow(name="backfill-status", flow_run_name=run_name, validate_parameters=False)
 def backfill_status(overrides: list[str]) -> list[str]:
     """Show the months that are being fetched, and those in the archive.
 

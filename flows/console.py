@@ -17,6 +17,7 @@ from prefect.settings import (
 )
 
 from flows.config import CONFIGS, compose
+from flows.stage_logs import show_stage_logs
 from pipelines.errors import DataError
 from pipelines.train import TrainingError
 
@@ -33,8 +34,7 @@ def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
     """
-    for name in ("pipelines", "met2net", "flows"):  # the stages' own log lines; Prefect shows them
-        logging.getLogger(name).setLevel(logging.INFO)
+    show_stage_logs()
     _explain_mistakes_without_traceback()
     try:
         config = flow.fn.__name__

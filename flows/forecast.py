@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 
 from flows.cds_secret import use_secret
@@ -15,6 +14,8 @@ from flows.console import run_from_console
 from flows.forecast_settings import SOURCE, ForecastSettings, load_forecast
 from flows.gpu_slot import gpu_slot
 from flows.retrying import is_worth_retrying
+from flows.run_name import run_name
+from flows.stage import stage
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.variables import required_fields
 from pipelines.archive import current_state, open_archive
@@ -37,7 +38,7 @@ __all__ = ["forecast"]
 _LIMIT_SECONDS = 3600
 
 
-@flow(name="forecast", timeout_seconds=_LIMIT_SECONDS)
+@flow(name="forecast", flow_run_name=run_name, timeout_seconds=_LIMIT_SECONDS)
 def forecast(overrides: list[str]) -> str:
     """Forecast, and write fields, maps and tracks into one folder.
 
@@ -60,7 +61,7 @@ def forecast(overrides: list[str]) -> str:
     return str(path)
 
 
-@task(name="fetch model", cache_policy=NO_CACHE, tags=["network"], retries=3,
+@stage("fetch model", tags=["network"], retries=3,
       retry_delay_seconds=[5, 30, 120], retry_condition_fn=is_worth_retrying)  # fmt: skip
 def fetch_model(settings: ForecastSettings) -> ForecastModel:
     """Copy the model's checkpoint out of the registry."""
@@ -69,7 +70,7 @@ def fetch_model(settings: ForecastSettings) -> ForecastModel:
     )
 
 
-@task(name="gather inputs", cache_policy=NO_CACHE, tags=["network"], retries=3,
+@stage("gather inputs", tags=["network"], retries=3,
       retry_delay_seconds=[5, 30, 120], retry_condition_fn=is_worth_retrying)  # fmt: skip
 def gather_inputs(settings: ForecastSettings, model: ForecastModel) -> Path:
     """Write the hours that the model starts from into the forecast's folder; give the folder."""
@@ -83,7 +84,7 @@ def gather_inputs(settings: ForecastSettings, model: ForecastModel) -> Path:
     return folder
 
 
-@task(name="run model", cache_policy=NO_CACHE)
+@stage("run model")
 def run_model(settings: ForecastSettings, model: ForecastModel, folder: Path) -> Path:
     """Forecast and write the fields."""
     inputs = read_inputs(folder)
@@ -98,7 +99,7 @@ def run_model(settings: ForecastSettings, model: ForecastModel, folder: Path) ->
     return write_forecast(made, folder)
 
 
-@task(name="draw", cache_policy=NO_CACHE)
+@stage("draw")
 def draw(settings: ForecastSettings, folder: Path) -> list[Path]:
     """Follow cyclones, draw maps, and show what was made on the run's page."""
     inputs, made = read_inputs(folder), open_forecast(folder / FORECAST_FILE)

@@ -13,12 +13,13 @@ from flows.monthly_settings import load_monthly
 from flows.retrain_month import retrain_month
 from flows.retraining_events import announce
 from flows.retraining_pages import month_markdown
+from flows.run_name import run_name
 from pipelines.retraining_outcome import Outcome
 
 __all__ = ["monthly_retrain"]
 
 
-@flow(name="monthly-retrain", validate_parameters=False)
+@flow(name="monthly-retrain", flow_run_name=run_name, validate_parameters=False)
 def monthly_retrain(overrides: list[str]) -> Outcome:
     """Bring archive and champion up to the newest complete month.
 
@@ -41,7 +42,7 @@ def monthly_retrain(overrides: list[str]) -> Outcome:
     create_markdown_artifact(
         key=f"monthly-retrain-{settings.experiment.name}".replace("_", "-").lower(),
         markdown=month_markdown(settings, outcome),
-        description=f"What came of {outcome.month}.",
+        description=f"What came of {outcome.month}: {outcome.action}.",
     )
     announce(settings.experiment.registered_model, outcome)
     _tell(outcome)

@@ -1,12 +1,15 @@
-"""Prefect plugin: adds `prefect run` and switches telemetry off.
+"""Prefect plugin: adds `prefect run`, shows the stages' log lines, switches telemetry off.
 
 Prefect loads it through the entry point group `prefect.plugins` where plugins are enabled,
-which `pyproject.toml` does for everyone who stands in this repository.
+which `pyproject.toml` does for everyone who stands in this repository, and `prefect.yaml` for
+runs of deployments, which begin in a folder of their own.
 """
 
 import os
 
 from prefect.plugins import HookContext, SetupResult, register_hook
+
+from flows.stage_logs import show_stage_logs
 
 __all__ = ["setup_environment"]
 
@@ -29,8 +32,12 @@ _QUIET = {
 
 @register_hook
 def setup_environment(*, ctx: HookContext) -> SetupResult:
-    """Register the command; give the environment its quiet defaults, never overriding a choice."""
+    """Register the command, show the stages' log lines, give the environment quiet defaults.
+
+    A variable that somebody has set stays as it is.
+    """
     del ctx
+    show_stage_logs()
     from prefect.cli._app import _app
 
     # Prefect asks plugins once a process; a second registration would be an error.

@@ -8,6 +8,7 @@ from rich.console import Console
 from flows.config import Experiment, load_experiment, resolve
 from flows.console import run_from_console
 from flows.full_experiment import prepare, update_archive
+from flows.run_name import run_name
 from pipelines.errors import DataError
 from pipelines.profile_training import profile_job
 from pipelines.training_job import TrainingJob
@@ -17,7 +18,7 @@ __all__ = ["profile_training"]
 _CONFIG = "profile_training"
 
 
-@flow(name="profile-training", validate_parameters=False)
+@flow(name="profile-training", flow_run_name=run_name, validate_parameters=False)
 def profile_training(overrides: list[str]) -> dict[str, float]:
     """Print tables of a training step for each model that is asked for.
 

@@ -5,10 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 import xarray as xr
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from flows.monthly_settings import MonthlySettings
+from flows.stage import stage
 from met2net.checkpoint import load_checkpoint
 from pipelines.promotion import Decision
 from pipelines.registry import register
@@ -20,7 +19,7 @@ from pipelines.tracking import log_files, track_run
 __all__ = ["finish_decision", "register_challenger"]
 
 
-@task(name="register and decide", cache_policy=NO_CACHE)
+@stage("register and decide")
 def register_challenger(
     settings: MonthlySettings,
     plan: RetrainingPlan,
@@ -41,7 +40,7 @@ def register_challenger(
         "archive_snapshot": plan.snapshot_id,
         "git_commit": load_checkpoint(checkpoint).provenance["git_commit"],
         "settings_fingerprint": fingerprint,
-        "protocol": "clean",
+        "protocol": experiment.protocol.name,
         "month": plan.month,
         "decision": decision.word,
         "reasons": json.dumps(decision.reasons),
@@ -55,6 +54,7 @@ def register_challenger(
         fingerprint=fingerprint,
         settings=experiment.resolved,
         tags=tags,
+        name=plan.month,
     )
     names = ("month.html", "month.md", "drift.json", "plan.json")
     log_files(run_id, [folder / name for name in names], tracking_uri=experiment.tracking_uri)

@@ -13,6 +13,7 @@ from flows.config import resolve
 from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
 from flows.monthly_settings import read_moment
+from flows.run_name import run_name
 from flows.safe_instantiate import instantiate
 from pipelines.errors import DataError
 from pipelines.registry_aliases import alias_history, champion_on, rollback
@@ -22,7 +23,7 @@ from pipelines.registry_versions import list_versions
 __all__ = ["registry"]
 
 
-@flow(name="registry", validate_parameters=False)
+@flow(name="registry", flow_run_name=run_name, validate_parameters=False)
 def registry(overrides: list[str]) -> list[str]:
     """Show or change what is in production.
 

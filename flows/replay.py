@@ -15,6 +15,7 @@ from flows.console import run_from_console
 from flows.monthly_settings import MonthlySettings, load_monthly
 from flows.retrain_month import retrain_month
 from flows.retraining_pages import write_history
+from flows.run_name import run_name
 from pipelines.errors import DataError
 from pipelines.operations_page import Section
 from pipelines.period import Month
@@ -26,7 +27,7 @@ __all__ = ["replay"]
 _log = logging.getLogger("flows.replay")
 
 
-@flow(name="replay", validate_parameters=False)
+@flow(name="replay", flow_run_name=run_name, validate_parameters=False)
 def replay(overrides: list[str]) -> list[Outcome]:
     """Retrain month after month; the clock stands where each month has just arrived.
 

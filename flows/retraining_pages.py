@@ -5,11 +5,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 import met2net
 from flows.monthly_settings import MonthlySettings
+from flows.stage import stage
 from pipelines.atomic import write_text
 from pipelines.drift import Drift
 from pipelines.operations_page import Section, to_markdown, write_page
@@ -20,7 +18,7 @@ from pipelines.retraining_plan import RetrainingPlan
 __all__ = ["month_markdown", "write_history", "write_pages"]
 
 
-@task(name="write pages", cache_policy=NO_CACHE)
+@stage("write pages")
 def write_pages(
     settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, folder: Path
 ) -> Path:
@@ -107,13 +105,20 @@ def write_history(
 
 
 def _title(settings: MonthlySettings, outcome: Outcome) -> str:
-    return f"{settings.experiment.title}: {outcome.month} {outcome.action}"
+    what = outcome.month
+    if outcome.action in ("promoted", "declined"):
+        what += f", challenger {outcome.action}"
+    else:
+        what += ", nothing to do" if outcome.action == "nothing" else f", {outcome.action}"
+    return f"{settings.experiment.title}: {what}"
 
 
 def _what(outcome: Outcome) -> Section:
-    lines = [f"{outcome.month}: {outcome.action}.", *(f"Reason: {r}." for r in outcome.reasons)]
+    lines = [f"{reason}." for reason in outcome.reasons]
     if outcome.new_months:
         lines.append(f"Months added to the archive: {_listing(outcome.new_months)}.")
+    if outcome.action == "nothing" and outcome.champion is not None:
+        lines.append(f"Version {outcome.champion} stays in production.")
     if outcome.replaced_months:
         lines.append(f"Months asked for again as final: {_listing(outcome.replaced_months)}.")
     return Section("Outcome", tuple(lines))
@@ -133,15 +138,17 @@ def _sections(plan: RetrainingPlan, outcome: Outcome, drift: Drift) -> list[Sect
         ("Archive snapshot", plan.snapshot_id),
         *((f"Split {name}", str(period)) for name, period in plan.splits.periods().items()),
     ]
-    findings = drift.findings or ("no statistic exceeds its limit",)
+    findings = drift.findings or ("No statistic exceeds its limit",)
+    row = dict(zip(COLUMNS, outcome.row(), strict=True))
+    shown = ("score", "champion's score", "gain", "p", "drift")
     return [
         _what(outcome),
-        Section("Challenger and champion", (), COLUMNS[:-1], (tuple(outcome.row()[:-1]),)),
+        Section("Challenger and champion", (), shown, (tuple(row[name] for name in shown),)),
         Section(
             "Drift of the new month",
             (f"Compared with {drift.reference}.", *(f"{finding}." for finding in findings)),
             tuple(header),
             tuple(map(tuple, rows)),
         ),
-        Section("From what", (), ("", "value"), tuple(facts)),
+        Section("Provenance", (), ("", "value"), tuple(facts)),
     ]

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 import met2net
 from flows.config import REGISTERED
 from flows.gpu_slot import gpu_slot
 from flows.model_job import model_job
 from flows.monthly_settings import MonthlySettings
 from flows.retrying import is_worth_retrying
+from flows.stage import stage
 from met2net.checkpoint import load_checkpoint
 from pipelines.archive import ArchiveState
 from pipelines.arrival import as_moment
@@ -43,7 +41,7 @@ CHALLENGER, CHAMPION = "challenger", "champion"
 """Names of the two in scores and folders."""
 
 
-@task(name="replace months that became final", cache_policy=NO_CACHE, tags=["network"], retries=2,
+@stage("replace months that became final", tags=["network"], retries=2,
       retry_delay_seconds=[10, 60], retry_condition_fn=is_worth_retrying)  # fmt: skip
 def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
     """Fetch the months again whose preliminary hours should be final by now."""
@@ -67,7 +65,7 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
     return tuple(map(str, chosen))
 
 
-@task(name="bring in months", cache_policy=NO_CACHE, tags=["network"], retries=2,
+@stage("bring in months", tags=["network"], retries=2,
       retry_delay_seconds=[10, 60], retry_condition_fn=is_worth_retrying)  # fmt: skip
 def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
     """Append, verified one by one, the months up to the newest."""
@@ -82,7 +80,7 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
     )
 
 
-@task(name="prepare training set", cache_policy=NO_CACHE)
+@stage("prepare training set")
 def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPlan) -> Path:
     """Build the training set of the planned splits."""
     experiment = settings.experiment
@@ -98,13 +96,13 @@ def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPl
     )
 
 
-@task(name="measure drift", cache_policy=NO_CACHE)
+@stage("measure drift")
 def measure(settings: MonthlySettings, training_set: Path, month: str) -> Drift:
     """Compare the new month with the training split."""
     return measure_drift(training_set, month=Month.parse(month), limits=settings.drift)
 
 
-@task(name="train challenger", cache_policy=NO_CACHE, tags=["training"])
+@stage("train challenger", tags=["training"])
 def train_challenger(
     settings: MonthlySettings,
     plan: RetrainingPlan,
@@ -138,7 +136,7 @@ def train_challenger(
         return train(job, folder=folder / "models" / CHALLENGER), started_from
 
 
-@task(name="score", cache_policy=NO_CACHE)
+@stage("score")
 def score(
     settings: MonthlySettings, training_set: Path, checkpoints: Mapping[str, Path], folder: Path
 ) -> None:
@@ -146,7 +144,12 @@ def score(
     experiment = settings.experiment
     if (folder / "example.nc").is_file():  # is written last
         return
-    common = {"window": experiment.window, "split": "test", "checkpoints": checkpoints}
+    common = {
+        "window": experiment.window,
+        "split": "test",
+        "checkpoints": checkpoints,
+        "protocol": experiment.protocol,
+    }
     evaluate(
         training_set,
         **common,
@@ -158,7 +161,7 @@ def score(
     write_examples(training_set, **common, out=folder, num=experiment.evaluation.num_examples)
 
 
-@task(name="fetch champion", cache_policy=NO_CACHE)
+@stage("fetch champion")
 def fetch_champion(settings: MonthlySettings, plan: RetrainingPlan, folder: Path) -> Path | None:
     """Copy the planned champion's checkpoint out of the registry; None where there is none."""
     if plan.champion is None:

@@ -144,7 +144,8 @@ class Drift:
             over = [name for name, part in row.parts(self.limits).items() if part > 1]
             units = "" if row.units == "1" else f" {row.units}"
             rows.append([
-                row.channel, f"{row.mean:.5g}{units}", f"{row.reference_mean:.5g}{units}",
+                row.channel, _five_digits(row.mean) + units,
+                _five_digits(row.reference_mean) + units,
                 f"{row.mean_shift:+.2f}", f"{row.quantile_shift:+.2f} at {row.quantile:.0%}",
                 f"{row.std_ratio:.2f}", f"{row.roughness_ratio:.2f}", f"{row.outside_share:.2%}",
                 "drift: " + ", ".join(over) if over else "as before",
@@ -196,8 +197,15 @@ def _reference(data: TrainingSet, month: Month) -> tuple[np.ndarray, str]:
     if len(np.unique(data.hours[same] // 24)) >= _FEWEST_DAYS:
         years = len(np.unique(data.hours[same].astype("datetime64[h]").astype("datetime64[Y]")))
         name = str(np.datetime64(str(month), "M").item().strftime("%B"))
-        return np.flatnonzero(same), f"{name} in the training split ({years} years)"
+        return np.flatnonzero(
+            same
+        ), f"{name} in the training split ({years} year{'s' if years > 1 else ''})"
     return np.flatnonzero(training), "the whole training split"
+
+
+def _five_digits(value: float) -> str:
+    """Write a number without an exponent: 101400, not 1.014e+05."""
+    return np.format_float_positional(value, precision=5, fractional=False, trim="-")
 
 
 def _compare(

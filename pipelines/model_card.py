@@ -1,5 +1,6 @@
 """Model cards: what a registered model is, how good, from what, for what."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,8 @@ from pipelines.score_summary import BASELINES, decimals_for, verdict
 
 __all__ = ["model_card", "picture_addresses", "shorten"]
 
+_DECISION = ("month", "decision", "reasons", "decided_at", "champion_before")
+"""Tags of the monthly retraining that the card tells in words."""
 _PICTURES = ("scoreboard", "lead_time_rmse", "map_", "training")  # in this order, if there
 
 
@@ -41,8 +44,10 @@ def model_card(
         for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
     )
     facts = {**tags, **{k: v for k, v in provenance.items() if k != "attribution"}}
+    facts = {k: v for k, v in facts.items() if k not in _DECISION}
     sections = [
         f"# {name}",
+        *_decision(tags),
         str(verdict(scores, network=model)),
         "## Scores\n\n"
         f"RMSE over all lead times, weighted by area; *normalized*: plain RMSE over training "
@@ -59,8 +64,9 @@ def model_card(
         "## Intended use and limits\n\n"
         "Research on data-driven forecasting, for the channels, grid and lead times above. "
         "Scores hold for the split named above and say nothing about other regions, years or "
-        "longer lead times; extremes were not verified apart. One training run: margins carry "
-        "no error bars. Not for warnings or decisions about safety.",
+        "longer lead times; extremes were not verified apart. One training run: intervals tell "
+        "the chance of the weather in the split, not that of the training. Not for warnings or "
+        "decisions about safety.",
     ]
     if figures:
         pictures = "\n".join(f"![{title}]({address})" for title, address in figures.items())
@@ -68,6 +74,16 @@ def model_card(
     if attribution:
         sections.append(f"*{attribution}*")
     return "\n\n".join(sections) + "\n"
+
+
+def _decision(tags: Mapping[str, str]) -> list[str]:
+    """Say what the monthly retraining decided, and why; nothing for other models."""
+    if "decision" not in tags:
+        return []
+    before = tags.get("champion_before", "none")
+    against = "no champion before it" if before == "none" else f"against version {before}"
+    head = f"**Challenger of {tags['month']}: {tags['decision']}**, {against}:"
+    return [head + "\n\n" + "\n".join(f"- {reason}" for reason in json.loads(tags["reasons"]))]
 
 
 def _hours(hours: tuple[int, ...]) -> str:

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, time
 
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
+from pipelines.registry_description import describe_model
+from pipelines.store_lock import one_at_a_time
 
 __all__ = [
     "AliasChange",
@@ -73,6 +75,7 @@ def champions(history: Sequence[AliasChange]) -> set[str]:
     return {change.version for change in _of_champion(history) if change.version is not None}
 
 
+@one_at_a_time
 def promote(
     name: str, version: str, *, tracking_uri: str, reason: str, now: datetime | None = None
 ) -> None:
@@ -97,6 +100,7 @@ def promote(
         )
 
 
+@one_at_a_time
 def rollback(
     name: str,
     *,
@@ -215,11 +219,12 @@ def _give_alias(
 
 
 def _apply(client: "mlflow.MlflowClient", name: str, change: AliasChange) -> None:
-    """Bring an alias to what its last record says."""
+    """Bring an alias, and the description of the model, to what the last record says."""
     if change.version is None:
         client.delete_registered_model_alias(name, change.alias)
     else:
         client.set_registered_model_alias(name, change.alias, change.version)
+    client.update_registered_model(name, describe_model(name, _history(client, name)))
     logger.info("%s: %s is version %s: %s", name, change.alias, change.version, change.reason)
 
 

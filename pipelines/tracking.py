@@ -17,6 +17,7 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
 from pipelines.mlflow_quiet import mlflow
 from pipelines.score_summary import networks_of, open_scores
+from pipelines.store_lock import one_at_a_time
 from pipelines.training_curves import read_curves
 
 __all__ = [
@@ -70,6 +71,7 @@ def find_or_start_run(
     fingerprint: str,
     stage: str,
     parent: str | None = None,
+    name: str | None = None,
 ) -> str:
     """Give the run of this fingerprint and stage, started where there is none.
 
@@ -86,7 +88,7 @@ def find_or_start_run(
     tags = {_FINGERPRINT: fingerprint, _STAGE: stage}
     if parent is not None:
         tags["mlflow.parentRunId"] = parent
-    return str(client.create_run(experiment_id, tags=tags, run_name=stage).info.run_id)
+    return str(client.create_run(experiment_id, tags=tags, run_name=name or stage).info.run_id)
 
 
 def flatten(settings: Any, prefix: str = "") -> dict[str, str]:
@@ -162,6 +164,7 @@ def _batches(items: Sequence[Any], size: int = _BATCH) -> Iterator[Sequence[Any]
         yield items[start : start + size]
 
 
+@one_at_a_time
 def track_run(
     run_folder: Path,
     *,
@@ -170,16 +173,20 @@ def track_run(
     fingerprint: str,
     settings: Mapping[str, Any],
     tags: Mapping[str, str],
+    name: str | None = None,
 ) -> str:
     """Log a finished run folder; give the parent run's id.
 
     Children: `train <network>` with the epoch curves, `score <model>` with the scores (of
     baselines too), `analyze`. The parent has settings, tags, normalized RMSE of every model,
-    figures, report and score files. Called again, it adds nothing to runs that are finished.
+    figures, report and score files; it is called `name`, by default as the experiment. Called
+    again, it adds nothing to runs that are finished.
     """
     client = mlflow.MlflowClient(tracking_uri=tracking_uri)
     experiment_id = open_experiment(tracking_uri, experiment)
-    parent = find_or_start_run(client, experiment_id, fingerprint=fingerprint, stage=experiment)
+    parent = find_or_start_run(
+        client, experiment_id, fingerprint=fingerprint, stage=experiment, name=name
+    )
     if _is_finished(client, parent):
         return parent
     scores = open_scores(run_folder / "scores.nc")

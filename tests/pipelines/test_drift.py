@@ -97,6 +97,8 @@ def test_the_table_and_the_file_say_what_exceeds_its_limit(quiet: Drift):
     assert len(header) == len(rows[0]) and rows[0][0] == "t2m" and rows[0][-1] == "as before"
     tight = replace(quiet, limits=DriftLimits(1e-6, 1e-6, 1.000001, 1.000001))
     assert tight.table()[1][0][-1].startswith("drift: mean shift")
+    pressure = replace(quiet.channels[0], mean=101_400.3, reference_mean=-0.633333, units="Pa")
+    assert replace(quiet, channels=(pressure,)).table()[1][0][1:3] == ["101400 Pa", "-0.63333 Pa"]
     plain = json.loads(tight.to_json())
     assert len(plain["findings"]) >= 4 and plain["channels"][0]["channel"] == "t2m"
 
@@ -113,7 +115,7 @@ def test_the_same_month_of_other_years_is_the_reference_where_there_are_any(tmp_
     settings = TrainingSetSettings({"t2m": ("t2m",)}, splits)
     training_set = build_training_set(archive, settings, folder=tmp_path / "sets")
     found = measure_drift(training_set, month=Month(2017, 1), limits=LIMITS)
-    assert found.reference == "January in the training split (1 years)"
+    assert found.reference == "January in the training split (1 year)"
     with pytest.raises(DataError, match="has no hour of 2018-01; expected the new month"):
         measure_drift(training_set, month=Month(2018, 1), limits=LIMITS)
 

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import pytest
 from synthetic_run import make_scores
 from torch import nn
@@ -9,7 +11,11 @@ from met2net.windows import WindowSpec
 from pipelines.model_card import model_card, picture_addresses, shorten
 
 
-def make_card(attribution: str = "Contains Copernicus information", **figures: str) -> str:
+def make_card(
+    attribution: str = "Contains Copernicus information",
+    more_tags: Mapping[str, str] | None = None,
+    **figures: str,
+) -> str:
     checkpoint = Checkpoint(
         network=nn.Identity(),
         settings={},
@@ -21,7 +27,7 @@ def make_card(attribution: str = "Contains Copernicus information", **figures: s
         provenance={"training_set": "0123", "attribution": attribution},
     )
     scores = make_scores(["met2net", "tau"], ["t2m", "tcc"])
-    tags = {"archive_snapshot": "S1", "protocol": "clean"}
+    tags = {"archive_snapshot": "S1", "protocol": "clean", **(more_tags or {})}
     return model_card(
         name="demo", model="tau", checkpoint=checkpoint, scores=scores, tags=tags, figures=figures
     )
@@ -52,6 +58,20 @@ def test_card_says_shape_provenance_limits_and_attribution():
     ):
         assert text in card
     assert "*" not in make_card(attribution="").replace("*normalized*", "")
+
+
+def test_a_monthly_model_says_first_what_was_decided_and_why():
+    card = make_card(
+        more_tags={"month": "2020-02", "decision": "declined", "champion_before": "3",
+                   "reasons": '["1 % worse", "not surely"]', "decided_at": "2020-03-07"},
+    )  # fmt: skip
+    assert "**Challenger of 2020-02: declined**, against version 3:\n\n- 1 % worse\n" in card
+    assert card.index("not surely") < card.index("## Scores")
+    assert "decided_at" not in card and "reasons" not in card
+    assert "no champion before it" in make_card(
+        more_tags={"month": "2020-01", "decision": "promoted", "reasons": "[]"}
+    )
+    assert "Challenger" not in make_card()
 
 
 def test_pictures_are_chosen_in_order_and_addressed_safely(tmp_path):
