@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,15 @@ class Experiment:
     prefect_secret: str | None
     resolved: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Check the evaluation against the data before any are fetched."""
+        self.evaluation.check_fits(
+            target_hours=self.window.target_hours,
+            channels=[label for labels in self.variables.values() for label in labels],
+            splits=self.splits.periods(),
+            box=None if self.grid is None else self.grid.box,
+        )
+
     @property
     def science(self) -> dict[str, Any]:
         """Settings that a result depends on."""
@@ -102,6 +112,8 @@ class Experiment:
         assert dataclasses.is_dataclass(self.source)
         aside = {f.name for f in dataclasses.fields(self.source) if not f.compare}
         science["source"] = {k: v for k, v in science["source"].items() if k not in aside}
+        # Nor does how maps are drawn.
+        science["evaluation"] = {k: v for k, v in science["evaluation"].items() if k != "maps"}
         return science
 
     @property
@@ -195,11 +207,20 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         trainer=instantiate(plain["trainer"]),
         evaluation=instantiate(plain["evaluation"]),
         tracking_uri=plain["tracking"]["uri"],
-        registered_model=plain["tracking"]["registered_model"],
+        registered_model=_model_name(plain["tracking"]["registered_model"]),
         archive_root=plain["archive"],
         prefect_secret=plain["prefect_secret"],
         resolved=plain,
     )
+
+
+def _model_name(name: Any) -> str:
+    """Refuse a name that would end a text inside MLflow's searches, or a path."""
+    if not isinstance(name, str) or re.fullmatch(r"[\w. -]+", name) is None:
+        raise ValueError(
+            f"tracking.registered_model is {name!r}; expected letters, digits, blanks and . _ -"
+        )
+    return name
 
 
 def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import xarray as xr
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from rich.console import Console
 
 import met2net
@@ -17,7 +16,10 @@ from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
 from flows.gpu_slot import gpu_slot
 from flows.model_job import model_job
+from flows.published import published_for
 from flows.retrying import is_worth_retrying
+from flows.run_name import run_name
+from flows.stage import stage
 from flows.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
 from met2net.variables import required_fields
@@ -34,6 +36,7 @@ from pipelines.registry import register
 from pipelines.report import write_report
 from pipelines.score_summary import open_scores, verdict
 from pipelines.score_table import scores_table
+from pipelines.storm_checks import check_storms
 from pipelines.storms import storm_file, track_storms
 from pipelines.tracking import track_run
 from pipelines.train import train
@@ -43,7 +46,7 @@ from pipelines.training_job import TrainingJob
 __all__ = ["full_experiment"]
 
 
-@flow(name="full-experiment", validate_parameters=False)
+@flow(name="full-experiment", flow_run_name=run_name, validate_parameters=False)
 def full_experiment(overrides: list[str]) -> str:
     """Run an experiment; every stage skips itself where its result is there already.
 
@@ -67,10 +70,10 @@ def full_experiment(overrides: list[str]) -> str:
     archive = update_archive(experiment)
     training_set = prepare(experiment, archive)
     run_folder = open_run_folder(experiment, training_set)
+    check_storms(training_set, window=experiment.window, split=experiment.evaluation.split,
+                 storms=experiment.evaluation.storms)  # fmt: skip
     checkpoints = {
-        name: task(_train, name=f"train {name}", cache_policy=NO_CACHE)(
-            experiment, name, archive, training_set, run_folder
-        )
+        name: stage(f"train {name}")(_train)(experiment, name, archive, training_set, run_folder)
         for name in experiment.models
     }
     score(experiment, training_set, checkpoints, run_folder)
@@ -81,7 +84,7 @@ def full_experiment(overrides: list[str]) -> str:
     return str(report)
 
 
-@task(name="update archive", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[10, 60],
+@stage("update archive", retries=2, retry_delay_seconds=[10, 60],
       retry_condition_fn=is_worth_retrying)  # fmt: skip
 def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
     """Fetch what the period needs and the archive lacks; image sequences are files, no archive."""
@@ -105,7 +108,7 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
     )
 
 
-@task(name="prepare training set", cache_policy=NO_CACHE)
+@stage("prepare training set")
 def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Path:
     """Normalize one archive snapshot, or image sequences, into a training set."""
     folder = experiment.workspace / "training_sets"
@@ -141,7 +144,7 @@ def open_run_folder(experiment: Experiment, training_set: Path) -> Path:
 def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
     """Train one model of a table or figure as a task."""
     run = train_here if in_process else train
-    return task(run, name=f"train {job.name}", cache_policy=NO_CACHE)(job, folder=folder)
+    return stage(f"train {job.name}")(run)(job, folder=folder)
 
 
 def _train(
@@ -165,7 +168,7 @@ def _train(
         return train(job, folder=run_folder / "models" / name)
 
 
-@task(name="score", cache_policy=NO_CACHE)
+@stage("score")
 def score(
     experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
 ) -> None:
@@ -195,7 +198,7 @@ def score(
     )
 
 
-@task(name="explain", cache_policy=NO_CACHE)
+@stage("explain")
 def explain(
     experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
 ) -> None:
@@ -225,7 +228,7 @@ def explain(
         )
 
 
-@task(name="write report", cache_policy=NO_CACHE)
+@stage("write report")
 def write_page(
     experiment: Experiment,
     archive: ArchiveState | SequenceFiles,
@@ -253,10 +256,12 @@ def write_page(
         attribution=experiment.source.attribution,
         out=run_folder / "report.html",
         network=REGISTERED,
+        published=published_for(experiment),
+        maps=experiment.evaluation.maps,
     )
 
 
-@task(name="register", cache_policy=NO_CACHE)
+@stage("register")
 def track_and_register(
     experiment: Experiment,
     archive: ArchiveState | SequenceFiles,

@@ -23,6 +23,7 @@ from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.published_scores import PublishedScore, published_scores
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
+from pipelines.storm_checks import check_storms
 from pipelines.storms import storm_file, track_storms
 from pipelines.study_cells import Cell, score_cells, with_published
 from pipelines.study_costs import cost_cells
@@ -94,7 +95,9 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
         scored = [_run_part(run, study, stages=stages) for run in runs]
         write_parts(folder / "study.json", scored)
         cells = _cells(study, scored)
-        choice = FigureChoice(study.variables, study.example, study.track_leads)
+        choice = FigureChoice(
+            study.variables, study.example, study.track_leads, first.evaluation.maps
+        )
         figures = draw_study(scored, cells, study.drawings, choice=choice,
                              folder=folder / "figures")  # fmt: skip
     cells = with_published(cells, _published(study.shows))
@@ -180,6 +183,11 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
     experiment = run.experiment
     archive = stages.update_archive(experiment)
     training_set = stages.prepare(experiment, archive)
+    storms, table = _storms(experiment, study)
+    check_storms(
+        training_set, window=experiment.window, split=experiment.evaluation.split, storms=storms,
+        table=table,
+    )  # fmt: skip
     checkpoints, rates = train_models(
         experiment, study, archive=archive, training_set=training_set, train=stages.train
     )
@@ -211,6 +219,13 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
     return part
 
 
+def _storms(experiment: Experiment, study: Study) -> tuple[Sequence[str], Path | None]:
+    """Give the study's storms and their best tracks, or those of made-up weather."""
+    if study.storms and isinstance(experiment.source, Generated):
+        return STORM_NUMBERS, STORMS
+    return study.storms, None if study.best_tracks is None else Path(study.best_tracks)
+
+
 def _track(
     experiment: Experiment,
     study: Study,
@@ -219,10 +234,8 @@ def _track(
     checkpoints: Mapping[str, Path],
     folder: Path,
 ) -> None:
-    """Follow the study's storms, or those of made-up weather, which has its own."""
-    names, table = study.storms, None if study.best_tracks is None else Path(study.best_tracks)
-    if names and isinstance(experiment.source, Generated):
-        names, table = STORM_NUMBERS, STORMS
+    """Follow the study's storms."""
+    names, table = _storms(experiment, study)
     missing = [name for name in names if not storm_file(folder, name).is_file()]
     if missing:
         track_storms(

@@ -17,6 +17,7 @@ from met2net.forecast_function import renormalize
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
 from pipelines.atomic import write_netcdf
+from pipelines.costs_file import write_costs
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
 from pipelines.sample_properties import channel_densities, network_costs
@@ -48,7 +49,8 @@ def analyze(
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file. Every network gets CKA between its layers,
             one with `trace` also between variables, one with `attention_maps` attention.
-        out: folder; `analysis.nc` is written into it.
+        out: folder; `analysis.nc` is written into it, and `costs.nc`, see
+            `pipelines.costs_file`.
         num_samples: windows, evenly spaced over the split; fewer where it has fewer.
         seed: of the order in which windows are put together into batches of 16.
 
@@ -86,6 +88,7 @@ def analyze(
             "seed": seed,
             "training_set": data.attrs["fingerprint"],
             "archive_snapshot": data.attrs["archive_snapshot"],
+            "form": data.attrs.get("form", "weather"),
         },
     )
     fields = [sample["inputs"] for sample in samples]
@@ -113,6 +116,7 @@ def analyze(
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = out / "analysis.nc"
+    write_costs(checkpoints, out=out)
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path

@@ -8,6 +8,8 @@ where those of ecCodes are in use.
 Source: Knapp et al. 2010, doi:10.1175/2009BAMS2755.1.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +21,15 @@ from met2net.analysis.cyclones import Track
 from met2net.analysis.great_circle import wrap_longitude
 from pipelines.errors import DataError
 
-__all__ = ["DOKSURI", "MAWAR", "Storm", "best_track", "packaged_table"]
+__all__ = [
+    "DOKSURI",
+    "KNOWN_STORMS",
+    "MAWAR",
+    "Storm",
+    "best_track",
+    "find_storm",
+    "packaged_table",
+]
 
 _COLUMNS = ("track_id", "time", "lat", "lon", "slp", "wind")
 _FILE = Path("_data", "_ibtracs_files", "wmo.csv")
@@ -38,6 +48,27 @@ class Storm:
 # The two typhoons of the paper's figures 6 and 9.
 MAWAR = Storm("Mawar", "2023138N05151")
 DOKSURI = Storm("Doksuri", "2023201N13134")
+KNOWN_STORMS: Mapping[str, Storm] = {"Mawar 2023": MAWAR, "Doksuri 2023": DOKSURI}
+"""Storms that can be asked for by name; others by their number in IBTrACS."""
+
+_NUMBER = re.compile(r"\d{7}[NS]\d{5}")
+
+
+def find_storm(name: str) -> Storm:
+    """Give a storm by name and year, or by its number in IBTrACS, as `2023138N05151`.
+
+    Raises:
+        ValueError: if the name is not known.
+    """
+    for known, storm in KNOWN_STORMS.items():
+        if name.lower() == known.lower():
+            return storm
+    if _NUMBER.fullmatch(name):
+        return Storm(name, name)
+    raise ValueError(
+        f"unknown storm {name!r}; expected one of {', '.join(KNOWN_STORMS)}, or a number in "
+        "IBTrACS, as 2023138N05151"
+    )
 
 
 def packaged_table() -> Path:

@@ -203,6 +203,7 @@ def _provenance(data: TrainingSet, *, split: str, window: WindowSpec) -> dict[st
         "training_set": data.attrs["fingerprint"],
         "archive_snapshot": data.attrs["archive_snapshot"],
         "attribution": data.attrs["attribution"],
+        "form": data.attrs.get("form", "weather"),
         "climatology": data.climatology.description,
         "input_hours": list(window.input_hours),
         "stride_hours": window.stride_hours,

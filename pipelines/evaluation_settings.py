@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from met2net.verification.block_bootstrap import BlockBootstrap
-from pipelines.storms import find_storm
+from pipelines.best_tracks import find_storm
+from pipelines.map_settings import MapSettings
+from pipelines.period import Period
+from pipelines.storm_checks import check_storm_settings
+from pipelines.target_grids import Box
 
 __all__ = ["EvaluationSettings", "ScoringSettings"]
 
@@ -73,7 +77,8 @@ class EvaluationSettings:
         num_examples: worked windows in the report.
         num_analysis_samples: windows behind CKA and attention maps.
         scoring: regions, intervals, kept forecasts.
-        storms: cyclones that are followed, as `Mawar 2023`; see `pipelines.storms.find_storm`.
+        storms: cyclones that are followed, as `Mawar 2023`; see `pipelines.best_tracks.find_storm`.
+        maps: how maps are drawn; no score depends on it.
 
     Raises:
         ValueError: if a value is out of range, or a storm is unknown.
@@ -85,6 +90,7 @@ class EvaluationSettings:
     num_analysis_samples: int = 64
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     storms: Sequence[str] = ()
+    maps: MapSettings = field(default_factory=MapSettings, compare=False)
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -97,3 +103,28 @@ class EvaluationSettings:
         object.__setattr__(self, "storms", tuple(self.storms))
         for name in self.storms:
             find_storm(name)
+
+    def check_fits(
+        self,
+        *,
+        target_hours: Sequence[int],
+        channels: Sequence[str],
+        splits: Mapping[str, Period],
+        box: Box | None,
+    ) -> None:
+        """Check what depends on the data, before any are fetched.
+
+        Args:
+            target_hours: lead times of the windows.
+            channels: that are forecast.
+            splits: name -> period.
+            box: of the archive's grid; None: as the source has it.
+
+        Raises:
+            ValueError: if maps of a lead time are asked for that windows lack, or a storm
+                cannot be followed.
+        """
+        self.maps.shown(target_hours)
+        check_storm_settings(
+            self.storms, channels=channels, split=self.split, period=splits[self.split], box=box
+        )

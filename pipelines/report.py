@@ -11,11 +11,16 @@ import xarray as xr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.atomic import write_text
+from pipelines.costs_file import read_costs
 from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
+from pipelines.lead_times import has_images
+from pipelines.map_settings import MapSettings
 from pipelines.report_breakdowns import group_tables, image_tables, per_time_table, wind_table
 from pipelines.report_captions import caption
-from pipelines.report_comparisons import Published, comparison_table, published_table
+from pipelines.report_comparisons import comparison_table
+from pipelines.report_published import PublishedTable, published_table
+from pipelines.report_resources import resources_table
 from pipelines.report_storms import storm_tables
 from pipelines.report_table import Table
 from pipelines.report_tables import (
@@ -28,6 +33,8 @@ from pipelines.report_tables import (
 from pipelines.score_summary import open_scores, verdict
 
 __all__ = ["write_report"]
+
+_MAPS = MapSettings()
 
 _GROUPS = {
     "scoreboard": "scoreboard",
@@ -55,7 +62,8 @@ def write_report(
     attribution: str | None,
     out: Path,
     network: str | None = None,
-    published: Published | None = None,
+    published: PublishedTable | None = None,
+    maps: MapSettings = _MAPS,
 ) -> Path:
     """Write a run's report as one self-contained page, figures inside.
 
@@ -70,17 +78,23 @@ def write_report(
         attribution: the data's attribution, or None.
         out: the page to write, whole or not at all.
         network: the one that the verdict and the maps are about, by default the best.
-        published: published numbers to stand beside ours, or None.
+        published: the paper's table to stand beside ours, or None.
+        maps: lead times of maps, and coastlines.
+
+    Raises:
+        ValueError: if the worked window lacks a lead time of `maps`.
     """
-    figures = {path.stem: path for path in draw_run(run_folder, network=network)}
+    figures = {path.stem: path for path in draw_run(run_folder, network=network, maps=maps)}
     scores = open_scores(run_folder / "scores.nc")
     context = {
         "title": title,
         "facts": {**provenance, **_facts(scores)},
         "attribution": attribution,
-        "scores": _scores_context(scores, network=network, published=published or {}),
+        "scores": _scores_context(scores, network=network)
+        | {"published": published_table(run_folder, published)},
         "window": _window_context(run_folder / "example.nc"),
         "storms": _storm_context(run_folder),
+        "resources": _resources_context(run_folder, scores),
         "figures": {
             group: [
                 {"image": _inline(path), "width": _width(path), "caption": caption(name)}
@@ -114,9 +128,7 @@ def _facts(scores: xr.Dataset) -> dict[str, str]:
     return facts
 
 
-def _scores_context(
-    scores: xr.Dataset, *, network: str | None, published: Published
-) -> dict[str, Any]:
+def _scores_context(scores: xr.Dataset, *, network: str | None) -> dict[str, Any]:
     """Give verdict and tables."""
     outcome = verdict(scores, network=network)
     known = [str(name) for name in scores["metric"].values]
@@ -131,7 +143,6 @@ def _scores_context(
         and bool(np.isfinite(scores["normalized_rmse_low"]).any()),
         "headline": pooled_table(scores, metric="rmse", weighting="plain"),
         "comparison": comparison_table(scores, network=outcome.network),
-        "published": published_table(scores, published),
         "pooled": [
             pooled_table(scores, metric=metric, weighting="area")
             for metric in metrics
@@ -163,7 +174,8 @@ def _window_context(path: Path) -> dict[str, Any] | None:
         return None
     with xr.open_dataset(path, decode_timedelta=False) as example:
         init = np.datetime_as_string(example["init_time"].values[0], unit="h")
-        return {"init_time": init, "tables": window_tables(example)}
+        shown = None if has_images(example) else init  # a sequence's hour means nothing
+        return {"init_time": shown, "tables": window_tables(example)}
 
 
 def _storm_context(run_folder: Path) -> list[Table]:
@@ -172,6 +184,13 @@ def _storm_context(run_folder: Path) -> list[Table]:
         with xr.open_dataset(path, decode_timedelta=False) as tracks:
             tables += storm_tables(tracks)
     return tables
+
+
+def _resources_context(run_folder: Path, scores: xr.Dataset) -> Table | None:
+    if not (run_folder / "analysis.nc").exists():
+        return None
+    with xr.open_dataset(run_folder / "analysis.nc") as analysis:
+        return resources_table(analysis, scores, read_costs(run_folder))
 
 
 def _tables_in(context: Any) -> Iterator[Table]:

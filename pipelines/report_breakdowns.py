@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from pipelines.lead_times import has_images
 from pipelines.report_table import Table, matrix
 from pipelines.report_tables import RATIOS, best_of, headings, model_names, title_of
 from pipelines.score_summary import decimals_for
@@ -22,8 +23,8 @@ def group_tables(scores: xr.Dataset, group: str) -> list[Table]:
     without a forecast are left out; no table where the scores have no such groups.
     """
     name = _GROUPS[group]
-    if name not in scores:
-        return []
+    if name not in scores or (has_images(scores) and group != "region"):
+        return []  # sequences have neither seasons nor hours of day
     by_group = scores[name].sel(weighting="area")
     known = np.isfinite(by_group.sel(metric="mse")).any(("model", "channel", "lead_time"))
     by_group = by_group.isel({group: known.values})

@@ -18,8 +18,8 @@ _BY_NAME = {
     "training": "Training: validation RMSE and losses by epoch.",
     "distributions": "How the channels' values are distributed, and their changes from frame to "
     "frame.",
-    "resources": "Normalized RMSE against the number of parameters, and against the multiply-adds "
-    "of one forecast.",
+    "resources": "Normalized RMSE against the number of parameters, the multiply-adds of one "
+    "forecast and, where it was measured, the time of a training step for each of its windows.",
     "cka_by_layer": "CKA between variables along the layers: for one pair, and the mean over "
     "all pairs. Every part of a network has the same width.",
     "cka_layers": "CKA between the layers of every network, first layer at the top left.",

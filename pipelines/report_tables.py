@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from met2net.grid import Grid
+from pipelines.lead_times import has_images, lead_name
 from pipelines.report_table import Table, matrix, text
 from pipelines.score_summary import decimals_for
 
@@ -147,7 +148,7 @@ def _of_models(scores: xr.Dataset, name: str, **place: object) -> np.ndarray:
 
 
 def _leads(scores: xr.Dataset) -> list[str]:
-    return [f"+{int(lead)} h" for lead in scores["lead_time"].values]
+    return [lead_name(scores, lead) for lead in scores["lead_time"].values]
 
 
 def title_of(metric: str) -> str:
@@ -178,14 +179,20 @@ def window_tables(example: xr.Dataset, *, number: int = 0) -> list[Table]:
     middle = {dim: window.sizes[dim] // 2 for dim in ("latitude", "longitude")}
     point = window.isel(middle)
     place = (
-        f"Grid point {_degrees(point['latitude'].item(), 'N', 'S')} "
+        f"Pixel in row {middle['latitude']}, column {middle['longitude']}"
+        if has_images(example)
+        else f"Grid point {_degrees(point['latitude'].item(), 'N', 'S')} "
         f"{_degrees(point['longitude'].item(), 'E', 'W')}"
     )
     fields = window[["inputs", "targets", "predictions"]].astype(float)
     mean = fields.weighted(weights).mean(("latitude", "longitude"))
     leads = dict.fromkeys([0, window.sizes["lead_time"] - 1])
     return [
-        _window_table(values.isel(lead_time=lead), title=where, header=headings(window))
+        _window_table(
+            values.isel(lead_time=lead),
+            title=f"{where}, {lead_name(example, example['lead_time'].values[lead])}",
+            header=headings(window),
+        )
         for where, values in ((place, fields.isel(middle)), ("Mean over the field", mean))
         for lead in leads
     ]
@@ -205,7 +212,7 @@ def _window_table(values: xr.Dataset, *, title: str, header: Sequence[str]) -> T
     last = values["inputs"].isel(input_time_offset=-1)
     rows = [
         (name, *(text(v, p) for v, p in zip(row.values, places, strict=True)))
-        for name, row in (("last input, +0 h", last), ("truth", truth))
+        for name, row in (("last input", last), ("truth", truth))
     ]
     for model in map(str, values["model"].values):
         cells = (
@@ -218,4 +225,4 @@ def _window_table(values: xr.Dataset, *, title: str, header: Sequence[str]) -> T
             )
         )
         rows.append((model, *cells))
-    return Table(f"{title}, +{int(values['lead_time'])} h", ("", *header), tuple(rows))
+    return Table(title, ("", *header), tuple(rows))

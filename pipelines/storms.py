@@ -1,7 +1,6 @@
 """Storms of an evaluation: which are known by name, and their tracks in a scored split."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,45 +10,22 @@ import xarray as xr
 
 from met2net.analysis.cyclones import Track
 from met2net.forecast_function import ForecastFunction, network_forecast
-from met2net.grid import Grid
 from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec, find_windows
-from pipelines.best_tracks import DOKSURI, MAWAR, Storm, best_track
+from met2net.windows import WindowSpec
+from pipelines.best_tracks import Storm, best_track, find_storm
 from pipelines.cyclone_tracks import analysis_track, track_storm
-from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting
+from pipelines.storm_checks import PRESSURE, hours_of_storm, windows_of_storm
 
-__all__ = ["KNOWN_STORMS", "find_storm", "storm_file", "track_storms"]
+__all__ = ["find_storm", "storm_file", "track_storms"]
 
-KNOWN_STORMS: Mapping[str, Storm] = {"Mawar 2023": MAWAR, "Doksuri 2023": DOKSURI}
-"""Storms that can be asked for by name; others by their number in IBTrACS."""
-
-_NUMBER = re.compile(r"\d{7}[NS]\d{5}")
-_PRESSURE = "msl"
 _NAMES = {
-    "msl": "mean_sea_level_pressure",
+    PRESSURE: "mean_sea_level_pressure",
     "u10": "10m_u_component_of_wind",
     "v10": "10m_v_component_of_wind",
 }
 
 logger = logging.getLogger(__name__)
-
-
-def find_storm(name: str) -> Storm:
-    """Give a storm by name and year, or by its number in IBTrACS, as `2023138N05151`.
-
-    Raises:
-        ValueError: if the name is not known.
-    """
-    for known, storm in KNOWN_STORMS.items():
-        if name.lower() == known.lower():
-            return storm
-    if _NUMBER.fullmatch(name):
-        return Storm(name, name)
-    raise ValueError(
-        f"unknown storm {name!r}; expected one of {', '.join(KNOWN_STORMS)}, or a number in "
-        "IBTrACS, as 2023138N05151"
-    )
 
 
 def storm_file(folder: Path, name: str) -> Path:
@@ -101,7 +77,7 @@ def track_storms(
         best = best_track(storm, table=table)
         analysis = _analysis(data, storm, best=best, split=split)
         truth = analysis_track(analysis, best=best)
-        rows = _windows_of(data, storm, window=window, split=split, truth=truth)
+        rows = windows_of_storm(data, storm, window=window, split=split, times=truth.time)
         made = {
             name: _forecast(data, forecast, rows=rows, window=window, batch_size=batch_size,
                             device=device)
@@ -113,51 +89,10 @@ def track_storms(
 
 def _analysis(data: TrainingSet, storm: Storm, *, best: Track, split: str) -> xr.Dataset:
     """Read the tracker's fields of the split's hours in which the storm is known."""
-    if _PRESSURE not in data.channels:
-        raise DataError(
-            f"storm {storm.name}: found channels {', '.join(data.channels)}; expected {_PRESSURE} "
-            "among them, which the tracker follows"
-        )
-    in_split = data.in_split(split)
-    times = data.hours.astype("datetime64[h]").astype("datetime64[ns]")
-    rows = np.flatnonzero(in_split & (times >= best.time[0]) & (times <= best.time[-1]))
-    if len(rows) == 0:
-        span = times[in_split]
-        raise DataError(
-            f"storm {storm.name} lasted from {_day(best.time[0])} to {_day(best.time[-1])}; found "
-            f"the {split} split from {_day(span[0])} to {_day(span[-1])}, which has none of it"
-        )
-    if not _is_inside(data.grid, best, times=times[rows]).any():
-        raise DataError(
-            f"storm {storm.name} never lies in the domain {data.grid} during the {split} split"
-        )
+    rows = hours_of_storm(data, storm, best=best, split=split)
     fields = torch.as_tensor(np.stack([data.fields[int(row)] for row in rows]))
-    return _dataset(data, fields, dims=("time",)).assign_coords(time=times[rows])
-
-
-def _is_inside(grid: Grid, best: Track, *, times: np.ndarray) -> np.ndarray:
-    """Tell which positions of a best track lie in the domain at one of the times."""
-    south, north = grid.latitude[-1], grid.latitude[0]
-    inside = (best.latitude >= south) & (best.latitude <= north) & np.isin(best.time, times)
-    if not grid.is_periodic:
-        east = np.mod(best.longitude - grid.longitude[0], 360)
-        inside &= east <= grid.longitude[-1] - grid.longitude[0]
-    return np.asarray(inside)
-
-
-def _windows_of(
-    data: TrainingSet, storm: Storm, *, window: WindowSpec, split: str, truth: Track
-) -> np.ndarray:
-    """Find the windows whose init time lies on the track of the analysis."""
-    rows = find_windows(data.hours, spec=window, in_split=data.in_split(split))
-    init = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
-    rows = rows[np.isin(init.astype("datetime64[ns]"), truth.time)]
-    if len(rows) == 0:
-        raise DataError(
-            f"storm {storm.name}: found no window of the {split} split that begins while it is in "
-            f"the domain, {_day(truth.time[0])} to {_day(truth.time[-1])}"
-        )
-    return np.asarray(rows)
+    times = data.hours[rows].astype("datetime64[h]").astype("datetime64[ns]")
+    return _dataset(data, fields, dims=("time",)).assign_coords(time=times)
 
 
 def _forecast(
@@ -199,7 +134,3 @@ def _dataset(data: TrainingSet, fields: torch.Tensor, *, dims: tuple[str, ...]) 
         coords={"latitude": list(data.grid.latitude), "longitude": list(data.grid.longitude)},
         attrs={"attribution": data.attrs["attribution"]},
     )
-
-
-def _day(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, unit="D"))

@@ -1,7 +1,7 @@
 """The figures of a study: drawn from the files of its finished parts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipelines.figures import (
 )
 from pipelines.figures.cyclones import track_errors_by_lead, track_map, tracks_of
 from pipelines.figures.style import color_of, panels
+from pipelines.map_settings import MapSettings
 from pipelines.study_cells import Cell
 from pipelines.study_maps import comparison_maps
 from pipelines.study_parts import ScoredPart
@@ -35,11 +36,13 @@ class FigureChoice:
         variables: whose channels; empty: all.
         example: which worked window, from 0.
         lead_hours: of tracks.
+        maps: lead times of maps, and coastlines.
     """
 
     variables: tuple[str, ...] = ()
     example: int = 0
     lead_hours: tuple[int, ...] = (1, 3)
+    maps: MapSettings = field(default_factory=MapSettings)
 
 
 def draw_study(
@@ -79,8 +82,9 @@ def _maps(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn:
     with xr.open_dataset(part.folder / "example.nc", decode_timedelta=False) as example:
         for channel in _channels(part, choice):
             figure = comparison_maps(
-                example, channel=channel, models=list(part.checkpoints), number=choice.example
-            )
+                example, channel=channel, models=list(part.checkpoints), number=choice.example,
+                settings=choice.maps,
+            )  # fmt: skip
             yield f"map_{channel}", figure
 
 
@@ -125,7 +129,7 @@ def _tracks(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn
                 if lead in tracks["lead_time"].values:
                     figure = track_map(
                         tracks_of(tracks, lead_time=lead), title=f"{storm}, +{lead} h",
-                        order=list(part.checkpoints),
+                        order=list(part.checkpoints), coast=choice.maps.coast,
                     )  # fmt: skip
                     yield f"{path.stem}_{lead}h", figure
             yield f"{path.stem}_errors", track_errors_by_lead(tracks, order=list(part.checkpoints))

@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 
 from pipelines.figures.scores import curve_panels, draw_lines, label_line_ends
 from pipelines.figures.style import color_of, line_of, panels
+from pipelines.lead_times import lead_axis, lead_name
 
 __all__ = ["group_dots", "hourly_curves", "skill_curves", "spectra"]
 
@@ -25,7 +26,7 @@ def skill_curves(scores: xr.Dataset, *, reference: str) -> Figure:
         panel.set_ylim(max(-1.0, min(-0.05, 1.1 * lowest if lowest < 0 else -0.05)), 1.0)
         panel.axhline(0, color="#888888", linewidth=0.8, zorder=0, label="_zero")
         panel.set_title(str(channel), fontsize=10, loc="left", fontweight="bold")
-        panel.set_xlabel("lead time [h]", fontsize=9)
+        panel.set_xlabel(lead_axis(scores), fontsize=9)
         panel.set_ylabel("skill", fontsize=9)
         label_line_ends(panel)
     figure.suptitle(f"Skill against {reference}: 1 - MSE / MSE of {reference}", fontsize=11)
@@ -135,5 +136,5 @@ def spectra(scores: xr.Dataset) -> Figure:
         *axes[0].get_legend_handles_labels(), loc="outside lower center",
         ncols=min(4, len(models) + 1), fontsize=8.5, frameon=False,
     )  # fmt: skip
-    figure.suptitle(f"Power spectra at +{int(last['lead_time'])} h", fontsize=11)
+    figure.suptitle(f"Power spectra, {lead_name(scores, last['lead_time'])}", fontsize=11)
     return figure

@@ -11,14 +11,18 @@ from matplotlib.ticker import FuncFormatter
 
 from met2net.analysis.cyclones import Track
 from met2net.analysis.great_circle import longitude_difference
+from pipelines.coastlines import Coastlines
 from pipelines.cyclone_tracks import fixed_lead_track
+from pipelines.figures.coasts import draw_coast
 from pipelines.figures.style import color_of, line_of, panels
 
 __all__ = ["intensity_curves", "track_errors_by_lead", "track_map", "tracks_of"]
 
 _BEST, _ANALYSIS = "best track", "analysis"
-_TRUTHS = {_BEST: ("#000000", "-"), _ANALYSIS: ("#777777", "-")}
+_TRUTHS = {_BEST: ("#000000", "-"), _ANALYSIS: ("#999999", "-")}
+_WIDTHS = {_BEST: 3.4, _ANALYSIS: 1.5}  # the analysis lies inside the best track where they agree
 _MARGIN = 0.09  # of the larger side of a map, at each side
+_COAST = Coastlines()
 _LABEL_ROOM = 0.05  # between two days' names, of a map's height
 
 
@@ -42,7 +46,11 @@ def tracks_of(tracks: xr.Dataset, *, lead_time: float) -> dict[str, Track]:
 
 
 def track_map(
-    tracks: Mapping[str, Track], *, title: str, order: Sequence[str] | None = None
+    tracks: Mapping[str, Track],
+    *,
+    title: str,
+    order: Sequence[str] | None = None,
+    coast: Coastlines = _COAST,
 ) -> Figure:
     """Draw tracks on a map, with a dot at 00 UTC of every day.
 
@@ -54,6 +62,7 @@ def track_map(
             has its days written beside it.
         title: above the map.
         order: models in the order that sets their colours; that of the tracks by default.
+        coast: coastlines below the tracks.
     """
     models = list(order or [name for name in tracks if name not in _TRUTHS])
     drawn = {name: one for name, one in tracks.items() if len(one)}
@@ -70,12 +79,13 @@ def track_map(
     figure = Figure(figsize=(width + 0.8, width * aspect + 1.2), layout="constrained")
     panel = figure.add_subplot()
     _frame(panel, box, shortening=shortening)
+    draw_coast(panel, coast)
     for number, (name, one) in enumerate(drawn.items()):
         color, line = _TRUTHS.get(name) or (color_of(name, models), line_of(name, models))
         is_truth = name in _TRUTHS
         panel.plot(
             east[name], one.latitude, color=color, linestyle=line,
-            linewidth=2.2 if is_truth else 1.4, label=name, zorder=2 if is_truth else 3,
+            linewidth=_WIDTHS.get(name, 1.4), label=name, zorder=2 if is_truth else 3,
             solid_capstyle="round",
         )  # fmt: skip
         midnight = _is_midnight(one.time)

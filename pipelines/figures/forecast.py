@@ -9,11 +9,13 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from met2net.analysis.cyclones import Track
-from met2net.grid import cell_edges
+from pipelines.coastlines import Coastlines
+from pipelines.figures.cells import draw_cells, map_aspect
 
 __all__ = ["forecast_figures", "lead_time_maps"]
 
 _COLUMNS = 4  # the init time and three lead times
+_COAST = Coastlines()
 _TRACKED = "mean_sea_level_pressure"
 
 
@@ -69,7 +71,7 @@ def lead_time_maps(
     if start is not None:
         fields, titles = [start, *shown], ["init time", *titles]
         changes = [one - start.values for one in shown]
-    aspect = _aspect(field)
+    aspect = map_aspect(field)
     width = float(np.clip(2.6 / aspect, 2.0, 4.0))
     rows = 2 if changes else 1
     height = rows * (0.84 * width * aspect + 0.35) + 0.9  # the colour bars take some width
@@ -125,13 +127,8 @@ def _bar(figure: Figure, mesh: QuadMesh, axes: np.ndarray, label: str) -> None:
 
 
 def _draw(panel: Axes, field: xr.DataArray, **style: object) -> QuadMesh:
-    """Draw one field as cells, a degree of longitude shortened at the mean latitude."""
-    values = field.transpose("latitude", "longitude").values
-    mesh = panel.pcolormesh(
-        cell_edges(field["longitude"].values), cell_edges(field["latitude"].values), values,
-        rasterized=True, **style,
-    )  # fmt: skip
-    panel.set_aspect(1 / _shortening(field))
+    """Draw one field as cells."""
+    mesh = draw_cells(panel, field, is_image=False, coast=_COAST, **style)
     panel.tick_params(labelsize=7)
     panel.locator_params(nbins=5)
     return mesh
@@ -153,14 +150,3 @@ def _draw_tracks(
                    linewidth=1.3)  # fmt: skip
         panel.plot(east[-1], one.latitude[known][-1], "o", color="#D55E00", markersize=3.5,
                    markeredgecolor="white", markeredgewidth=0.6)  # fmt: skip
-
-
-def _shortening(field: xr.DataArray) -> float:
-    return max(float(np.cos(np.deg2rad(field["latitude"].values.mean()))), 0.2)
-
-
-def _aspect(field: xr.DataArray) -> float:
-    """Give a map's height over width."""
-    edges = [cell_edges(field[name].values) for name in ("latitude", "longitude")]
-    tall, wide = (abs(float(edge[-1] - edge[0])) for edge in edges)
-    return tall / wide / _shortening(field)

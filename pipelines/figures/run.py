@@ -6,6 +6,8 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
+from pipelines.coastlines import Coastlines
+from pipelines.costs_file import read_costs
 from pipelines.figures.analysis import (
     attention_change_maps,
     attention_heat_maps,
@@ -25,25 +27,36 @@ from pipelines.figures.distributions import resources_and_skill, value_distribut
 from pipelines.figures.maps import forecast_maps
 from pipelines.figures.scores import lead_time_curves, scoreboard, training_curves
 from pipelines.figures.style import save
+from pipelines.lead_times import has_images
+from pipelines.map_settings import MapSettings
 from pipelines.score_summary import networks_of, open_scores, verdict
 from pipelines.training_curves import read_curves
 
 __all__ = ["draw_run"]
 
+_MAPS = MapSettings()
 
-def draw_run(run_folder: Path, *, network: str | None = None) -> list[Path]:
+
+def draw_run(
+    run_folder: Path, *, network: str | None = None, maps: MapSettings = _MAPS
+) -> list[Path]:
     """Draw every figure that the files of a run allow into `run_folder/figures`.
 
     Scores are required; worked window, analyses, storms and training curves are drawn where
     their files exist. Maps are drawn for `network`, by default the best one.
+
+    Raises:
+        ValueError: if the worked window lacks a lead time of `maps`.
     """
     return [
         save(figure, run_folder / "figures" / f"{name}.png")
-        for name, figure in _figures(run_folder, network)
+        for name, figure in _figures(run_folder, network, maps)
     ]
 
 
-def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    run_folder: Path, network: str | None, maps: MapSettings
+) -> Iterator[tuple[str, Figure]]:
     scores = open_scores(run_folder / "scores.nc")
     yield "scoreboard", scoreboard(scores)
     for metric in ("rmse", "acc", "pcc"):
@@ -54,13 +67,17 @@ def _figures(run_folder: Path, network: str | None) -> Iterator[tuple[str, Figur
         shown = verdict(scores, network=network).network
         with xr.open_dataset(run_folder / "example.nc", decode_timedelta=False) as example:
             for channel in map(str, example["channel"].values):
-                yield f"map_{channel}", forecast_maps(example, channel=channel, model=shown)
+                yield (
+                    f"map_{channel}",
+                    forecast_maps(example, channel=channel, model=shown, settings=maps),
+                )
     if (run_folder / "analysis.nc").exists():
         with xr.open_dataset(run_folder / "analysis.nc") as analysis:
-            yield from _analysis_figures(analysis, scores=scores)
+            costs = read_costs(run_folder)
+            yield from _analysis_figures(analysis, scores=scores, costs=costs)
     for path in sorted(run_folder.glob("tracks_*.nc")):
         with xr.open_dataset(path, decode_timedelta=False) as tracks:
-            yield from _storm_figures(tracks.load(), order=networks_of(scores))
+            yield from _storm_figures(tracks.load(), order=networks_of(scores), coast=maps.coast)
     curves = {
         name: read_curves(run_folder / "models" / name / "metrics.csv")
         for name in networks_of(scores)
@@ -77,20 +94,23 @@ def _breakdown_figures(scores: xr.Dataset) -> Iterator[tuple[str, Figure]]:
             yield f"skill_{reference}", skill_curves(scores, reference=reference)
     if "region_rmse" in scores and scores.sizes["region"] > 1:
         yield "group_region", group_dots(scores, group="region")
-    if "season_rmse" in scores:
+    is_weather = not has_images(scores)  # sequences have neither seasons nor hours of day
+    if "season_rmse" in scores and is_weather:
         yield "group_season", group_dots(scores, group="season")
-    if "hourly" in scores:
+    if "hourly" in scores and is_weather:
         yield "group_hour", hourly_curves(scores)
     if "power" in scores:
         yield "spectra", spectra(scores)
 
 
-def _analysis_figures(analysis: xr.Dataset, *, scores: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+def _analysis_figures(
+    analysis: xr.Dataset, *, scores: xr.Dataset, costs: xr.Dataset | None
+) -> Iterator[tuple[str, Figure]]:
     networks = networks_of(scores)
     if "value_density" in analysis:
         yield "distributions", value_distributions(analysis)
     if "parameters" in analysis:
-        yield "resources", resources_and_skill(analysis, scores)
+        yield "resources", resources_and_skill(analysis, scores, costs=costs)
     if analysis.sizes["variable"] > 1:  # else nothing to compare, nothing else to attend to
         models = models_with(analysis, "cka")
         if models:
@@ -111,7 +131,9 @@ def _analysis_figures(analysis: xr.Dataset, *, scores: xr.Dataset) -> Iterator[t
 _STORM_LEADS = (1.0, 3.0)  # of the paper's figures 6 and 9 [hours]
 
 
-def _storm_figures(tracks: xr.Dataset, *, order: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+def _storm_figures(
+    tracks: xr.Dataset, *, order: Sequence[str], coast: Coastlines
+) -> Iterator[tuple[str, Figure]]:
     """Draw a storm's tracks at 1 and 3 hours, or at the first lead time, and its errors."""
     storm = str(tracks.attrs["storm"])
     name = f"storm_{storm.lower().replace(' ', '_')}"
@@ -120,6 +142,9 @@ def _storm_figures(tracks: xr.Dataset, *, order: Sequence[str]) -> Iterator[tupl
     for lead in shown:
         drawn = tracks_of(tracks, lead_time=lead)
         title = f"{storm}, forecasts {lead:g} h ahead"
-        yield f"{name}_track_{lead:g}h", track_map(drawn, title=title, order=order)
+        yield (
+            f"{name}_track_{lead:g}h",
+            track_map(drawn, title=title, order=order, coast=coast),
+        )
         yield f"{name}_intensity_{lead:g}h", intensity_curves(drawn, title=title, order=order)
     yield f"{name}_errors", track_errors_by_lead(tracks, order=order)

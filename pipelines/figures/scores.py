@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from pipelines.figures.style import color_of, line_of, panels
+from pipelines.lead_times import has_images, lead_axis
 
 __all__ = [
     "CHARACTER",
@@ -45,11 +46,12 @@ def lead_time_curves(scores: xr.Dataset, *, metric: str, weighting: str = "area"
         panel.set_title(str(channel), fontsize=10, loc="left", fontweight="bold")
         unitless = metric not in ("rmse", "mae", "mse", "bias") or units == "1"
         panel.set_ylabel(metric.upper() + ("" if unitless else f" [{units}]"), fontsize=9)
-        panel.set_xlabel("lead time [h]", fontsize=9)
+        panel.set_xlabel(lead_axis(scores), fontsize=9)
         if metric in ("rmse", "mae", "mse"):
             panel.set_ylim(bottom=0)
         label_line_ends(panel)
-    figure.suptitle(f"{metric.upper()} by lead time, {_WEIGHTING[weighting]}", fontsize=11)
+    weights = "" if has_images(scores) else f", {_WEIGHTING[weighting]}"
+    figure.suptitle(f"{metric.upper()} by lead time{weights}", fontsize=11)
     return figure
 
 

@@ -4,6 +4,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from synthetic_run import (
@@ -34,6 +35,8 @@ from pipelines.figures import (
 )
 from pipelines.figures.scores import spread
 from pipelines.figures.style import color_of, line_of
+from pipelines.map_settings import MapSettings
+from pipelines.report_resources import resources_table
 from pipelines.training_curves import read_curves
 
 
@@ -166,7 +169,21 @@ def test_distributions_and_resources_are_drawn_from_the_analysis():
     points = {line.get_label(): line.get_xydata()[0] for line in figure.axes[1].lines}
     error = scores["normalized_rmse"].sel(model="tau").item()
     assert points["tau"].tolist() == [1e8, error]
+    assert len(figure.axes) == 2 and overlapping_texts(figure) == []
+    costs = xr.Dataset(
+        {"step_time": ("network", [0.5]), "batch_size": ("network", [10])},
+        coords={"network": ["tau"]}, attrs={"device": "cpu"},
+    )  # fmt: skip
+    figure = resources_and_skill(analysis, scores, costs=costs)
+    (line,) = figure.axes[2].lines  # of the other one no step was measured
+    assert line.get_xydata()[0].tolist() == [50.0, error]
     assert overlapping_texts(figure) == []
+    table = resources_table(analysis, scores, costs)
+    assert table.header[4:] == ("training step on cpu [ms]", "windows in a step")
+    assert table.rows[1][4:] == ("500", "10") and table.rows[0][4:] == ("–", "–")
+    assert table.rows[0][2] == "1.00" and table.rows[0][3] == "1.000"
+    assert resources_table(analysis, scores, None).header[-1].startswith("multiply-adds")
+    assert resources_table(analysis.drop_vars("parameters"), scores, None) is None
 
 
 def test_lines_without_a_finite_value_are_left_out():
@@ -211,12 +228,46 @@ def test_spread_labels_keep_order_and_distance(positions):
 def test_maps_share_scales_and_errors_diverge_around_zero(shape):
     example = make_example(LONG_NAMES, shape=shape)
     figure = forecast_maps(example, channel="u10", model=LONG_NAMES[0])
-    limits = [panel.collections[0].get_clim() for panel in figure.axes[:6]]
+    limits = [panel.collections[0].get_clim() for panel in figure.axes[:9]]
     truth, forecast, error = limits[:3]
-    assert truth == forecast and limits[3:] == [truth, truth, error]
+    assert truth == forecast and limits[3:] == 2 * [truth, truth, error]
     assert error[0] == -error[1]
     assert figure.axes[0].get_title() == "truth, +1 h"
     assert overlapping_texts(figure) == []
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (32, 64)])
+def test_maps_are_drawn_at_chosen_lead_times_with_coastlines(shape, tmp_path):
+    (tmp_path / "coast.json").write_text(
+        '{"type": "LineString", "coordinates": [[70, 18], [73, 20], [80, 60]]}'
+    )
+    settings = MapSettings(lead_hours=[3, 6], coastlines=str(tmp_path / "coast.json"))
+    example = make_example(shape=shape)
+    figure = forecast_maps(example, channel="t2m", model="tau", settings=settings)
+    titles = [panel.get_title() for panel in figure.axes[:6]]
+    assert titles[0] == "truth, +3 h" and titles[3] == "truth, +6 h"
+    for panel in figure.axes[:6]:
+        assert [type(item) for item in panel.collections[1:]] == [LineCollection] * 2
+        west, east = panel.get_xlim()
+        assert east - west == pytest.approx(360 if shape[1] == 64 else 0.25 * shape[1])
+    assert overlapping_texts(figure) == []
+    with pytest.raises(ValueError, match="lead_hours has 4; expected some of .*: 1, 2, 3, 6"):
+        forecast_maps(example, channel="t2m", model="tau", settings=MapSettings(lead_hours=[4]))
+
+
+def test_images_are_drawn_in_pixels_from_the_upper_left_and_in_frames():
+    example = make_example(shape=(16, 12), lead_times=[1, 2, 3])
+    example.attrs["form"] = "image_sequences"
+    figure = forecast_maps(example, channel="t2m", model="tau")
+    panel = figure.axes[0]
+    assert panel.get_title() == "truth, frame 1"
+    assert panel.get_xlim() == (-0.5, 11.5) and panel.get_ylim() == (15.5, -0.5)
+    assert (figure.axes[6].get_xlabel(), panel.get_ylabel()) == ("column", "row")
+    assert "initialized" not in figure.get_suptitle()
+    assert len(panel.collections) == 1  # no coastlines
+    scores = make_scores()
+    scores.attrs["form"] = "image_sequences"
+    assert lead_time_curves(scores, metric="rmse").axes[0].get_xlabel() == "lead time [frames]"
 
 
 def test_small_grids_have_their_values_written_into_the_cells():

@@ -9,7 +9,9 @@ from rich.console import Console
 from synthetic_run import make_example, make_full_scores, make_run_folder, make_scores
 
 from pipelines.errors import DataError
+from pipelines.map_settings import MapSettings
 from pipelines.report import write_report
+from pipelines.report_published import PublishedTable
 from pipelines.report_tables import lead_time_tables, pooled_table, skill_table, window_tables
 from pipelines.score_summary import decimals_for, open_scores, skill, verdict
 from pipelines.score_table import scores_table
@@ -88,13 +90,15 @@ def test_a_whole_run_shows_all_that_was_computed(tmp_path):
     stale.touch()
     out = write_report(
         run, title="t", provenance={"Git commit": "abc"}, attribution=None, out=run / "r.html",
-        published={("Met2Net", "t2m", "rmse"): 1.5},
+        published=PublishedTable("table5", {name: (name,) for name in ("t2m", "u10", "v10")}),
+        maps=MapSettings(lead_hours=[2, 6]),
     )  # fmt: skip
     page = out.read_text(encoding="utf-8")
     parsed = Page(page)
     text = " ".join(parsed.words)
     for words in (
-        "met2net against every other model", "Published numbers beside ours", "RMSE by season",
+        "met2net against every other model", "Published numbers (Table 5) beside ours",
+        "RMSE by season",
         "RMSE by region", "RMSE by hour of day", "Skill against climatology", "SSIM",
         "RMSE of wind vectors", "PCC, all lead times", "Power spectra", "ACC of single init times",
         "brackets: 95 % intervals", "blocks of 10 days", "240 windows of the test split",
@@ -109,6 +113,21 @@ def test_a_whole_run_shows_all_that_was_computed(tmp_path):
     assert rows[0].startswith("model,normalized,normalized low,normalized high,t2m [K]")
     # Provenance comes before the first score.
     assert page.index("Git commit") < page.index('<section id="scores">')
+
+
+def test_a_report_of_images_speaks_of_frames_and_pixels(tmp_path):
+    run = make_run_folder(tmp_path, channels=("t2m",), lead_times=(1, 2, 3), shape=(16, 16))
+    scores = make_full_scores(channels=("t2m",), lead_times=(1, 2, 3))
+    for name, dataset in (("scores", scores), ("example", make_example(channels=("t2m",),
+                          lead_times=(1, 2, 3), shape=(16, 16)))):  # fmt: skip
+        dataset.attrs["form"] = "image_sequences"
+        dataset.to_netcdf(run / f"{name}.nc")
+    out = write_report(run, title="t", provenance={}, attribution=None, out=run / "r.html")
+    text = " ".join(Page(out.read_text(encoding="utf-8")).words)
+    for words in ("Pixel in row 8, column 8, frame 1", "One sequence.", "DM, frame 3", "frame 2"):
+        assert words in text, words
+    for words in ("+1 h", "initialized", "° N", "Scores by seasons", "RMSE by hour of day"):
+        assert words not in text, words
 
 
 def test_verdict_names_margins_over_each_baseline():

@@ -1,6 +1,4 @@
-import pytest
-
-from pipelines.report_comparisons import comparison_table, published_table
+from pipelines.report_comparisons import comparison_table
 from pipelines.score_summary import verdict
 from tests.pipelines.synthetic_run import make_full_scores, make_scores
 
@@ -37,20 +35,3 @@ def test_the_verdict_says_its_margins_with_intervals():
         "is behind anomaly persistence by 33.3% [25.0, 40.0] in normalized RMSE (0.4000, 240 "
         "windows of the test split; brackets: 95 % intervals)."
     )
-
-
-def test_published_numbers_stand_beside_ours_of_the_same_name():
-    scores = make_scores(["met2net", "predrnnpp"], ["t2m", "u10"])
-    published = {
-        ("Met2Net", "t2m", "rmse"): 0.9, ("PredRNN++", "t2m", "rmse"): 1.2,
-        ("SimVP", "tcc", "rmse"): 0.3,
-    }  # fmt: skip
-    table = published_table(scores, published)
-    assert table.header == ("model", "t2m RMSE, published", "t2m RMSE, ours")
-    rows = {row[0]: row[1:] for row in table.rows}
-    assert list(rows)[:3] == ["Met2Net", "PredRNN++", "SimVP"]
-    ours = scores["pooled"].sel(model="predrnnpp", metric="rmse", weighting="plain", channel="t2m")
-    assert rows["PredRNN++"][0] == "1.200"
-    assert float(rows["PredRNN++"][1]) == pytest.approx(ours.item(), abs=0.0005)
-    assert rows["SimVP"] == ("–", "–") and rows["persistence"][0] == "–"
-    assert published_table(scores, {("SimVP", "tcc", "rmse"): 0.3}) is None

@@ -21,6 +21,7 @@ from pipelines.regrid import GridSettings
 from pipelines.report_storms import storm_tables
 from pipelines.report_table import UNDEFINED
 from pipelines.sources.source import RawMonth
+from pipelines.storm_checks import check_storms
 from pipelines.storms import find_storm, storm_file, track_storms
 from tests.builders import FakeSource
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
@@ -149,6 +150,16 @@ def test_its_figures_and_tables_stand_in_the_report(run):
 
 def test_what_does_not_fit_is_said_in_one_line(training_set, table, tmp_path):
     def follow(storms, *, data=training_set, split="test", **options):
+        # What can be known is said before anything is trained, in the same words.
+        with pytest.raises(DataError) as early:
+            check_storms(data, window=WINDOW, split=split, storms=storms,
+                         **{"table": table, **options})  # fmt: skip
+        with pytest.raises(DataError) as late:
+            _follow(storms, data=data, split=split, **options)
+        assert str(late.value) == str(early.value)
+        raise early.value
+
+    def _follow(storms, *, data=training_set, split="test", **options):
         track_storms(
             data, window=WINDOW, split=split, checkpoints={}, storms=storms, out=tmp_path,
             **{"table": table, **options},
@@ -168,6 +179,10 @@ def test_what_does_not_fit_is_said_in_one_line(training_set, table, tmp_path):
         window = replace(WINDOW, input_hours=(-60, 0))
         track_storms(training_set, window=window, split="test", checkpoints={}, storms=[NUMBER],
                      out=tmp_path, table=table)  # fmt: skip
+    with pytest.raises(DataError, match=r"found no window of the test split that begins"):
+        check_storms(training_set, window=window, split="test", storms=[NUMBER], table=table)
+    check_storms(training_set, window=WINDOW, split="test", storms=[NUMBER], table=table)
+    check_storms(tmp_path / "not_even_opened", window=WINDOW, split="test", storms=[])
     with pytest.raises(DataError, match="found channels t2m, u10, r850, r1000; expected msl"):
         follow([NUMBER], data=make_training_set(tmp_path / "other"))
 
