@@ -13,10 +13,10 @@ SERVICES = $(BIN)/python -m flows.services --workspace $(WORKSPACE) --host $(HOS
   --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help
-.PHONY: help experiment test long lint bench ui up deploy down status clean lock audit
+.PHONY: help experiment test long lint bench chaos long-run ui up deploy down status clean lock audit
 
 help: ## explain the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 	  awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The full lock makes an installation the same everywhere; a changed lock installs anew.
@@ -47,6 +47,14 @@ lint: $(INSTALLED) ## ruff, import rules, strict types
 
 bench: $(INSTALLED) ## speed and memory, as ratios
 	$(BIN)/pytest tests/benchmarks -m bench -s
+
+# Goes on where it was stopped: results are kept line by line in workspace/chaos.
+SEEDS ?= 1 2 3
+chaos: $(INSTALLED) ## the fault campaign: kills, full disks, damage, ... (docs/fault_campaign.md)
+	$(BIN)/python -m tests.chaos --folder $(WORKSPACE)/chaos --seeds $(SEEDS)
+
+long-run: $(INSTALLED) ## forty monthly cycles: what grows with their number
+	$(BIN)/python -m tests.chaos.long_run --folder $(WORKSPACE)/long_run
 
 ui: $(INSTALLED) ## open what was registered: MLflow on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \

@@ -13,6 +13,7 @@ from pipelines.errors import DataError
 __all__ = ["check_networks"]
 
 _PARTS = ("network", "objective")
+_LARGEST_NUMBER, _LARGEST_SIZE = 1000, 1_000_000  # of blocks, scales, ...; of channels, ...
 
 
 def check_networks(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
@@ -26,9 +27,24 @@ def check_networks(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Non
     """
     for name, parts in models.items():
         for part in _PARTS:
+            _check_sizes(parts[part], where=f"models.{name}.{part}")
             problem = _problem(json.dumps(parts[part], default=repr))
             if problem is not None:
                 raise DataError(f"models.{name}.{part}: {problem}")
+
+
+def _check_sizes(node: Any, *, where: str) -> None:
+    """Refuse numbers that building would never come to the end of."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            _check_sizes(value, where=f"{where}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            _check_sizes(value, where=where)
+    elif isinstance(node, int):
+        largest = _LARGEST_NUMBER if where.rpartition(".")[2].startswith("num_") else _LARGEST_SIZE
+        if abs(node) > largest:
+            raise DataError(f"{where} is {node}; expected at most {largest}")
 
 
 @functools.lru_cache(maxsize=256)
