@@ -69,12 +69,14 @@ class Stage:
         prepare: makes in an empty folder what is there before.
         run: the command.
         state: what the folder holds, to be compared.
+        uses_store: whether it asks the Climate Data Store.
     """
 
     name: str
     prepare: Callable[[Path], None]
     run: Callable[[Path], None]
     state: Callable[[Path], dict[str, str]]
+    uses_store: bool = False
 
 
 def _fetch(folder: Path, months: tuple[Month, ...]) -> None:
@@ -283,7 +285,7 @@ def _forecast_state(folder: Path) -> dict[str, str]:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("fetch", _fetch_before, _fetch_run, _fetch_state),
+        Stage("fetch", _fetch_before, _fetch_run, _fetch_state, uses_store=True),
         Stage("ingest", _ingest_before, _ingest_run, _archive_state),
         Stage("training set", _build_before, _build_run, _build_state),
         Stage("training", _train_before, _train_run, _train_state),

@@ -1,12 +1,13 @@
 """One trial: a stage meets a fault, and runs again without it."""
 
+import gc
 import random
 import resource
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,7 @@ class Bench:
     """A stage with a folder to try it in: always the same one, since registries keep addresses."""
 
     def __init__(self, stage: Stage, root: Path) -> None:
+        gc.freeze()  # what is there already is not gone through, and so not copied, by children
         self.stage = stage
         self.folder = (root / stage.name.replace(" ", "_")).resolve()
         self.work = self.folder / "work"
@@ -77,7 +79,7 @@ class Bench:
         self._before = self.folder / "before"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.work.mkdir(parents=True)
-        with serving_store():
+        with self.store():
             in_child(partial(stage.prepare, self.work), notes=self.notes)
         shutil.copytree(self.work, self._before)
         self.reference = self._undisturbed()
@@ -85,9 +87,9 @@ class Bench:
     def _undisturbed(self) -> Reference:
         before = self.state()
         size = disks.folder_bytes(self.work)
-        with serving_store() as store:
+        with self.store() as store:
             ending = in_child(partial(self.stage.run, self.work), notes=self.notes)
-            count = store.num_submissions()
+            count = 0 if store is None else store.num_submissions()
         return Reference(
             before, self.state(), ending.seconds, disks.folder_bytes(self.work) - size,
             ending.peak_bytes, count,
@@ -103,6 +105,10 @@ class Bench:
     def start(self, prepare: Callable[[], None] = lambda: None) -> Child:
         """Start the command."""
         return Child(partial(self.stage.run, self.work), notes=self.notes, prepare=prepare)
+
+    def store(self, faults: Sequence[Fault] = ()) -> AbstractContextManager[Store | None]:
+        """Serve the Climate Data Store, where the stage asks it for anything."""
+        return serving_store(faults) if self.stage.uses_store else nullcontext()
 
     @contextmanager
     def fresh(self, *, on_disk: bool = False) -> Iterator[None]:
@@ -169,7 +175,7 @@ def compare(found: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
 def killed(bench: Bench, draw: random.Random) -> Result:
     """Kill -9 at a random moment; every third time again, in the run that follows."""
     result = Result()
-    with bench.fresh(), serving_store() as store:
+    with bench.fresh(), bench.store() as store:
         for _ in range(1 if draw.random() < 2 / 3 else 2):
             child = bench.start()
             result.note(child.ending(patience=PATIENCE, kill_after=bench.moment(draw)))
@@ -180,7 +186,7 @@ def disk_full(bench: Bench, draw: random.Random) -> Result:
     """Leave a random part of the room that the stage needs."""
     result = Result()
     free = int(draw.uniform(0.0, 1.0) * bench.reference.written)
-    with serving_store() as store:
+    with bench.store() as store:
         if not disks.can_mount():
             with bench.fresh():
                 limit = partial(disks.limit_file_size, max(1, free // 4))
@@ -196,7 +202,7 @@ def disk_full(bench: Bench, draw: random.Random) -> Result:
 def read_only(bench: Bench, draw: random.Random) -> Result:
     """Make the folder read-only: before the stage, or from a random moment on."""
     result = Result()
-    with serving_store() as store:
+    with bench.store() as store:
         if not disks.can_mount():
             with bench.fresh():
                 with disks.unwritable(bench.work):
@@ -227,7 +233,7 @@ def clock(bench: Bench, draw: random.Random) -> Result:
         clocks.keep_jumping(jumps, within=bench.reference.seconds)
 
     kill = draw.choice([None, bench.moment(draw)])
-    with bench.fresh(), serving_store() as store:
+    with bench.fresh(), bench.store() as store:
         result.note(bench.start(disturb).ending(patience=PATIENCE, kill_after=kill))
         other = bench.start(partial(clocks.set_zone, zones[1])).ending(patience=PATIENCE)
         if other.how != "ended":
@@ -239,7 +245,7 @@ def clock(bench: Bench, draw: random.Random) -> Result:
 def twice(bench: Bench, draw: random.Random) -> Result:
     """Run the command twice at once, the second a random moment later."""
     result = Result()
-    with bench.fresh(), serving_store() as store:
+    with bench.fresh(), bench.store() as store:
         first = bench.start()
         first.wait(draw.choice([0.0, bench.moment(draw)]))
         second = bench.start()
@@ -261,7 +267,7 @@ def out_of_memory(bench: Bench, draw: random.Random) -> Result:
         size = now + int(part * max(bench.reference.peak_bytes - now, 2**20))
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
-    with bench.fresh(), serving_store():
+    with bench.fresh(), bench.store():
         # A thread that cannot be started may leave others waiting for it: that is killed, too.
         limit_seconds = 20 * bench.reference.seconds
         result.note(bench.start(limit).ending(patience=PATIENCE, kill_after=limit_seconds))
@@ -273,7 +279,7 @@ def database_locked(bench: Bench, draw: random.Random) -> Result:
     """Hold the registry's database for a time that its users wait out, or do not."""
     result = Result()
     held = draw.choice([1.0, 3.0, 15.0])
-    with bench.fresh(), serving_store() as store:
+    with bench.fresh(), bench.store() as store:
         child = bench.start()
         child.wait(bench.moment(draw))
         connection = sqlite3.connect(bench.work / "mlflow.db", timeout=30, isolation_level=None)
@@ -290,7 +296,7 @@ def server_trouble(bench: Bench, draw: random.Random) -> Result:
     """Let the store fail: refusals, cuts, expired results, jobs that fail, slow replies."""
     result = Result()
     faults = [_server_fault(draw) for _ in range(draw.choice([1, 2, 3]))]
-    with bench.fresh(), serving_store(faults) as store:
+    with bench.fresh(), bench.store(faults) as store:
         result.note(bench.start().ending(patience=PATIENCE))
         del store  # a job that failed is submitted again
         return bench.finish(result)
@@ -322,7 +328,7 @@ def truncated_download(bench: Bench, draw: random.Random) -> Result:
     result = Result()
     kind = draw.choice(["truncated", "garbage", "short", "missing_hours", "empty", "bit_flip"])
     faults = [Fault("file", kind, after=draw.choice([0, 1]), times=draw.choice([1, 2]))]
-    with bench.fresh(), serving_store(faults):
+    with bench.fresh(), bench.store(faults):
         result.note(bench.start().ending(patience=PATIENCE))
         result.message = f"{kind}: {result.message}"
         return bench.finish(result)
@@ -332,7 +338,7 @@ def damaged(bench: Bench, draw: random.Random, *, kind: str) -> Result:
     """Damage a stored file: it is refused by name, and mended as the message says."""
     damage = DAMAGE[bench.stage.name, kind]
     result = Result()
-    with bench.fresh(), serving_store():
+    with bench.fresh(), bench.store():
         undo = in_child(partial(damage.harm, bench.work, draw), notes=bench.notes).value
         ending = Child(partial(damage.use, bench.work), notes=bench.notes).ending(patience=PATIENCE)
         result.note(ending)

@@ -30,7 +30,6 @@ from tests.chaos.content import (
 )
 from tests.chaos.processes import Child
 from tests.chaos.stages import Stage
-from tests.chaos.store_process import serving_store
 from tests.chaos.trials import (
     PATIENCE,
     Bench,
@@ -163,7 +162,7 @@ def _in_order(folder: Path, pattern: str, content: Any) -> dict[str, str]:
 def command_killed(bench: Bench, draw: Any) -> Result:
     """Kill the command as users type it, with all its processes; go on warm."""
     result = Result()
-    with bench.fresh(), serving_store() as store:
+    with bench.fresh(), bench.store() as store:
         child = Child(
             partial(run_command, bench.work, _now(bench.work)), notes=bench.notes
         )  # fmt: skip
@@ -231,6 +230,7 @@ def run_chains(folder: Path, *, seeds: Sequence[int]) -> None:
             lambda work: run_warm(work, _before(work), server=server),
             lambda work: run_warm(work, _now(work), server=server),
             _state,
+            uses_store=True,
         )
         run_trials(
             folder, stage=CHAIN, seeds=seeds, trials=PLAN, open_bench=lambda: Bench(stage, folder)
