@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+import pipelines.training_process  # noqa: F401  (before a child is forked)
 from met2net.checkpoint import load_checkpoint
 from pipelines.archive import current_state, open_archive
 from pipelines.errors import DataError
