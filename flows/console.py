@@ -38,11 +38,10 @@ def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
     _explain_mistakes_without_traceback()
     try:
         config = flow.fn.__name__
+        workspace = None
         if (CONFIGS / f"{config}.yaml").is_file():
             workspace = Path(compose(overrides, config=config).workspace)
-            with temporary_settings(_embedded_server(workspace)):
-                flow(list(overrides))
-        else:
+        with temporary_settings(_embedded_server(workspace)):
             flow(list(overrides))
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -52,16 +51,22 @@ def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
         raise SystemExit(_FAILED) from None
 
 
-def _embedded_server(workspace: Path) -> dict[Any, Any]:
-    """Give the settings of Prefect's embedded server; none where the user has a server."""
+def _embedded_server(workspace: Path | None) -> dict[Any, Any]:
+    """Give the settings of Prefect's embedded server; none where the user has a server.
+
+    The flow of somebody else has no workspace: Prefect's own folder serves.
+    """
     if PREFECT_API_URL.value():
         return {}
+    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: _SERVER_START_SECONDS}
+    if workspace is None:
+        return patience
     folder = workspace.resolve() / "prefect"
     folder.mkdir(parents=True, exist_ok=True)
     return {
         PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
         PREFECT_LOCAL_STORAGE_PATH: folder / "storage",
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: _SERVER_START_SECONDS,
+        **patience,
         PREFECT_MEMO_STORE_PATH: folder / "memo_store.toml",
     }
 

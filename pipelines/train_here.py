@@ -9,7 +9,6 @@ from filelock import FileLock
 from pipelines.atomic import write_text
 from pipelines.train import CHECKPOINT
 from pipelines.training_job import TrainingJob, write_job
-from pipelines.training_process import run_training
 
 __all__ = ["train_here"]
 
@@ -18,6 +17,10 @@ _DONE = "done"  # as `pipelines.train` writes it, so that either finds the other
 
 def train_here(job: TrainingJob, *, folder: Path) -> Path:
     """Train as `pipelines.train.train` does, with the same files, but in this process."""
+    # Imported here: Lightning takes a quarter of the time that a flow needs to start, and most
+    # trainings run in a process of their own.
+    from pipelines.training_process import run_training
+
     done, checkpoint = folder / _DONE, folder / CHECKPOINT
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
