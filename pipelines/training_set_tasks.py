@@ -196,9 +196,13 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Map a new file whose room on the disk is taken already.
 
     Room that a full disk lacks is an error here; a map would end the process by a signal.
+    (macOS has no such call; there it still would.)
     """
+    size = 4 * math.prod(shape)
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))
+        file.truncate(size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
     return np.memmap(path, "<f4", "r+", shape=shape)
 
 
