@@ -80,19 +80,29 @@ class Forecaster:
             _read(dataset, label, times=times, units=units)
             for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
         ]
-        predicted = self._roll_out(np.stack(fields, axis=1)[None], num_leads=len(lead_hours))
+        predicted = self.roll_out(np.stack(fields, axis=1)[None], num_leads=num_leads)
         return self._to_dataset(predicted[0], start=start, lead_hours=lead_hours)
 
-    def _roll_out(
-        self, inputs: Float[np.ndarray, "1 t c h w"], *, num_leads: int
-    ) -> Float[np.ndarray, "1 t2 c h w"]:
-        """Forecast until there are enough frames."""
+    def roll_out(
+        self, inputs: Float[np.ndarray, "b t c h w"], *, num_leads: int | None = None
+    ) -> Float[np.ndarray, "b t2 c h w"]:
+        """Forecast from arrays as `predict` does, for any number of lead times.
+
+        Args:
+            inputs: channels in order, physical units.
+            num_leads: number of lead times; past the trained ones, forecasts become inputs.
+                None: the trained ones.
+
+        Raises:
+            ValueError: as `predict`, and if the window does not allow a roll-out.
+        """
+        wanted = len(rollout_hours(self.checkpoint.window, num_leads=num_leads))
         num_inputs = self.checkpoint.window.num_inputs
         frames, predicted = inputs, self.predict(inputs)
-        while predicted.shape[1] < num_leads:
+        while predicted.shape[1] < wanted:
             frames = np.concatenate([inputs, predicted], axis=1)[:, -num_inputs:]
             predicted = np.concatenate([predicted, self.predict(frames)], axis=1)
-        return predicted[:, :num_leads]
+        return predicted[:, :wanted]
 
     def _to_dataset(
         self,

@@ -12,6 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+MOST_LEADS = 1000
+"""Of one request, so that none keeps a server busy for ever."""
+
 
 class ForecastModel(PythonModel):
     """A checkpoint as an MLflow model: physical units in and out."""
@@ -32,6 +35,11 @@ class ForecastModel(PythonModel):
     ) -> np.ndarray:
         """Forecast B T' C H W from B T C H W, channels and grid as in the checkpoint.
 
+        Args:
+            context: of MLflow.
+            model_input: physical units.
+            params: `num_leads`, the number of lead times T'; past the trained ones by roll-out.
+
         Raises:
             MlflowException: if the inputs are not what the model takes; over HTTP, status 400.
         """
@@ -39,7 +47,10 @@ class ForecastModel(PythonModel):
             inputs = np.asarray(model_input, dtype=np.float32)
             if inputs.ndim != 5:
                 raise ValueError(f"inputs have {inputs.ndim} axes; expected 5, B T C H W")
-            return self._forecaster.predict(inputs)
+            num_leads = (params or {}).get("num_leads")
+            if num_leads is not None and not 1 <= num_leads <= MOST_LEADS:
+                raise ValueError(f"num_leads is {num_leads}; expected 1 to {MOST_LEADS}")
+            return self._forecaster.roll_out(inputs, num_leads=num_leads)
         except (ValueError, TypeError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
 

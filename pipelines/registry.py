@@ -17,6 +17,7 @@ from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.model_card import model_card, picture_addresses, shorten
 from pipelines.registry_aliases import give_first_alias
 from pipelines.score_summary import networks_of, open_scores
+from pipelines.store_lock import one_at_a_time
 
 __all__ = ["register"]
 
@@ -28,6 +29,7 @@ _DESCRIPTION_LENGTH = 5000  # MLflow's column on databases other than SQLite
 _EXAMPLE_VALUES = 2_000_000  # an example is written as JSON, about 20 bytes a value
 
 
+@one_at_a_time
 def register(
     checkpoint: Path,
     *,
@@ -163,13 +165,16 @@ def _requirements() -> list[str]:
 
 
 def _signature(checkpoint: Checkpoint) -> "mlflow.models.ModelSignature":
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
     frame = (len(checkpoint.normalizer.channels), *checkpoint.grid.shape)
     kind = np.dtype(np.float32)
+    trained = checkpoint.window.num_targets
     return mlflow.models.ModelSignature(
         inputs=Schema([TensorSpec(kind, (-1, checkpoint.window.num_inputs, *frame))]),
-        outputs=Schema([TensorSpec(kind, (-1, checkpoint.window.num_targets, *frame))]),
+        # As many frames as `num_leads` asks for.
+        outputs=Schema([TensorSpec(kind, (-1, -1, *frame))]),
+        params=ParamSchema([ParamSpec("num_leads", "long", trained)]),
     )
 
 

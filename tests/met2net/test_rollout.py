@@ -98,3 +98,15 @@ def test_persistence_rolled_out_stays_persistence():
     np.testing.assert_allclose(
         rolled["2m_temperature"].values[0], np.broadcast_to(now, (7, *GRID.shape)), rtol=1e-6
     )
+
+
+def test_samples_of_a_batch_roll_out_alone():
+    forecaster = make_forecaster()
+    count, window = len(forecaster.checkpoint.normalizer.channels), forecaster.checkpoint.window
+    noise = np.random.default_rng(0).normal(size=(2, window.num_inputs, count, *GRID.shape))
+    inputs = (280 + noise).astype(np.float32)
+    both = forecaster.roll_out(inputs, num_leads=5)
+    assert both.shape == (2, 5, count, *GRID.shape)
+    alone = np.concatenate([forecaster.roll_out(inputs[[n]], num_leads=5) for n in (0, 1)])
+    np.testing.assert_allclose(both, alone, rtol=1e-5)
+    np.testing.assert_array_equal(forecaster.roll_out(inputs), forecaster.predict(inputs))

@@ -61,6 +61,11 @@ def test_a_moved_workspace_loads_its_champion_from_where_it_is_now(
     assert main([str(moved)]) == 0 and "nothing to change" in capsys.readouterr().out
 
 
+def test_the_page_for_operators_has_the_command() -> None:
+    page = Path(__file__).parents[2] / "docs" / "deployment.md"
+    assert "\npython -m pipelines.moved_workspace workspace\n" in page.read_text()
+
+
 def test_artifacts_that_were_left_behind_are_missed_and_nothing_is_changed(moved: Path) -> None:
     shutil.rmtree(moved / "artifacts")
     before = (moved / "mlflow.db").read_bytes()

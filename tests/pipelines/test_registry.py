@@ -140,7 +140,9 @@ def test_requirements_are_pinned_without_local_tags(registered):
 def test_signature_and_input_example_have_the_checkpoint_s_shape(registered):
     model = mlflow.models.Model.load(str(registered))
     assert model.signature.inputs.inputs[0].shape == (-1, 2, 3, *SHAPE)
-    assert model.signature.outputs.inputs[0].shape == (-1, 4, 3, *SHAPE)
+    assert model.signature.outputs.inputs[0].shape == (-1, -1, 3, *SHAPE)
+    (horizon,) = model.signature.params.params
+    assert (horizon.name, horizon.default) == ("num_leads", 4)
     np.testing.assert_array_equal(model.load_input_example(str(registered)), make_inputs()[:1])
 
 

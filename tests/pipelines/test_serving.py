@@ -41,8 +41,9 @@ def in_python(store: str, inputs: np.ndarray) -> np.ndarray:
         return mlflow.pyfunc.load_model("models:/served@champion").predict(inputs)
 
 
-def body(inputs: np.ndarray) -> bytes:
-    return json.dumps({"inputs": inputs.tolist()}).encode()
+def body(inputs: np.ndarray, **params: object) -> bytes:
+    content = {"inputs": inputs.tolist()} | ({"params": params} if params else {})
+    return json.dumps(content).encode()
 
 
 def test_http_gives_the_numbers_of_python(store: str, address: str) -> None:
@@ -52,6 +53,15 @@ def test_http_gives_the_numbers_of_python(store: str, address: str) -> None:
     served = np.asarray(json.loads(answer)["predictions"], dtype=np.float32)
     # JSON carries float32 exactly; only the number of threads of the other process may differ.
     np.testing.assert_allclose(served, in_python(store, inputs), rtol=1e-5, atol=5e-5)
+
+
+def test_a_request_says_how_many_lead_times_it_wants(store: str, address: str) -> None:
+    status, answer = post(address, body(make_inputs(), num_leads=2))
+    assert status == 200, answer
+    served = np.asarray(json.loads(answer)["predictions"], dtype=np.float32)
+    every = in_python(store, make_inputs())
+    assert every.shape[1] == 4
+    np.testing.assert_allclose(served, every[:, :2], rtol=1e-5, atol=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +79,33 @@ def test_http_gives_the_numbers_of_python(store: str, address: str) -> None:
             "not finite in t2m, u10, v10",
         ),
         (b"1,2", "text/plain", 415, "application/json"),
+        (body(make_inputs(), num_leads=0), "application/json", 400, "expected 1 to 1000"),
+        (body(make_inputs(), num_leads=1001), "application/json", 400, "expected 1 to 1000"),
+        (body(make_inputs(), num_leads="soon"), "application/json", 400, "num_leads"),
+        (body(make_inputs(), num_leads=2.5), "application/json", 400, "num_leads"),
+        (body(make_inputs(), num_leads=9), "application/json", 400, "not equally spaced"),
+        (
+            body(make_inputs())[:-1] + b', "params": 3}',
+            "application/json",
+            400,
+            "must be a dictionary",
+        ),
     ],
-    ids=["no JSON", "no inputs", "other grid", "too few frames", "text", "not finite", "type"],
+    ids=[
+        "no JSON",
+        "no inputs",
+        "other grid",
+        "too few frames",
+        "text",
+        "not finite",
+        "type",
+        "no lead",
+        "too many leads",
+        "leads as text",
+        "half a lead",
+        "no roll-out",
+        "bad params",
+    ],
 )
 def test_a_malformed_request_is_refused_with_its_reason(
     address: str, request_body: bytes, content_type: str, status: int, words: str
