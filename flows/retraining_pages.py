@@ -45,6 +45,7 @@ def write_pages(
             attribution=experiment.source.attribution,
             out=folder / "report.html",
             network="challenger",
+            maps=experiment.evaluation.maps,
         )
     title, sections = _title(settings, outcome), _sections(plan, outcome, drift)
     if settings.reports:

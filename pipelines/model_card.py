@@ -10,8 +10,10 @@ import xarray as xr
 from met2net.checkpoint import Checkpoint
 from pipelines.score_summary import BASELINES, decimals_for, verdict
 
-__all__ = ["model_card", "picture_addresses", "shorten"]
+__all__ = ["REPORT", "model_card", "picture_addresses", "report_address", "shorten"]
 
+REPORT = "report.html"
+"""Artifact of a run that its card leads to."""
 _DECISION = ("month", "decision", "reasons", "decided_at", "champion_before")
 """Tags of the monthly retraining that the card tells in words."""
 _PICTURES = ("scoreboard", "lead_time_rmse", "map_", "training")  # in this order, if there
@@ -25,6 +27,7 @@ def model_card(
     scores: xr.Dataset,
     tags: Mapping[str, str],
     figures: Mapping[str, str],
+    report: str | None = None,
 ) -> str:
     """Write a model's card in Markdown.
 
@@ -35,6 +38,7 @@ def model_card(
         scores: of this model and the baselines.
         tags: archive snapshot, commit, fingerprint, protocol ...
         figures: title -> address of a picture.
+        report: address of the report; None: there is none.
     """
     provenance = checkpoint.provenance
     attribution = provenance.get("attribution", "")
@@ -49,6 +53,7 @@ def model_card(
         f"# {name}",
         *_decision(tags),
         str(verdict(scores, network=model)),
+        *([] if report is None else [f"[The report]({report}): every score, map and analysis."]),
         "## Scores\n\n"
         f"RMSE over all lead times, weighted by area; *normalized*: plain RMSE over training "
         f"standard deviation, mean over channels. {scores.attrs['num_windows']} windows of the "
@@ -123,6 +128,11 @@ def picture_addresses(figures: list[Path], *, run_id: str) -> dict[str, str]:
         for path in chosen
         if path is not None
     }
+
+
+def report_address(*, experiment_id: str, run_id: str) -> str:
+    """Give the address of a run's `report.html` in MLflow's pages, which show it there."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{REPORT}"
 
 
 def shorten(card: str, *, length: int) -> str:

@@ -14,7 +14,7 @@ import met2net
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow, tracking_at
-from pipelines.model_card import model_card, picture_addresses, shorten
+from pipelines.model_card import REPORT, model_card, picture_addresses, report_address, shorten
 from pipelines.registry_aliases import give_first_alias
 from pipelines.score_summary import networks_of, open_scores
 from pipelines.store_lock import one_at_a_time
@@ -81,8 +81,9 @@ def register(
         _check_example(example, loaded)
         addresses = picture_addresses(figures, run_id=run_id)
         card = model_card(
-            name=name, model=model, checkpoint=loaded, scores=dataset, tags=tags, figures=addresses
-        )
+            name=name, model=model, checkpoint=loaded, scores=dataset, tags=tags,
+            figures=addresses, report=_report(client, run_id),
+        )  # fmt: skip
         for path in figures:
             client.log_artifact(run_id, str(path), "figures")
         client.log_text(run_id, card, "model_card.md")
@@ -109,6 +110,14 @@ def _find_version(client: "mlflow.MlflowClient", name: str, fingerprint: str) ->
     found = client.search_model_versions(f"name = '{name}'")
     same = [v for v in found if v.tags.get("settings_fingerprint") == fingerprint]
     return str(min(same, key=lambda v: int(v.version)).version) if same else None
+
+
+def _report(client: "mlflow.MlflowClient", run_id: str) -> str | None:
+    """Give the address of the run's report, if it has one."""
+    if all(artifact.path != REPORT for artifact in client.list_artifacts(run_id)):
+        return None
+    experiment_id = client.get_run(run_id).info.experiment_id
+    return report_address(experiment_id=experiment_id, run_id=run_id)
 
 
 def _check_example(example: np.ndarray, checkpoint: Checkpoint) -> None:

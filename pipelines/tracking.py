@@ -196,15 +196,15 @@ def track_run(
             client, experiment_id, fingerprint=fingerprint, stage=stage, parent=parent
         )
 
-    for name in networks_of(scores):
-        curves = run_folder / "models" / name / "metrics.csv"
+    for network in networks_of(scores):
+        curves = run_folder / "models" / network / "metrics.csv"
         if curves.exists():
-            run_id = child(f"train {name}")
+            run_id = child(f"train {network}")
             log_curves(client, run_id, curves)
             client.set_terminated(run_id)
-    for name in map(str, scores["model"].values):
-        run_id = child(f"score {name}")
-        log_scores(client, run_id, scores, model=name)
+    for model in map(str, scores["model"].values):
+        run_id = child(f"score {model}")
+        log_scores(client, run_id, scores, model=model)
         client.set_terminated(run_id)
     if (run_folder / "analysis.nc").exists():
         run_id = child("analyze")
@@ -220,9 +220,9 @@ def track_run(
         parent,
         ((f"{split}/normalized_rmse/{k}", float(v), 0) for k, v in normalized.items()),
     )
-    names = ("config.yaml", "scores.nc", "scores.json", "example.nc", "report.html")
+    files = ("config.yaml", "scores.nc", "scores.json", "example.nc", "report.html")
     tracks = sorted(run_folder.glob("tracks_*.nc"))
-    _log_files(client, parent, [*(run_folder / name for name in names), *tracks])
+    _log_files(client, parent, [*(run_folder / file for file in files), *tracks])
     for folder in ("figures", "tables"):
         if (run_folder / folder).is_dir():
             client.log_artifacts(parent, str(run_folder / folder), folder)

@@ -8,12 +8,13 @@ from met2net.checkpoint import Checkpoint
 from met2net.grid import equiangular
 from met2net.normalization import Normalizer
 from met2net.windows import WindowSpec
-from pipelines.model_card import model_card, picture_addresses, shorten
+from pipelines.model_card import model_card, picture_addresses, report_address, shorten
 
 
 def make_card(
     attribution: str = "Contains Copernicus information",
     more_tags: Mapping[str, str] | None = None,
+    report: str | None = None,
     **figures: str,
 ) -> str:
     checkpoint = Checkpoint(
@@ -29,8 +30,9 @@ def make_card(
     scores = make_scores(["met2net", "tau"], ["t2m", "tcc"])
     tags = {"archive_snapshot": "S1", "protocol": "clean", **(more_tags or {})}
     return model_card(
-        name="demo", model="tau", checkpoint=checkpoint, scores=scores, tags=tags, figures=figures
-    )
+        name="demo", model="tau", checkpoint=checkpoint, scores=scores, tags=tags,
+        figures=figures, report=report,
+    )  # fmt: skip
 
 
 def test_card_compares_the_model_with_the_baselines_alone():
@@ -72,6 +74,14 @@ def test_a_monthly_model_says_first_what_was_decided_and_why():
         more_tags={"month": "2020-01", "decision": "promoted", "reasons": "[]"}
     )
     assert "Challenger" not in make_card()
+
+
+def test_a_card_leads_to_the_report_where_there_is_one():
+    address = report_address(experiment_id="7", run_id="r1")
+    assert address == "#/experiments/7/runs/r1/artifacts/report.html"
+    card = make_card(report=address)
+    assert f"[The report]({address})" in card and card.index("report") < card.index("## Scores")
+    assert "The report" not in make_card()
 
 
 def test_pictures_are_chosen_in_order_and_addressed_safely(tmp_path):

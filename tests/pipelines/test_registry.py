@@ -156,6 +156,17 @@ def test_version_has_tags_scores_and_a_card(store, registered):
     assert "get-artifact?path=figures%2Fscoreboard.png" in version.description
 
 
+def test_a_version_leads_to_its_run_s_report_where_there_is_one(store, run_folder, registered):
+    client = mlflow.MlflowClient(tracking_uri=store)
+    assert "The report" not in client.get_model_version("demo", "1").description
+    experiment = open_experiment(store, "reported")
+    run_id = find_or_start_run(client, experiment, fingerprint="1", stage="parent")
+    client.log_text(run_id, "<p>scores</p>", "report.html")
+    version = register_demo(store, run_folder, "reported", run_id=run_id)
+    link = f"(#/experiments/{experiment}/runs/{run_id}/artifacts/report.html)"
+    assert link in client.get_model_version("reported", version).description
+
+
 def test_registering_the_same_settings_again_makes_no_second_version(store, run_folder, registered):
     history = alias_history("demo", tracking_uri=store)
     assert register_demo(store, run_folder, "demo") == "1"
