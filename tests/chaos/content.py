@@ -93,7 +93,8 @@ def registry_content(uri: str, name: str, *, by_order: bool = False) -> dict[str
         key = "version" if by_order else f"version of {fingerprint}"
         weights = Path(client.get_model_version_download_uri(name, version.version)[7:])
         files = sorted(weights.rglob("*.safetensors"))
-        held = hash_of(*(path.read_bytes() for path in files))
+        # Weights alone: a checkpoint also names the snapshot, whose id is random.
+        held = str([weights_content(path, label="")[" weights"] for path in files])
         number = sum(told.startswith(f"{key}, number") for told in content)
         content[f"{key}, number {number + 1}"] = f"{version.version} {held} {sorted(tags)}"
     if client.search_registered_models(f"name = '{name}'"):

@@ -141,7 +141,9 @@ def _state(folder: Path) -> dict[str, str]:
 
 
 def _run_content(folder: Path, label: str) -> dict[str, str]:
-    content = {f"{label} report": str((folder / "report.html").is_file())}
+    if not (folder / "report.html").is_file():
+        return {}  # only begun
+    content = {f"{label} report": "there"}
     for name in ("scores", "example"):
         content |= dataset_content(folder / f"{name}.nc", label=f"{label} {name}")
     model = folder / "models" / "met2net" / "model.safetensors"
@@ -152,7 +154,7 @@ def _in_order(folder: Path, pattern: str, content: Any) -> dict[str, str]:
     """Tell the content of folders, numbered by their age, where each is finished."""
     found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_ctime_ns)
     told: dict[str, str] = {}
-    parts = [content(path, "{}") for path in found]
+    parts = [part for path in found if (part := content(path, "{}"))]
     # What a stage has only begun has no name of its own yet: content decides, not age.
     for number, part in enumerate(sorted(parts, key=lambda part: sorted(part.items()))):
         told |= {key.replace("{}", f"{folder.name} {number + 1}"): v for key, v in part.items()}
