@@ -1,8 +1,10 @@
 """Run a flow for a person at a terminal: settings checked first, mistakes in one line."""
 
+import contextvars
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOCAL_STORAGE_PATH,
     PREFECT_MEMO_STORE_PATH,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
     PREFECT_SERVER_DATABASE_CONNECTION_URL,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
@@ -21,34 +24,63 @@ from flows.stage_logs import show_stage_logs
 from pipelines.errors import DataError
 from pipelines.train import TrainingError
 
-__all__ = ["USER_MISTAKE", "run_from_console"]
+__all__ = ["USER_MISTAKE", "run_from_console", "run_loaded_meanwhile"]
+
+Run = Flow[..., Any]
 
 USER_MISTAKE = 2
 _FAILED = 1
 _SERVER_START_SECONDS = 180  # Prefect's 20 are too few on a busy machine
 
 
-def run_from_console(flow: Flow[..., Any], overrides: Sequence[str]) -> None:
+def run_from_console(flow: Run, overrides: Sequence[str]) -> None:
     """Run a flow with Hydra overrides; end the program with status 2 on a user's mistake.
 
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
     """
+    run_loaded_meanwhile(lambda: flow, overrides, config=flow.fn.__name__)
+
+
+def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, config: str) -> None:
+    """Run a flow as `run_from_console` does; load it while Prefect's embedded server starts.
+
+    Both take seconds, each in a process of its own.
+
+    Args:
+        load: imports the flow.
+        overrides: of its settings.
+        config: name of its settings under `configs/`, where it has some.
+    """
     show_stage_logs()
     _explain_mistakes_without_traceback()
     try:
-        config = flow.fn.__name__
         workspace = None
         if (CONFIGS / f"{config}.yaml").is_file():
             workspace = Path(compose(overrides, config=config).workspace)
         with temporary_settings(_embedded_server(workspace)):
-            flow(list(overrides))
+            _loaded_beside_server(load)(list(overrides))
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USER_MISTAKE) from None
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
+
+
+def _loaded_beside_server(load: Callable[[], Run]) -> Run:
+    """Load a flow; meanwhile start the server that Prefect would start when the flow runs."""
+    if PREFECT_API_URL.value() or not PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
+        return load()
+    # Imported here: it takes seconds, and who has a server does not need it. Not in the thread,
+    # where it could meet half-imported modules.
+    from prefect.server.api.server import SubprocessASGIServer
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        starting = pool.submit(contextvars.copy_context().run, SubprocessASGIServer().start)
+        flow = load()
+        starting.result()
+    return flow
 
 
 def _embedded_server(workspace: Path | None) -> dict[Any, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import cyclopts
 from prefect import Flow
 
-from flows.console import USER_MISTAKE, run_from_console
+from flows.config import CONFIGS
+from flows.console import USER_MISTAKE, run_from_console, run_loaded_meanwhile
 from pipelines.errors import DataError
 
 __all__ = ["find_flow", "run", "run_app"]
@@ -25,8 +26,12 @@ def run(
     *overrides: Annotated[str, cyclopts.Parameter(help="key=value, as experiment=demo.")],
 ) -> None:
     """Run the flow in a file with Hydra overrides."""
+    file = Path(path)
+    if file.is_file() and (CONFIGS / f"{file.stem}.yaml").is_file():
+        run_loaded_meanwhile(lambda: find_flow(file), overrides, config=file.stem)
+        return
     try:
-        found = find_flow(Path(path))
+        found = find_flow(file)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USER_MISTAKE) from None

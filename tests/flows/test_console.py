@@ -1,0 +1,69 @@
+"""Prefect's server starts beside the import of a flow, and only where a flow will run."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from prefect.server.api import server
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.console import run_loaded_meanwhile
+from pipelines.errors import DataError
+
+_PATIENCE = 30  # seconds
+
+
+class Server:
+    """Stands in for Prefect's embedded one; is up once the flow is loaded."""
+
+    begun, loaded = threading.Event(), threading.Event()
+    is_up = False
+
+    def start(self) -> None:
+        self.begun.set()
+        assert self.loaded.wait(_PATIENCE), "the flow was not loaded meanwhile"
+        type(self).is_up = True
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch: pytest.MonkeyPatch):
+    Server.begun, Server.loaded, Server.is_up = threading.Event(), threading.Event(), False
+    monkeypatch.setattr(server, "SubprocessASGIServer", Server)
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield
+
+
+def test_a_flow_is_loaded_while_the_server_starts_and_run_when_it_is_up(tmp_path: Path) -> None:
+    seen = []
+
+    def load():
+        assert Server.begun.wait(_PATIENCE), "the server was not started meanwhile"
+        Server.loaded.set()
+        return lambda overrides: seen.append((overrides, Server.is_up))
+
+    run_loaded_meanwhile(load, [f"workspace={tmp_path}"], config="full_experiment")
+    assert seen == [([f"workspace={tmp_path}"], True)]
+
+
+def test_a_wrong_override_starts_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run_loaded_meanwhile(lambda: None, ["experiment=nope"], config="full_experiment")
+    assert "no experiment 'nope'" in capsys.readouterr().err
+    assert not Server.begun.is_set()
+
+
+def test_who_has_a_server_gets_no_other(tmp_path: Path) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        run_loaded_meanwhile(
+            lambda: lambda overrides: None, [f"workspace={tmp_path}"], config="full_experiment"
+        )
+    assert not Server.begun.is_set()
+
+
+def test_a_file_that_cannot_be_loaded_is_a_users_mistake(tmp_path: Path) -> None:
+    def load():
+        Server.loaded.set()
+        raise DataError("no flow")
+
+    with pytest.raises(SystemExit, match="2"):
+        run_loaded_meanwhile(load, [f"workspace={tmp_path}"], config="full_experiment")
