@@ -215,10 +215,11 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
 
 
 def _model_name(name: Any) -> str:
-    """Refuse a name that would end a text inside MLflow's searches, or a path."""
-    if not isinstance(name, str) or re.fullmatch(r"[\w. -]+", name) is None:
+    """Refuse a name that would end a text inside MLflow's searches, or lead out of a folder."""
+    if not isinstance(name, str) or re.fullmatch(r"\w[\w. -]*", name) is None:
         raise ValueError(
-            f"tracking.registered_model is {name!r}; expected letters, digits, blanks and . _ -"
+            f"tracking.registered_model is {name!r}; expected letters, digits, blanks and . _ -, "
+            "a letter or digit first"
         )
     return name
 

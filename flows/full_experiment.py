@@ -205,15 +205,18 @@ def explain(
     """Compute CKA between variables and the attention between them; follow storms."""
     settings = experiment.evaluation
     if not (run_folder / "analysis.nc").is_file():
-        analyze(
-            training_set,
-            window=experiment.window,
-            split=settings.split,
-            checkpoints=checkpoints,
-            out=run_folder,
-            num_samples=settings.num_analysis_samples,
-            seed=experiment.seed,
-        )
+        # It measures training steps: another training beside it would make them slower, and
+        # might leave no memory.
+        with gpu_slot(experiment.trainer.torch_device):
+            analyze(
+                training_set,
+                window=experiment.window,
+                split=settings.split,
+                checkpoints=checkpoints,
+                out=run_folder,
+                num_samples=settings.num_analysis_samples,
+                seed=experiment.seed,
+            )
     storms = [name for name in settings.storms if not storm_file(run_folder, name).is_file()]
     if storms:
         track_storms(

@@ -116,7 +116,7 @@ def analyze(
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = out / "analysis.nc"
-    write_costs(checkpoints, out=out)
+    write_costs(checkpoints, training_set=training_set, out=out)
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path

@@ -197,9 +197,8 @@ def _reference(data: TrainingSet, month: Month) -> tuple[np.ndarray, str]:
     if len(np.unique(data.hours[same] // 24)) >= _FEWEST_DAYS:
         years = len(np.unique(data.hours[same].astype("datetime64[h]").astype("datetime64[Y]")))
         name = str(np.datetime64(str(month), "M").item().strftime("%B"))
-        return np.flatnonzero(
-            same
-        ), f"{name} in the training split ({years} year{'s' if years > 1 else ''})"
+        count = f"{years} year{'s' if years > 1 else ''}"
+        return np.flatnonzero(same), f"{name} in the training split ({count})"
     return np.flatnonzero(training), "the whole training split"
 
 

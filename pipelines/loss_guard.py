@@ -1,7 +1,6 @@
 """Stops a training whose loss is no number, or explodes, and says which batch it was."""
 
 import json
-import logging
 import math
 import statistics
 from collections import deque
@@ -15,17 +14,12 @@ from torch import Tensor
 
 from met2net.training.module import ForecastModule
 from pipelines.atomic import write_text
-from pipelines.train import TrainingError
+from pipelines.train import BAD_BATCH, TrainingError
 
-__all__ = ["BAD_BATCH", "LossGuard"]
-
-BAD_BATCH = "bad_batch.json"
-"""The batch that stopped a training, in its folder."""
+__all__ = ["LossGuard"]
 
 _LAG = 2  # batches after which a loss is looked at, so that nobody waits for a GPU
 _SKIPPED_STEPS = 20  # in a row that scaled fp16 may leave out while its scaling finds its range
-
-logger = logging.getLogger("met2net.training")
 
 
 @dataclass(frozen=True)

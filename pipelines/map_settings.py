@@ -18,7 +18,7 @@ class MapSettings:
         coastlines: `auto`, `none` or a GeoJSON file, see `pipelines.coastlines`.
 
     Raises:
-        ValueError: if a lead time stands twice.
+        ValueError: if a lead time stands twice, or a value is of another kind.
         DataError: if the file of coastlines is none.
     """
 
@@ -33,6 +33,10 @@ class MapSettings:
         if len(set(hours)) < len(hours):
             raise ValueError(f"maps.lead_hours are {_listed(hours)}; expected each once")
         object.__setattr__(self, "lead_hours", hours)
+        if not isinstance(self.coastlines, str):
+            raise ValueError(
+                f"maps.coastlines is {self.coastlines!r}; expected auto, none or a GeoJSON file"
+            )
         self.coast  # noqa: B018 - reads the file
 
     @property

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote
 
 from pipelines.errors import DataError
 
@@ -38,24 +39,34 @@ def readdress_artifacts(workspace: Path) -> tuple[str, int]:
         The address of the folder of artifacts before, and how many addresses were changed.
 
     Raises:
-        DataError: if there is no database, or nothing where an address will lead.
+        DataError: if there is no database of MLflow's, a server holds it, or there is nothing
+            where an address will lead.
     """
     database, artifacts = workspace.resolve() / "mlflow.db", workspace.resolve() / "artifacts"
     if not database.is_file():
         raise DataError(f"found no file {database}; expected the workspace's MLflow database")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        before = _artifacts_before(connection)
-        if before is None or before == artifacts.as_uri():
-            return artifacts.as_uri(), 0
-        _check_complete(connection, before, artifacts)
-        changed = 0
-        for table, column in _ADDRESSES:
-            # Names are ours; values are bound.
-            changed += connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                f"WHERE substr({column}, 1, ?) = ?",
-                (artifacts.as_uri(), len(before) + 1, len(before) + 1, f"{before}/"),
-            ).rowcount
+    try:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            return _readdress(connection, artifacts)
+    except sqlite3.DatabaseError as error:
+        raise DataError(
+            f"{database}: {error}; expected MLflow's database, and no server that runs on it"
+        ) from error
+
+
+def _readdress(connection: sqlite3.Connection, artifacts: Path) -> tuple[str, int]:
+    before = _artifacts_before(connection)
+    if before is None or before == artifacts.as_uri():
+        return artifacts.as_uri(), 0
+    _check_complete(connection, before, artifacts)
+    changed = 0
+    for table, column in _ADDRESSES:
+        # Names are ours; values are bound.
+        changed += connection.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+            f"WHERE substr({column}, 1, ?) = ?",
+            (artifacts.as_uri(), len(before) + 1, len(before) + 1, f"{before}/"),
+        ).rowcount
     return before, changed
 
 
@@ -77,7 +88,7 @@ def _check_complete(connection: sqlite3.Connection, before: str, artifacts: Path
         "SELECT artifact_location FROM experiments WHERE lifecycle_stage = 'active' "
         "AND artifact_location LIKE 'file:///%'"
     ):
-        folder = artifacts / location.removeprefix(f"{before}/")
+        folder = artifacts / unquote(location.removeprefix(f"{before}/"))
         if not folder.is_dir():
             raise DataError(f"found no folder {folder}; expected the artifacts to be moved, too")
 

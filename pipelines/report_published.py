@@ -47,6 +47,7 @@ def published_table(run_folder: Path, published: PublishedTable | None) -> Table
     models = [str(name) for name in open_scores(run_folder / "scores.nc")["model"].values]
     rows = _rows(scores, models)
     rows |= {model: model for model in models if model not in rows.values()}
+    # Cells have a column for each protocol of a study; a run has one, and takes the first.
     part = ScoredPart(
         part=run_folder.name, protocol="clean", seed=0, folder=run_folder, training_set=Path(),
         variables=published.variables, rows=rows, checkpoints={}, learning_rates={},

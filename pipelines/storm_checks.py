@@ -75,7 +75,7 @@ def check_storms(
         best = best_track(storm, table=table)
         rows = hours_of_storm(data, storm, best=best, split=split)
         times = data.hours[rows].astype("datetime64[h]").astype("datetime64[ns]")
-        inside = best.time[is_inside(data.grid, best, times=times)]
+        inside = best.time[_is_inside(data.grid, best, times=times)]
         kept = times[(times >= inside[0]) & (times <= inside[-1])]
         windows_of_storm(data, storm, window=window, split=split, times=kept)
 
@@ -93,7 +93,7 @@ def hours_of_storm(data: TrainingSet, storm: Storm, *, best: Track, split: str) 
     if len(rows) == 0:
         span = times[in_split]
         raise _outside_hours(storm, best, split=split, span=(span[0], span[-1]))
-    if not is_inside(data.grid, best, times=times[rows]).any():
+    if not _is_inside(data.grid, best, times=times[rows]).any():
         raise DataError(
             f"storm {storm.name} never lies in the domain {data.grid} during the {split} split"
         )
@@ -119,7 +119,7 @@ def windows_of_storm(
     return np.asarray(rows)
 
 
-def is_inside(grid: Grid, best: Track, *, times: np.ndarray) -> np.ndarray:
+def _is_inside(grid: Grid, best: Track, *, times: np.ndarray) -> np.ndarray:
     """Tell which positions of a best track lie in the domain at one of the times."""
     south, north = grid.latitude[-1], grid.latitude[0]
     inside = (best.latitude >= south) & (best.latitude <= north) & np.isin(best.time, times)

@@ -43,6 +43,9 @@ def made_up_analysis(best: Track, *, seed: int = 0) -> xr.Dataset:
     Args:
         best: where it is, and its pressure, which is interpolated where not known.
         seed: of the noise.
+
+    Raises:
+        DataError: if the best track has fewer than two pressures.
     """
     hourly = _hourly(best)
     grid = _grid_around(best)
@@ -92,7 +95,8 @@ def draw_example(storm: str, *, out: Path, table: Path | None = None) -> str:
         How far the tracked centres lie from the best track.
 
     Raises:
-        DataError: if there is no such best track, or it has no pressure.
+        DataError: if there is no such best track, or it has fewer than two pressures.
+        ValueError: if the storm is not known.
     """
     chosen = find_storm(storm)
     best = best_track(chosen, table=table)

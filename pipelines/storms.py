@@ -1,4 +1,4 @@
-"""Storms of an evaluation: which are known by name, and their tracks in a scored split."""
+"""Tracks of an evaluation's storms in a scored split."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from pipelines.cyclone_tracks import analysis_track, track_storm
 from pipelines.evaluation_inputs import load_fitting
 from pipelines.storm_checks import PRESSURE, hours_of_storm, windows_of_storm
 
-__all__ = ["find_storm", "storm_file", "track_storms"]
+__all__ = ["storm_file", "track_storms"]
 
 _NAMES = {
     PRESSURE: "mean_sea_level_pressure",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.mlflow_quiet import mlflow
+from pipelines.store_lock import one_at_a_time
 from pipelines.study_cells import Cell
 from pipelines.tracking import find_or_start_run, log_settings, open_experiment
 
@@ -15,6 +16,7 @@ _BATCH = 500
 _FORBIDDEN = re.compile(r"[^\w\-. /]")
 
 
+@one_at_a_time
 def track_study(
     files: Sequence[Path],
     *,

@@ -11,8 +11,10 @@ from filelock import FileLock, Timeout
 from pipelines.atomic import write_text
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "TrainingError", "train"]
+__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "TrainingError", "train"]
 
+BAD_BATCH = "bad_batch.json"
+"""The batch that stopped a training, in its folder."""
 CHECKPOINT = "model.safetensors"
 END_WITH_PARENT = "--end-with-parent"
 DIVERGED = 3
@@ -96,7 +98,7 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
     if status == DIVERGED:
         raise TrainingError(
             f"training of {name} was stopped by its loss; the line above and "
-            f"{folder / 'bad_batch.json'} say at which batch, and how to continue"
+            f"{folder / BAD_BATCH} say at which batch, and how to continue"
         )
     if status < 0:
         how = f"was ended by {signal.Signals(-status).name}"

@@ -31,13 +31,17 @@ def write_checksums(store: Path, path: Path) -> None:
 def damaged_files(store: Path) -> list[str]:
     """Compare a store with its checksums; give the files that are not as they were written.
 
-    A store that has no checksums, as one that an earlier version built, passes.
+    A store that has no checksums, as one that an earlier version built, passes; checksums that
+    cannot be read are such a file themselves.
     """
     path = checksum_file(store)
     if not path.is_file():
         _log.info("%s has no checksums; its content is taken as it is", store)
         return []
-    expected = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        expected = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # a wrong encoding is one, too
+        return [path.name]
     found = set(_files(store))
     return sorted(
         name for name, crc in expected.items() if name not in found or _crc32(store / name) != crc
@@ -45,7 +49,7 @@ def damaged_files(store: Path) -> list[str]:
 
 
 def _files(store: Path) -> list[str]:
-    return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+    return sorted(path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file())
 
 
 def _crc32(path: Path) -> int:

@@ -4,6 +4,7 @@ A task reads and writes files under names that its item holds and gives back sma
 result appears under its name at once, so it may be killed or run twice.
 """
 
+import errno
 import math
 import os
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from pipelines.training_statistics import (
 __all__ = ["ClimatologyPart", "FieldBlock", "average", "extract", "normalize", "row_bytes"]
 
 _DAY = 24  # hours in a chunk of the archive
+_NO_SUCH_CALL = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # of some file systems
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,13 +198,17 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Map a new file whose room on the disk is taken already.
 
     Room that a full disk lacks is an error here; a map would end the process by a signal.
-    (macOS has no such call; there it still would.)
+    (macOS has no such call, and some file systems refuse it; there it still would.)
     """
     size = 4 * math.prod(shape)
     with path.open("wb") as file:
         file.truncate(size)
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in _NO_SUCH_CALL:
+                    raise
     return np.memmap(path, "<f4", "r+", shape=shape)
 
 

@@ -29,3 +29,5 @@ def test_a_file_of_coastlines_is_read_where_the_settings_are_made(tmp_path):
     with pytest.raises(DataError, match="expected a GeoJSON file"):
         MapSettings(coastlines=str(tmp_path / "none.json"))
     assert MapSettings(coastlines="none").coast.source == "none"
+    with pytest.raises(ValueError, match="maps.coastlines is None; expected auto, none or a"):
+        MapSettings(coastlines=None)

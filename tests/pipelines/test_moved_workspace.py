@@ -7,6 +7,7 @@ import pytest
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.moved_workspace import main, readdress_artifacts
+from pipelines.tracking import open_experiment
 from tests.pipelines.test_registry import (
     SHAPE,
     make_checkpoint,
@@ -24,6 +25,10 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_folder = make_run_folder(workspace / "runs" / "demo", shape=SHAPE)
     save_checkpoint(run_folder / "models" / "met2net" / "model.safetensors", make_checkpoint())
     register_demo(store(workspace), run_folder, "moving")
+    # Its folder's address is written with % signs.
+    client = mlflow.MlflowClient(tracking_uri=store(workspace))
+    run = client.create_run(open_experiment(store(workspace), "Höhe"))
+    client.log_text(run.info.run_id, "text", "note.txt")
     return workspace
 
 
@@ -80,6 +85,17 @@ def test_a_folder_without_a_database_is_told(
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: found no file")
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_file_that_is_no_database_of_mlflow_s_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"other" * 1000)
+    assert main([str(tmp_path)]) == 2
+    assert "file is not a database; expected MLflow's database" in capsys.readouterr().err
+    (tmp_path / "mlflow.db").write_bytes(b"")
+    assert main([str(tmp_path)]) == 2
+    assert "no such table: experiments" in capsys.readouterr().err
 
 
 def test_artifacts_in_several_folders_are_refused(moved: Path) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 from met2net.checkpoint import load_checkpoint, save_checkpoint
 from met2net.models.build import build
 from met2net.training_set import TrainingSet
-from pipelines.best_tracks import MAWAR, Storm
+from pipelines.best_tracks import MAWAR, Storm, find_storm
 from pipelines.errors import DataError
 from pipelines.evaluation_settings import EvaluationSettings
 from pipelines.figures import draw_run
@@ -22,7 +22,7 @@ from pipelines.report_storms import storm_tables
 from pipelines.report_table import UNDEFINED
 from pipelines.sources.source import RawMonth
 from pipelines.storm_checks import check_storms
-from pipelines.storms import find_storm, storm_file, track_storms
+from pipelines.storms import storm_file, track_storms
 from tests.builders import FakeSource
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
 from tests.pipelines.storm_fields import GRID, fields_along, make_best, position

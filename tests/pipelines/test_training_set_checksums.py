@@ -54,6 +54,9 @@ def test_a_set_of_an_earlier_version_is_taken_as_it_is(
     store = build_training_set(archive, SETTINGS, folder=tmp_path)
     checksum_file(store).unlink()
     assert build_training_set(archive, SETTINGS, folder=tmp_path) == store
+    checksum_file(store).write_bytes(b'{"data/c')  # cut
+    with pytest.raises(DataError, match=r"is damaged: found 1 files .*\(.*crc32.json\); .*remove"):
+        build_training_set(archive, SETTINGS, folder=tmp_path)
 
 
 def test_a_disk_without_room_for_a_map_is_an_error_and_no_signal(
@@ -68,3 +71,15 @@ def test_a_disk_without_room_for_a_map_is_an_error_and_no_signal(
     monkeypatch.setattr(training_set_tasks.os, "posix_fallocate", full)
     with pytest.raises(OSError, match="No space left"):
         training_set_tasks._new_map(tmp_path / "b", (2, 3))
+
+
+def test_a_file_system_that_takes_no_room_in_advance_has_maps_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(training_set_tasks.os, "posix_fallocate", refuse)
+    made = training_set_tasks._new_map(tmp_path / "a", (2, 3))
+    made[:] = 1
+    assert np.fromfile(tmp_path / "a", "<f4").tolist() == [1.0] * 6
