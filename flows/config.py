@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from flows.check_networks import check_networks
 from flows.config_error import ConfigError, one_line, refusing_wrong_settings
 from flows.data_settings import check_form, data_settings
+from flows.model_name import model_name
 from flows.network_wrappers import wrapped_network
 from flows.safe_instantiate import instantiate
 from met2net.normalization import Method
@@ -207,21 +207,11 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         trainer=instantiate(plain["trainer"]),
         evaluation=instantiate(plain["evaluation"]),
         tracking_uri=plain["tracking"]["uri"],
-        registered_model=_model_name(plain["tracking"]["registered_model"]),
+        registered_model=model_name(plain["tracking"]["registered_model"]),
         archive_root=plain["archive"],
         prefect_secret=plain["prefect_secret"],
         resolved=plain,
     )
-
-
-def _model_name(name: Any) -> str:
-    """Refuse a name that would end a text inside MLflow's searches, or lead out of a folder."""
-    if not isinstance(name, str) or re.fullmatch(r"\w[\w. -]*", name) is None:
-        raise ValueError(
-            f"tracking.registered_model is {name!r}; expected letters, digits, blanks and . _ -, "
-            "a letter or digit first"
-        )
-    return name
 
 
 def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 from flows.config import resolve
 from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
+from flows.model_name import model_name
 from flows.monthly_settings import read_moment
 from flows.run_name import run_name
 from flows.safe_instantiate import instantiate
@@ -42,7 +43,9 @@ def registry(overrides: list[str]) -> list[str]:
     if action is None:
         expected = ", ".join(_ACTIONS)
         raise ConfigError(f"action is {settings['action']!r}; expected one of: {expected}")
-    name, uri = settings["tracking"]["registered_model"], settings["tracking"]["uri"]
+    with refusing_wrong_settings():
+        name = model_name(settings["tracking"]["registered_model"])
+    uri = settings["tracking"]["uri"]
     if not list_versions(name, tracking_uri=uri):
         raise DataError(f"found no registered model {name} in {uri}; expected one with a version")
     # The only place where the clock is read.

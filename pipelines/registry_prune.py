@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.registry_versions import RegisteredVersion, list_versions
+from pipelines.store_lock import one_at_a_time
 
 __all__ = ["PruneRule", "prune", "prunable"]
 
@@ -55,6 +56,7 @@ def prunable(
     ]
 
 
+@one_at_a_time
 def prune(
     name: str, rule: PruneRule, *, tracking_uri: str, now: datetime, dry_run: bool = False
 ) -> list[RegisteredVersion]:
