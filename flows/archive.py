@@ -15,6 +15,7 @@ from rich.table import Table
 from flows.config import resolve
 from flows.config_error import ConfigError, one_line
 from flows.console import run_from_console
+from flows.result_console import result_console
 from flows.run_name import run_name
 from pipelines.archive_check import check_archive
 from pipelines.archive_expiry import ExpiryRule, expire_snapshots, expiring_snapshots
@@ -68,7 +69,7 @@ def archive(overrides: list[str]) -> None:
         DataError: if a setting is wrong, there is no archive, or a check finds something.
     """
     settings = _load(overrides)
-    console = Console(highlight=False)
+    console = result_console()
     console.print(f"[bold]Archive[/bold] {settings.archive}", soft_wrap=True)
     if settings.action == "history":
         _show_history(settings, console)

@@ -10,6 +10,7 @@ from flows.acquisition_progress import read_progress
 from flows.acquisition_table import acquisition_table
 from flows.backfill_settings import BackfillSettings, load_backfill
 from flows.console import run_from_console
+from flows.result_console import result_console
 from flows.run_name import run_name
 from pipelines.archive import current_state
 from pipelines.archive_history import history_table
@@ -29,7 +30,7 @@ def backfill_status(overrides: list[str]) -> list[str]:
         Archived months that hold preliminary hours.
     """
     settings = load_backfill(overrides, config="backfill_status")
-    console = Console(highlight=False)
+    console = result_console()
     if isinstance(settings.source, Cds):
         console.print("\n[bold]Received from the Climate Data Store[/bold]")
         progress = read_progress(settings.source, settings.requests(), settings.raw_folder)

@@ -7,12 +7,12 @@ import numpy as np
 import xarray as xr
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from rich.console import Console
 
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
 from flows.forecast_settings import SOURCE, ForecastSettings, load_forecast
 from flows.gpu_slot import gpu_slot
+from flows.result_console import result_console
 from flows.retrying import is_worth_retrying
 from flows.run_name import run_name
 from flows.stage import stage
@@ -158,7 +158,7 @@ def _load(model: ForecastModel) -> Checkpoint:
 
 def _tell(path: Path, written: list[Path]) -> None:
     """Print where things are."""
-    console = Console(highlight=False)
+    console = result_console()
     console.print(f"Forecast: {path}", soft_wrap=True)
     for file in written:
         console.print(f"  {file.name}")

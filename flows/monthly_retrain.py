@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from rich.console import Console
 
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
 from flows.monthly_settings import load_monthly
+from flows.result_console import result_console
 from flows.retrain_month import retrain_month
 from flows.retraining_events import announce
 from flows.retraining_pages import month_markdown
@@ -51,7 +51,7 @@ def monthly_retrain(overrides: list[str]) -> Outcome:
 
 def _tell(outcome: Outcome) -> None:
     """Print what came of the month."""
-    console = Console(highlight=False)
+    console = result_console()
     if outcome.action == "nothing":
         console.print(f"{outcome.month}: nothing to do: {'; '.join(outcome.reasons)}")
         return

@@ -3,11 +3,11 @@
 import sys
 
 from prefect import flow
-from rich.console import Console
 
 from flows.config import Experiment, load_experiment, resolve
 from flows.console import run_from_console
 from flows.full_experiment import prepare, update_archive
+from flows.result_console import result_console
 from flows.run_name import run_name
 from pipelines.errors import DataError
 from pipelines.profile_training import profile_job
@@ -36,7 +36,7 @@ def profile_training(overrides: list[str]) -> dict[str, float]:
             known = ", ".join(experiment.models)
             raise DataError(f"profile.models has {name!r}; expected some of: {known}")
     training_set = prepare(experiment, update_archive(experiment))
-    console = Console(highlight=False)
+    console = result_console()
     shares = {}
     for name in names:
         profile = profile_job(

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from prefect import flow
-from rich.console import Console
 from rich.table import Table
 
 from flows.config import resolve
@@ -14,6 +13,7 @@ from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
 from flows.model_name import model_name
 from flows.monthly_settings import read_moment
+from flows.result_console import result_console
 from flows.run_name import run_name
 from flows.safe_instantiate import instantiate
 from pipelines.errors import DataError
@@ -86,7 +86,7 @@ def _champion(settings: Mapping[str, Any], now: datetime) -> list[str]:
     """Say who was champion on a date."""
     when = now if settings["date"] is None else _date(str(settings["date"]))
     change = champion_on(alias_history(**_model(settings)), when)
-    console = Console(highlight=False)
+    console = result_console()
     if change is None or change.version is None:
         console.print(f"no champion on {when}")
         return []
@@ -106,7 +106,7 @@ def _rollback(settings: Mapping[str, Any], now: datetime) -> list[str]:
         now=now,
     )
     assert change.version is not None
-    Console(highlight=False).print(
+    result_console().print(
         f"champion is version {change.version} again, in place of {change.previous}"
     )
     return [change.version]
@@ -126,7 +126,7 @@ def _prune(settings: Mapping[str, Any], now: datetime) -> list[str]:
                       entry.tags.get("month", "–"), score)  # fmt: skip
     if chosen:
         _show(table)
-    Console(highlight=False).print(f"{len(chosen)} versions {word}")
+    result_console().print(f"{len(chosen)} versions {word}")
     return [entry.version for entry in chosen]
 
 
@@ -167,7 +167,7 @@ def _table(*columns: str) -> Table:
 
 
 def _show(table: Table) -> None:
-    Console(highlight=False).print(table)
+    result_console().print(table)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from rich.console import Console
 from rich.table import Table
 
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
 from flows.monthly_settings import MonthlySettings, load_monthly
+from flows.result_console import result_console
 from flows.retrain_month import retrain_month
 from flows.retraining_pages import write_history
 from flows.run_name import run_name
@@ -101,7 +101,7 @@ def _section(changes: Sequence[AliasChange]) -> Section:
 
 def _tell(outcomes: Sequence[Outcome], page: Path) -> None:
     """Print the history."""
-    console = Console(highlight=False)
+    console = result_console()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in COLUMNS[:-1]:
         table.add_column(column)

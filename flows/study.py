@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from flows.cds_secret import use_secret
 from flows.config import ConfigError, Experiment, load_experiment, resolve
+from flows.result_console import result_console
 from flows.study_counts import count_cells
 from flows.study_settings import Part, Study
 from flows.study_training import Train, train_models, training_job
@@ -106,7 +105,7 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
         [*files, folder / "config.yaml", *figures], tracking_uri=first.tracking_uri,
         experiment=first.name, fingerprint=key, cells=cells, settings=first.resolved,
     )  # fmt: skip
-    console = Console(highlight=False)
+    console = result_console()
     if cells:
         console.print(study_table(cells, title=first.title))
     for path in (*files, *figures):

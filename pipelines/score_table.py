@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from rich import box
 from rich.table import Table
 
 from pipelines.score_summary import decimals_for, open_scores
@@ -12,26 +13,31 @@ __all__ = ["scores_table"]
 
 
 def scores_table(scores: Path) -> Table:
-    """Tabulate normalized RMSE and area-weighted RMSE, lead times pooled, best model first."""
+    """Tabulate normalized RMSE and area-weighted RMSE, lead times pooled, best model first.
+
+    With five channels it fits a terminal of 80 columns.
+    """
     dataset = open_scores(scores)
     rmse = dataset["pooled"].sel(metric="rmse", weighting="area")
     table = Table(
         title=f"{dataset.attrs['split']} split, {dataset.attrs['num_windows']} windows, "
-        "RMSE over all lead times"
+        "RMSE over all lead times",
+        box=box.SIMPLE_HEAD,
+        padding=0,
     )
-    table.add_column("model", overflow="fold")
-    table.add_column("normalized", justify="right")
+    table.add_column("model", no_wrap=True)
+    table.add_column("normal-\nized", justify="right", no_wrap=True)
     intervals = _intervals(dataset)
     if intervals:
-        table.add_column("95 % interval", justify="right")
+        table.add_column("95 %\ninterval", justify="right", no_wrap=True)
     yardstick = dataset["p_value"].attrs["compared_to"] if "p_value" in dataset else ""
     if intervals and yardstick:
-        table.add_column(f"p, against\n{yardstick}", justify="right", overflow="fold")
+        table.add_column(f"p, to\n{yardstick}", justify="right", min_width=5)
     decimals = {}
     for channel in map(str, dataset["channel"].values):
         units = str(dataset["units"].sel(channel=channel).item())
         heading = channel if units == "1" else f"{channel}\n\\[{units}]"
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=5)
         decimals[channel] = decimals_for(rmse.sel(channel=channel).values)
     ranked = dataset["normalized_rmse"].to_series().sort_values()
     for model, normalized in ranked.items():
@@ -51,7 +57,7 @@ def _intervals(dataset: xr.Dataset) -> dict[str, str]:
     if not all(name in dataset for name in ends):
         return {}
     low, high = (dataset[name].to_series() for name in ends)
-    return {str(m): f"{low[m]:.4f} – {high[m]:.4f}" for m in low.index if np.isfinite(low[m])}
+    return {str(m): f"{low[m]:.3f}–{high[m]:.3f}" for m in low.index if np.isfinite(low[m])}
 
 
 def _uncertainty(
