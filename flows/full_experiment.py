@@ -7,7 +7,6 @@ from pathlib import Path
 
 import xarray as xr
 from prefect import flow
-from rich.console import Console
 
 import met2net
 from flows.archive_location import archive_location
@@ -17,6 +16,7 @@ from flows.console import run_from_console
 from flows.gpu_slot import gpu_slot
 from flows.model_job import model_job
 from flows.published import published_for
+from flows.result_console import result_console
 from flows.retrying import is_worth_retrying
 from flows.run_name import run_name
 from flows.stage import stage
@@ -176,17 +176,18 @@ def score(
     settings = experiment.evaluation
     if (run_folder / "example.nc").is_file() and (run_folder / "scores.json").is_file():
         return
-    evaluate(
-        training_set,
-        window=experiment.window,
-        split=settings.split,
-        checkpoints=checkpoints,
-        out=run_folder,
-        batch_size=settings.batch_size,
-        device=experiment.trainer.torch_device,
-        scoring=settings.scoring,
-        protocol=experiment.protocol,
-    )
+    with gpu_slot(experiment.trainer.torch_device):
+        evaluate(
+            training_set,
+            window=experiment.window,
+            split=settings.split,
+            checkpoints=checkpoints,
+            out=run_folder,
+            batch_size=settings.batch_size,
+            device=experiment.trainer.torch_device,
+            scoring=settings.scoring,
+            protocol=experiment.protocol,
+        )
     write_examples(
         training_set,
         window=experiment.window,
@@ -219,16 +220,17 @@ def explain(
             )
     storms = [name for name in settings.storms if not storm_file(run_folder, name).is_file()]
     if storms:
-        track_storms(
-            training_set,
-            window=experiment.window,
-            split=settings.split,
-            checkpoints=checkpoints,
-            storms=storms,
-            out=run_folder,
-            batch_size=settings.batch_size,
-            device=experiment.trainer.torch_device,
-        )
+        with gpu_slot(experiment.trainer.torch_device):
+            track_storms(
+                training_set,
+                window=experiment.window,
+                split=settings.split,
+                checkpoints=checkpoints,
+                storms=storms,
+                out=run_folder,
+                batch_size=settings.batch_size,
+                device=experiment.trainer.torch_device,
+            )
 
 
 @stage("write report")
@@ -318,7 +320,7 @@ def _settings_key(run_folder: Path) -> str:
 
 def _tell(experiment: Experiment, run_folder: Path, version: str) -> None:
     """Print scores, verdict and where things are."""
-    console = Console(highlight=False)
+    console = result_console()
     console.print(scores_table(run_folder / "scores.nc"))
     console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=REGISTERED)))
     console.print(f"Registered: models:/{experiment.registered_model}/{version}")

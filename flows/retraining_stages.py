@@ -150,14 +150,15 @@ def score(
         "checkpoints": checkpoints,
         "protocol": experiment.protocol,
     }
-    evaluate(
-        training_set,
-        **common,
-        out=folder,
-        batch_size=experiment.evaluation.batch_size,
-        device=experiment.trainer.torch_device,
-        scoring=experiment.evaluation.scoring,
-    )
+    with gpu_slot(experiment.trainer.torch_device):
+        evaluate(
+            training_set,
+            **common,
+            out=folder,
+            batch_size=experiment.evaluation.batch_size,
+            device=experiment.trainer.torch_device,
+            scoring=experiment.evaluation.scoring,
+        )
     write_examples(training_set, **common, out=folder, num=experiment.evaluation.num_examples)
 
 

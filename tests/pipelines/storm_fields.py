@@ -1,6 +1,9 @@
 """A storm along a known track, as an analysis and as forecasts of two models."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from met2net.analysis.cyclones import Track
@@ -31,6 +34,17 @@ def fields_along(latitude, longitude, *, grid: Grid = GRID, depth: float = DEPTH
         },
         coords={"latitude": list(grid.latitude), "longitude": list(grid.longitude)},
     )
+
+
+def write_table(path: Path, best: Track, *, number: str) -> Path:
+    """Write a best track as IBTrACS has it."""
+    pd.DataFrame(
+        {
+            "track_id": number, "time": best.time, "lat": best.latitude, "lon": best.longitude,
+            "slp": best.pressure / 100, "wind": best.wind,
+        }
+    ).to_csv(path, index=False)  # fmt: skip
+    return path
 
 
 def make_best(hours: int = 48) -> Track:

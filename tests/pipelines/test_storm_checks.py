@@ -1,12 +1,11 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipelines.errors import DataError
 from pipelines.period import Period
 from pipelines.storm_checks import check_storm_settings
 from pipelines.target_grids import Box
-from tests.pipelines.storm_fields import make_best
+from tests.pipelines.storm_fields import make_best, write_table
 
 NUMBER = "2023147N16137"
 MAY = Period("2023-05-28", "2023-05-31")
@@ -14,15 +13,8 @@ MAY = Period("2023-05-28", "2023-05-31")
 
 @pytest.fixture
 def table(tmp_path):
-    best = make_best()  # from 16 N 137 E to 25.6 N 127 E
-    path = tmp_path / "best.csv"
-    pd.DataFrame(
-        {
-            "track_id": NUMBER, "time": best.time, "lat": best.latitude, "lon": best.longitude,
-            "slp": best.pressure / 100, "wind": best.wind,
-        }
-    ).to_csv(path, index=False)  # fmt: skip
-    return path
+    # From 16 N 137 E to 25.6 N 127 E.
+    return write_table(tmp_path / "best.csv", make_best(), number=NUMBER)
 
 
 def check(table, *, storms=(NUMBER,), channels=("t2m", "msl"), period=MAY, box=None):

@@ -1,13 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.storm_example import draw_example, made_up_analysis, main
-from tests.pipelines.storm_fields import make_best
+from tests.pipelines.storm_fields import make_best, write_table
 
 NUMBER = "2023147N16137"
 
@@ -19,15 +18,7 @@ def known_best(hours):
 
 @pytest.fixture
 def table(tmp_path):
-    best = known_best(24)
-    path = tmp_path / "best.csv"
-    pd.DataFrame(
-        {
-            "track_id": NUMBER, "time": best.time, "lat": best.latitude, "lon": best.longitude,
-            "slp": best.pressure / 100, "wind": best.wind,
-        }
-    ).to_csv(path, index=False)  # fmt: skip
-    return path
+    return write_table(tmp_path / "best.csv", known_best(24), number=NUMBER)
 
 
 def test_the_tracker_finds_the_vortex_on_its_best_track(table, tmp_path):

@@ -25,7 +25,7 @@ from pipelines.storm_checks import check_storms
 from pipelines.storms import storm_file, track_storms
 from tests.builders import FakeSource
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
-from tests.pipelines.storm_fields import GRID, fields_along, make_best, position
+from tests.pipelines.storm_fields import GRID, fields_along, make_best, position, write_table
 from tests.pipelines.synthetic_run import make_scores
 
 NUMBER = "2023147N16137"
@@ -75,15 +75,7 @@ def training_set(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """The best track as IBTrACS has it."""
-    best = make_best()
-    path = tmp_path_factory.mktemp("best") / "best.csv"
-    pd.DataFrame(
-        {
-            "track_id": NUMBER, "time": best.time, "lat": best.latitude, "lon": best.longitude,
-            "slp": best.pressure / 100, "wind": best.wind,
-        }
-    ).to_csv(path, index=False)  # fmt: skip
-    return path
+    return write_table(tmp_path_factory.mktemp("best") / "best.csv", make_best(), number=NUMBER)
 
 
 def _persistent(path: Path, training_set: Path) -> Path:
