@@ -1,6 +1,7 @@
 """Run a flow for a person at a terminal: settings checked first, mistakes in one line."""
 
 import contextvars
+import errno
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -30,11 +31,14 @@ Run = Flow[..., Any]
 
 USER_MISTAKE = 2
 _FAILED = 1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _SERVER_START_SECONDS = 180  # Prefect's 20 are too few on a busy machine
 
 
 def run_from_console(flow: Run, overrides: Sequence[str]) -> None:
     """Run a flow with Hydra overrides; end the program with status 2 on a user's mistake.
+
+    A full or read-only disk, and a training that its loss has stopped, end it with status 1.
 
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
@@ -66,6 +70,22 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
+    except OSError as error:
+        if not _says_all(error):
+            raise
+        print(
+            f"error: {error}; expected room to write: what was finished is kept, and the same "
+            "command goes on from there",
+            file=sys.stderr,
+        )
+        raise SystemExit(_FAILED) from None
+
+
+def _says_all(error: BaseException) -> bool:
+    """Tell whether the message of an error explains it to whoever ran the command."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return isinstance(error, DataError | TrainingError)
 
 
 def _loaded_beside_server(load: Callable[[], Run]) -> Run:
@@ -108,7 +128,8 @@ class _WithoutTraceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Cut the traceback of errors whose message says all."""
-        if record.exc_info and isinstance(record.exc_info[1], DataError | TrainingError):
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and _says_all(error):
             record.exc_info = None
         return True
 

@@ -15,6 +15,8 @@ from pipelines.errors import DataError
 
 __all__ = ["find_flow", "run", "run_app"]
 
+_FLOWS = Path(__file__).resolve().parent
+
 # Its help stands where Prefect's CLI learns of it: `flows/prefect_plugin.py`.
 run_app = cyclopts.App(name="run", version_flags=[], help_flags=["--help"])
 
@@ -27,7 +29,8 @@ def run(
 ) -> None:
     """Run the flow in a file with Hydra overrides."""
     file = Path(path)
-    if file.is_file() and (CONFIGS / f"{file.stem}.yaml").is_file():
+    is_ours = file.is_file() and file.resolve().parent == _FLOWS
+    if is_ours and (CONFIGS / f"{file.stem}.yaml").is_file():
         run_loaded_meanwhile(lambda: find_flow(file), overrides, config=file.stem)
         return
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 import zarr
+from filelock import FileLock
 
 from met2net.checkpoint import load_checkpoint
 from met2net.forecast import Forecaster
@@ -89,18 +90,19 @@ def open_forecast(path: Path) -> xr.Dataset:
 
 def _write_zarr(dataset: xr.Dataset, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        dataset.to_zarr(partial, mode="w-", consolidated=False)
-        with warnings.catch_warnings():
-            # Zarr's specification does not have consolidated metadata yet; xarray has.
-            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
-            zarr.consolidate_metadata(partial)
-        shutil.rmtree(path, ignore_errors=True)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):  # for two forecasts of one hour at once
+        shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
+        try:
+            dataset.to_zarr(partial, mode="w-", consolidated=False)
+            with warnings.catch_warnings():
+                # Zarr's specification does not have consolidated metadata yet; xarray has.
+                warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
+                zarr.consolidate_metadata(partial)
+            shutil.rmtree(path, ignore_errors=True)
+            partial.rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _with_encoding(forecast: xr.Dataset) -> xr.Dataset:

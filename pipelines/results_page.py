@@ -1,6 +1,6 @@
 """The page of results: what was measured at one small budget, and what it says of the paper.
 
-`python -m pipelines.results_page docs/results.md STUDY_FOLDER...`
+`python -m pipelines.results_page PAGE.md STUDY_FOLDER...`
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Prefect's server starts beside the import of a flow, and only where a flow will run."""
 
+import errno
 import threading
 from pathlib import Path
 
@@ -67,3 +68,24 @@ def test_a_file_that_cannot_be_loaded_is_a_users_mistake(tmp_path: Path) -> None
 
     with pytest.raises(SystemExit, match="2"):
         run_loaded_meanwhile(load, [f"workspace={tmp_path}"], config="full_experiment")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_full_or_read_only_disk_is_one_line(code: int, tmp_path: Path, capsys) -> None:
+    def run(overrides: list[str]) -> None:
+        raise OSError(code, "no room", "/some/file")
+
+    Server.loaded.set()
+    with pytest.raises(SystemExit, match="1"):
+        run_loaded_meanwhile(lambda: run, [f"workspace={tmp_path}"], config="full_experiment")
+    said = capsys.readouterr().err
+    assert "no room: '/some/file'; expected room to write" in said and said.count("\n") == 1
+
+
+def test_any_other_error_of_the_system_is_not_hidden(tmp_path: Path) -> None:
+    def run(overrides: list[str]) -> None:
+        raise OSError(errno.EIO, "broken disk")
+
+    Server.loaded.set()
+    with pytest.raises(OSError, match="broken disk"):
+        run_loaded_meanwhile(lambda: run, [f"workspace={tmp_path}"], config="full_experiment")
