@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.bench import Bench, Result
 from tests.chaos.stages import STAGES
-from tests.chaos.trials import Bench, Result, plan
+from tests.chaos.trials import plan
 
 __all__ = ["RESULTS", "read_results", "run_stages", "run_trials", "table"]
 

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def in_child(function: Callable[[], Any], *, notes: Path, patience: float = 300.
     if ending.how != "ended":
         text = child.log.read_text(errors="replace")[-3000:]
         raise RuntimeError(f"{ending.how}: {ending.message}\n{text}")
-    return replace(ending)
+    return ending
 
 
 def end_with_parent() -> None:

@@ -1,9 +1,9 @@
 """The campaign itself: it finds what is lost, goes on where it was, and runs real stages."""
 
-import json
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +12,14 @@ import pytest
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from tests.chaos.bench import Bench, Result, compare
 from tests.chaos.campaign import RESULTS, read_results, run_trials, table
 from tests.chaos.content import file_content
+from tests.chaos.damage import DAMAGE
 from tests.chaos.processes import Child, in_child
 from tests.chaos.stages import STAGES, Stage
 from tests.chaos.trials import (
-    Bench,
-    Result,
     clock,
-    compare,
     damaged,
     disk_full,
     killed,
@@ -30,6 +29,7 @@ from tests.chaos.trials import (
     twice,
 )
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's mounts and /proc")
 NUM_FILES = 20
 
 
@@ -149,7 +149,10 @@ def test_a_stopped_campaign_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_three_seeds_are_enough_faults() -> None:
     assert 3 * sum(len(plan(stage)) for stage in STAGES) >= 170
-    json.dumps({stage: [fault for fault, _ in plan(stage)] for stage in STAGES})
+
+
+def test_what_can_be_damaged_belongs_to_a_stage() -> None:
+    assert {stage for stage, _ in DAMAGE} <= set(STAGES)
 
 
 def test_a_real_stage_killed_and_with_a_damaged_chunk(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.atomic import write_text
+from tests.chaos.bench import PATIENCE, Bench, Result, Trial
 from tests.chaos.campaign import read_results, run_trials
 from tests.chaos.content import (
     archive_content,
@@ -31,10 +32,6 @@ from tests.chaos.content import (
 from tests.chaos.processes import Child
 from tests.chaos.stages import Stage
 from tests.chaos.trials import (
-    PATIENCE,
-    Bench,
-    Result,
-    Trial,
     clock,
     database_locked,
     disk_full,
@@ -151,11 +148,12 @@ def _run_content(folder: Path, label: str) -> dict[str, str]:
 
 
 def _in_order(folder: Path, pattern: str, content: Any) -> dict[str, str]:
-    """Tell the content of folders, numbered by their age, where each is finished."""
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_ctime_ns)
+    """Tell the content of finished folders, numbered in the order of what they hold.
+
+    Their names follow from snapshots, whose ids are random; so content decides.
+    """
     told: dict[str, str] = {}
-    parts = [part for path in found if (part := content(path, "{}"))]
-    # What a stage has only begun has no name of its own yet: content decides, not age.
+    parts = [part for path in folder.glob(pattern) if (part := content(path, "{}"))]
     for number, part in enumerate(sorted(parts, key=lambda part: sorted(part.items()))):
         told |= {key.replace("{}", f"{folder.name} {number + 1}"): v for key, v in part.items()}
     return told
