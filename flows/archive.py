@@ -12,7 +12,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from flows.config import resolve
+from flows.compose import resolve
 from flows.config_error import ConfigError, one_line
 from flows.console import run_from_console
 from flows.result_console import result_console

@@ -1,20 +1,16 @@
-"""Hydra: from a list of overrides to checked settings and the YAML that made them."""
+"""From a list of overrides to the checked settings of an experiment."""
 
 import dataclasses
-import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from flows.check_networks import check_networks
-from flows.config_error import ConfigError, one_line, refusing_wrong_settings
+from flows.compose import resolve
+from flows.config_error import refusing_wrong_settings
 from flows.data_settings import check_form, data_settings
 from flows.model_name import model_name
 from flows.network_wrappers import wrapped_network
@@ -32,18 +28,8 @@ from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
 from pipelines.training_job import TrainerSettings
 
-__all__ = [
-    "CONFIGS",
-    "REGISTERED",
-    "ConfigError",
-    "Experiment",
-    "ModelSettings",
-    "compose",
-    "load_experiment",
-    "resolve",
-]
+__all__ = ["REGISTERED", "Experiment", "ModelSettings", "load_experiment"]
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 REGISTERED = "met2net"
 """The model of an experiment that verdict and registry are about."""
 _PLACES = ("workspace", "archive", "tracking", "trainer", "cluster", "prefect_secret")
@@ -122,38 +108,6 @@ class Experiment:
         return OmegaConf.to_yaml(OmegaConf.create(dict(self.resolved)), sort_keys=False)
 
 
-def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> DictConfig:
-    """Compose the configuration of a flow.
-
-    Raises:
-        ConfigError: if an override does not fit; the message names the valid choices.
-    """
-    # The first value, or the second where that is null.
-    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        try:
-            return hydra.compose(config, overrides=list(overrides))
-        # Hydra lets some through: a group set to null, a name too long for a file.
-        except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-            defaults = hydra.compose(config)
-            raise ConfigError(_explain(error, overrides, defaults)) from error
-
-
-def resolve(overrides: Sequence[str], *, config: str = "full_experiment") -> dict[str, Any]:
-    """Compose the configuration of a flow as plain values, interpolations resolved.
-
-    Raises:
-        ConfigError: if an override does not fit, or a value is missing.
-    """
-    composed = compose(overrides, config=config)
-    try:
-        resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
-
-
 def load_experiment(overrides: Sequence[str], *, config: str = "full_experiment") -> Experiment:
     """Compose and build the settings of `full_experiment`, or of a flow that has them too.
 
@@ -212,42 +166,3 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         prefect_secret=plain["prefect_secret"],
         resolved=plain,
     )
-
-
-def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:
-    """Say in one line which override is wrong and what could stand there."""
-    for override in overrides:
-        key = override.split("=", 1)[0].lstrip("+~")
-        if "=" not in override:
-            return f"override {override!r} has no value; expected key=value, as training.seed=1"
-        path, value = key.split("@")[0], override.split("=", 1)[1]
-        group = CONFIGS / path.replace(".", "/")
-        if os.path.isdir(group) and "." not in path:  # False, too, for what no path can be
-            choices = sorted(p.stem for p in group.glob("*.yaml"))
-            if value not in choices:
-                return f"no {path} {value!r}; choose one of: {', '.join(choices)}"
-        elif not override.startswith(("+", "~")):
-            wrong = _misspelt(path, defaults)
-            if wrong is not None:
-                return wrong
-    return one_line(error)
-
-
-def _misspelt(path: str, defaults: DictConfig) -> str | None:
-    """Find the first part of a dotted key that the configuration does not have."""
-    node: Any = defaults
-    parts = path.split(".")
-    for index, part in enumerate(parts):
-        if not isinstance(node, DictConfig):
-            return f"{'.'.join(parts[:index])!r} is a single value; it has no {part!r}"
-        if part not in node:
-            choices = sorted(str(key) for key in node if not str(key).startswith("_"))
-            close = difflib.get_close_matches(part, choices, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            inside = f" in {'.'.join(parts[:index])!r}" if index else ""
-            return f"no setting {part!r}{inside}{hint} valid: {', '.join(choices)}"
-        try:
-            node = node[part]
-        except (ConfigKeyError, ConfigAttributeError, OmegaConfBaseException):
-            return None  # a missing or interpolated leaf: it exists, the value is the trouble
-    return None

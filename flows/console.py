@@ -20,10 +20,9 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.config import CONFIGS, compose
+from flows.compose import CONFIGS, compose
 from flows.stage_logs import show_stage_logs
-from pipelines.errors import DataError
-from pipelines.train import TrainingError
+from pipelines.errors import DataError, TrainingError
 
 __all__ = ["USER_MISTAKE", "run_from_console", "run_loaded_meanwhile"]
 

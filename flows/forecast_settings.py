@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.archive_location import archive_location
-from flows.config import resolve
+from flows.compose import resolve
 from flows.config_error import refusing_wrong_settings
 from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.archive_location import archive_location
-from flows.config import Experiment, load_experiment, resolve
+from flows.compose import resolve
+from flows.config import Experiment, load_experiment
 from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields

@@ -4,7 +4,8 @@ import sys
 
 from prefect import flow
 
-from flows.config import Experiment, load_experiment, resolve
+from flows.compose import resolve
+from flows.config import Experiment, load_experiment
 from flows.console import run_from_console
 from flows.full_experiment import prepare, update_archive
 from flows.result_console import result_console

@@ -2,7 +2,8 @@
 
 import yaml
 
-from flows.config import CONFIGS, Experiment, resolve
+from flows.compose import CONFIGS, resolve
+from flows.config import Experiment
 from flows.data_settings import data_settings
 from pipelines.image_sequences.generated import GeneratedSequences
 from pipelines.report_published import PublishedTable

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from rich.table import Table
 
-from flows.config import resolve
+from flows.compose import resolve
 from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
 from flows.model_name import model_name

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import cyclopts
 from prefect import Flow
 
-from flows.config import CONFIGS
+from flows.compose import CONFIGS
 from flows.console import USER_MISTAKE, run_from_console, run_loaded_meanwhile
 from pipelines.errors import DataError
 

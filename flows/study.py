@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.cds_secret import use_secret
-from flows.config import ConfigError, Experiment, load_experiment, resolve
+from flows.compose import resolve
+from flows.config import Experiment, load_experiment
+from flows.config_error import ConfigError
 from flows.result_console import result_console
 from flows.study_counts import count_cells
 from flows.study_settings import Part, Study

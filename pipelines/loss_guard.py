@@ -14,7 +14,8 @@ from torch import Tensor
 
 from met2net.training.module import ForecastModule
 from pipelines.atomic import write_text
-from pipelines.train import BAD_BATCH, TrainingError
+from pipelines.errors import TrainingError
+from pipelines.train import BAD_BATCH
 
 __all__ = ["LossGuard"]
 

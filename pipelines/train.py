@@ -9,9 +9,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.atomic import write_text
+from pipelines.errors import TrainingError
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "TrainingError", "train"]
+__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "train"]
 
 BAD_BATCH = "bad_batch.json"
 """The batch that stopped a training, in its folder."""
@@ -22,10 +23,6 @@ DIVERGED = 3
 _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 
 logger = logging.getLogger(__name__)
-
-
-class TrainingError(RuntimeError):
-    """A training ended without a model; the message says how, and how to go on."""
 
 
 def train(job: TrainingJob, *, folder: Path) -> Path:

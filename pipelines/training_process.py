@@ -24,10 +24,10 @@ from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
 from met2net.training.repeated_blocks import recompute_activations
 from met2net.training_set import TrainingSet
-from pipelines.errors import DataError
+from pipelines.errors import DataError, TrainingError
 from pipelines.initial_weights import load_initial
 from pipelines.loss_guard import LossGuard
-from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT, TrainingError
+from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
 from pipelines.training_callbacks import (
     EpochMetrics,
     LoaderPlace,

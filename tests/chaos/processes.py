@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import DataError
-from pipelines.train import TrainingError
+from pipelines.errors import DataError, TrainingError
 
 __all__ = ["Child", "Ending", "end_with_parent", "in_child"]
 

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from flows.archive import archive
-from flows.config import ConfigError
+from flows.config_error import ConfigError
 from pipelines.errors import DataError
 from pipelines.ingest import ingest
 from pipelines.period import Period

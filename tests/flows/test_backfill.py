@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flows.backfill_settings import load_backfill
-from flows.config import ConfigError
+from flows.config_error import ConfigError
 from pipelines.archive import open_archive
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.server import ClimateDataStore

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import CONFIGS, ConfigError, compose, load_experiment
+from flows.compose import CONFIGS, compose
+from flows.config import load_experiment
+from flows.config_error import ConfigError
 
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import xarray as xr
 
-from flows.config import ConfigError
+from flows.config_error import ConfigError
 from flows.forecast import fetch_model, gather_inputs, run_model
 from flows.forecast_settings import ForecastSettings, load_forecast
 from met2net.checkpoint import Checkpoint, save_checkpoint

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from flows.config import CONFIGS, load_experiment
+from flows.compose import CONFIGS
+from flows.config import load_experiment
 from met2net.models.build import build
 
 PUBLISHED_DROP_PATH = {

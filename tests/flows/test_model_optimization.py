@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from flows.config import CONFIGS, compose, load_experiment
+from flows.compose import CONFIGS, compose
+from flows.config import load_experiment
 from met2net.training.settings import OptimizationSettings
 
 PUBLISHED = {

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.config import ConfigError
+from flows.config_error import ConfigError
 from flows.monthly_settings import load_monthly, read_moment
 from pipelines.period import Period
 

@@ -1,6 +1,7 @@
 import pytest
 
-from flows.config import load_experiment, resolve
+from flows.compose import resolve
+from flows.config import load_experiment
 from flows.profile_training import profile_training
 from pipelines.errors import DataError
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import ConfigError
+from flows.config_error import ConfigError
 from flows.registry import registry
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows import full_experiment
-from flows.config import CONFIGS, ConfigError
+from flows.compose import CONFIGS
+from flows.config_error import ConfigError
 from flows.study import Stages, load_study, part_experiments, run_study
 from flows.study_settings import SCALES, Part, Study
 from pipelines.errors import DataError

@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from flows.config import ConfigError, Experiment, load_experiment
+from flows.config import Experiment, load_experiment
+from flows.config_error import ConfigError
 from met2net.grid import Grid
 from met2net.windows import find_windows
 from pipelines.image_sequences.sequences import sequence_counts, sequence_hours

@@ -10,8 +10,9 @@ import torch
 import pipelines.training_process as training_process
 from met2net.checkpoint import load_checkpoint
 from met2net.training.module import ForecastModule
+from pipelines.errors import TrainingError
 from pipelines.loss_guard import LossGuard
-from pipelines.train import BAD_BATCH, DIVERGED, TrainingError, train
+from pipelines.train import BAD_BATCH, DIVERGED, train
 from pipelines.training_job import TrainerSettings, TrainingJob
 from pipelines.training_process import main, run_training
 from tests.pipelines.small_project import make_training_set

@@ -15,8 +15,8 @@ from filelock import FileLock
 
 from met2net.checkpoint import load_checkpoint
 from met2net.training.settings import OptimizationSettings
-from pipelines.errors import DataError
-from pipelines.train import CHECKPOINT, END_WITH_PARENT, TrainingError, train
+from pipelines.errors import DataError, TrainingError
+from pipelines.train import CHECKPOINT, END_WITH_PARENT, train
 from pipelines.training_job import TrainerSettings, TrainingJob, read_job, write_job
 from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from flows.backfill_settings import load_backfill
-from flows.config import ConfigError, compose, load_experiment
+from flows.compose import compose
+from flows.config import load_experiment
+from flows.config_error import ConfigError
 from flows.forecast_settings import load_forecast
 from flows.monthly_settings import load_monthly
 from flows.safe_instantiate import TRUSTED, check_targets, instantiate
