@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows import backfill_settings, config, forecast_settings, monthly_settings, study
+from flows.compose import resolve
+from flows.config_error import ConfigError
 from pipelines.errors import DataError
 from tests.bad_input.refusals import assert_explained, generated, tree
 
@@ -39,7 +41,7 @@ KEYS = ("seed", "source", "experiment", "data", "data.window.num_inputs", "data.
 def plain_settings(loader: str) -> dict[str, Any]:
     """Compose the settings that a flow has when nothing is wrong; done once a flow."""
     _, _, name, overrides = LOADERS[loader]
-    return config.resolve(overrides, config=name)
+    return resolve(overrides, config=name)
 
 
 def places(node: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -101,5 +103,5 @@ def test_any_override_is_taken_or_explained(
 
 def test_a_network_that_cannot_be_built_is_refused_before_anything_is_fetched() -> None:
     for value, words in (("-8", "latent_dim|negative|positive|Expected"), ("x", "latent_dim|str")):
-        with pytest.raises(config.ConfigError, match=f"models.met2net.network: .*({words})"):
+        with pytest.raises(ConfigError, match=f"models.met2net.network: .*({words})"):
             config.load_experiment([f"models.met2net.network.latent_dim={value}"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import met2net.models.baselines
-from flows import config
+from flows import compose, config
 from met2net.models.build import build
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_model.md"
@@ -28,9 +28,9 @@ def researcher(tmp_path, monkeypatch):
     (tmp_path / "local_tendency.py").write_text(block("python"))
     places = [*met2net.models.baselines.__path__, str(tmp_path)]
     monkeypatch.setattr(met2net.models.baselines, "__path__", places)
-    shutil.copytree(config.CONFIGS, tmp_path / "configs")
+    shutil.copytree(compose.CONFIGS, tmp_path / "configs")
     (tmp_path / "configs" / "model" / "local_tendency.yaml").write_text(block("yaml"))
-    monkeypatch.setattr(config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(compose, "CONFIGS", tmp_path / "configs")
     yield
     sys.modules.pop("met2net.models.baselines.local_tendency", None)
 

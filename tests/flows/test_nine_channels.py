@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from flows import config
+from flows import compose, config
 from met2net.models.build import build
 from met2net.training.conventional import ReconstructThenPredict
 from met2net.variables import channel
@@ -19,8 +19,8 @@ NINE = (
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
     """Edit one line of one file in a copy of the configuration."""
-    shutil.copytree(config.CONFIGS, tmp_path / "configs")
-    monkeypatch.setattr(config, "CONFIGS", tmp_path / "configs")
+    shutil.copytree(compose.CONFIGS, tmp_path / "configs")
+    monkeypatch.setattr(compose, "CONFIGS", tmp_path / "configs")
     path = tmp_path / "configs" / "data" / "simulated.yaml"
     lines = path.read_text().splitlines()
     (number,) = (i for i, line in enumerate(lines) if line.startswith("variables:"))

@@ -105,6 +105,8 @@ def test_a_gpu_gathers_the_same_samples(store: Path):
         assert torch.equal(gathered[key].cpu(), tensor)
 
 
+# JAX, if another test imported it, warns of every fork; the worker does not use it.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_workers_and_processes_share_the_mapped_pages(store: Path):
     """A forked loader worker gives the same samples; nothing is copied to it."""
     windows = TrainingSet.open(store).windows("train", SPEC)

@@ -214,6 +214,7 @@ def test_terminal_table_is_ranked_and_complete(tmp_path):
     console = Console(width=120, file=io.StringIO())
     console.print(scores_table(tmp_path / "scores.nc"))
     text = console.file.getvalue()
-    lines = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    rule = next(i for i, line in enumerate(text.splitlines()) if "───" in line)
+    lines = [line.split()[0] for line in text.splitlines()[rule + 1 :] if line.strip()]
     assert lines == ["met2net", "tau", "persistence", "anomaly_persistence", "climatology"]
     assert "[m s-1]" in text and "240 windows" in text
