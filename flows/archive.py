@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.compose import resolve
-from flows.config_error import ConfigError, one_line
+from flows.config_error import ConfigError, refusing_wrong_settings
 from flows.console import run_from_console
 from flows.result_console import result_console
 from flows.run_name import run_name
@@ -129,7 +129,7 @@ def _table(*columns: str) -> Table:
 def _load(overrides: list[str]) -> ArchiveSettings:
     """Compose and check the settings."""
     plain = resolve(overrides, config="archive")
-    try:
+    with refusing_wrong_settings():
         return ArchiveSettings(
             archive=plain["archive"] or _only_archive(Path(plain["workspace"]) / "archive"),
             action=plain["action"],
@@ -138,8 +138,6 @@ def _load(overrides: list[str]) -> ArchiveSettings:
             rule=_rule(plain),
             dry_run=bool(plain["dry_run"]),
         )
-    except (ValueError, TypeError) as error:
-        raise ConfigError(one_line(error)) from error
 
 
 def _rule(plain: Mapping[str, Any]) -> ExpiryRule | None:

@@ -15,6 +15,7 @@ from flows.data_settings import check_form, data_settings
 from flows.model_name import model_name
 from flows.network_wrappers import wrapped_network
 from flows.safe_instantiate import instantiate
+from met2net.models.channels import channel_labels
 from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
 from met2net.windows import WindowSpec
@@ -83,10 +84,15 @@ class Experiment:
         """Check the evaluation against the data before any are fetched."""
         self.evaluation.check_fits(
             target_hours=self.window.target_hours,
-            channels=[label for labels in self.variables.values() for label in labels],
+            channels=self.channels,
             splits=self.splits.periods(),
             box=None if self.grid is None else self.grid.box,
         )
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All labels, group after group."""
+        return channel_labels(self.variables)
 
     @property
     def science(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
     if isinstance(experiment.source, SequenceSource):
         return experiment.source.files()
     assert experiment.period is not None and experiment.grid is not None
-    fields = required_fields(_channels(experiment))
+    fields = required_fields(experiment.channels)
     return ingest(
         experiment.source,
         period=experiment.period,
@@ -302,10 +302,6 @@ def track_and_register(
         model=REGISTERED,
         now=datetime.now(UTC),
     )
-
-
-def _channels(experiment: Experiment) -> list[str]:
-    return [label for labels in experiment.variables.values() for label in labels]
 
 
 def _trained_by(checkpoint: Path) -> str:

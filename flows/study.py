@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.cds_secret import use_secret
 from flows.compose import resolve
 from flows.config import Experiment, load_experiment
-from flows.config_error import ConfigError
+from flows.config_error import refusing_wrong_settings
 from flows.result_console import result_console
 from flows.study_counts import count_cells
 from flows.study_settings import Part, Study
@@ -52,10 +52,8 @@ def load_study(overrides: Sequence[str]) -> Study | None:
     plain = resolve(overrides)["study"]
     if plain is None:
         return None
-    try:
+    with refusing_wrong_settings():
         return Study.of(plain)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from pipelines.atomic import write_text
+from pipelines.page_template import page_template
 
 __all__ = ["Section", "to_markdown", "write_page"]
 
@@ -44,14 +43,7 @@ def to_markdown(title: str, sections: Sequence[Section]) -> str:
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> Path:
     """Write sections as HTML, whole or not at all."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("operations_page.html.j2")
+    template = page_template("operations_page.html.j2")
     write_text(path, template.render(title=title, sections=sections))
     return path
 

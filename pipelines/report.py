@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.atomic import write_text
 from pipelines.costs_file import read_costs
@@ -16,6 +15,7 @@ from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
 from pipelines.lead_times import has_images
 from pipelines.map_settings import MapSettings
+from pipelines.page_template import page_template
 from pipelines.report_breakdowns import group_tables, image_tables, per_time_table, wind_table
 from pipelines.report_captions import caption
 from pipelines.report_comparisons import comparison_table
@@ -105,15 +105,7 @@ def write_report(
         },
     }
     _write_tables(run_folder / "tables", list(_tables_in(context)))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(context)
-    write_text(out, page)
+    write_text(out, page_template("report.html.j2").render(context))
     return out
 
 
