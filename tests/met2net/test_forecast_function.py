@@ -10,7 +10,12 @@ OTHER = Normalizer(("t2m", "msl"), (285.0, 101_000.0), (20.0, 1000.0))
 
 
 class _AddOne(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
     def forward(self, inputs):
+        self.batches.append(len(inputs))
         return inputs + 1.0
 
 
@@ -38,3 +43,12 @@ def test_a_network_works_in_its_own_normalization():
     inputs = torch.zeros(1, 1, 2, 1, 1)
     # One more in the network's units is 20 K and 1000 Pa: 2 of ours.
     assert forecast(inputs, torch.tensor([0])).flatten().tolist() == pytest.approx([2.0, 2.0])
+
+
+@pytest.mark.parametrize(("points", "batches"), [(2, [5]), (256, [4, 1]), (1024, [1] * 5)])
+def test_large_batches_are_forecast_in_small_ones_and_stay_in_order(points, batches):
+    network = _AddOne()
+    forecast = network_forecast(network, trained_with=OURS, applied_to=OURS)
+    inputs = torch.randn(5, 1, 2, points, 256)  # on the CPU, 2**19 numbers at once at the most
+    torch.testing.assert_close(forecast(inputs, torch.arange(5)), inputs + 1.0, rtol=0, atol=0)
+    assert network.batches == batches
