@@ -64,6 +64,13 @@ def write_results_page(folders: Sequence[Path], out: Path) -> Path:
         "small: this says what the ideas are worth early in training, not what they reach with "
         "the published one.",
         "",
+        "Rows that begin with + are the steps of the paper's Table 8: each adds to the one before, "
+        "from TAU by way of an encoder and decoder a variable (MED) and attention between "
+        "variables, both trained end to end, to two stages.",
+        "",
+        "Made by the command of each section, then `python -m pipelines.results_page "
+        "docs/results.md STUDY_FOLDER...`.",
+        "",
     ]
     for folder in folders:
         config = folder / "config.yaml"
@@ -86,7 +93,7 @@ def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, object])
         f"## {settings['title']}", "",
         f"`prefect run flows/full_experiment.py experiment={name}`: "
         f"{', '.join(map(str, scores['channel'].values))}; {scores.attrs['num_windows']} windows; "
-        f"{len(parts)} seed{'s' if len(parts) > 1 else ''}.", "",
+        f"{len(parts)} seed{'s' if len(parts) > 1 else ''}.{_search(first, settings)}", "",
         "| model | learning rate | normalized RMSE | over seeds | 95 % interval "
         "| / persistence |",
         "|---|---:|---:|---:|---:|---:|",
@@ -126,6 +133,22 @@ def judged(better: Sequence[float], worse: Sequence[float]) -> str:
     if min(better) > max(worse):
         return "**contradicts**"
     return "undecided: the seeds overlap"
+
+
+def _search(part: ScoredPart, settings: Mapping[str, object]) -> str:
+    """Say which learning rates were tried, and whose best one might lie beyond them."""
+    study = settings["study"]
+    assert isinstance(study, Mapping)
+    tried = sorted(map(float, study["learning_rates"]))
+    if len(tried) < 2:
+        return ""
+    chose = part.learning_rates
+    at_end = [row for row, model in part.rows.items() if chose.get(model) == tried[-1]]
+    those = "every network" if len(at_end) == len(part.rows) else ", ".join(at_end) or "none"
+    return (
+        f" Learning rates tried: {', '.join(f'{rate:g}' for rate in tried)}; "
+        f"chose the largest, so that a larger one might serve still better: {those}."
+    )
 
 
 def _errors(parts: Sequence[ScoredPart]) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ from pipelines.study_parts import ScoredPart, write_parts
 ERRORS = {"tau": 0.9, "met2net": 0.7, "convlstm": 0.5, "persistence": 1.0, "ridge": 0.6}
 
 
-def make_study(folder: Path, *, seeds: int) -> Path:
+def make_study(folder: Path, *, seeds: int, rates: tuple[float, ...] = (1e-3, 2e-3)) -> Path:
     parts = []
     for seed in range(seeds):
         run = folder / str(seed)
@@ -39,19 +39,35 @@ def make_study(folder: Path, *, seeds: int) -> Path:
         )  # fmt: skip
         parts.append(replace(part))
     write_parts(folder / "study.json", parts)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"name": "results", "title": "Made up"}))
+    settings = {"name": "results", "title": "Made up", "study": {"learning_rates": list(rates)}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return folder
 
 
 def test_the_page_ranks_models_and_judges_claims(tmp_path) -> None:
     page = write_results_page([make_study(tmp_path / "a", seeds=3)], tmp_path / "results.md")
     text = page.read_text()
-    assert "experiment=results`: t2m; 7 windows; 3 seeds." in text
+    assert (
+        "experiment=results`: t2m; 7 windows; 3 seeds. Learning rates tried: 0.001, 0.002; chose "
+        "the largest, so that a larger one might serve still better: Baseline: TAU.\n"
+    ) in text
     assert "| Baseline: TAU | 0.002 | 0.9100 | 0.9000 – 0.9200 | 0.8100 – 1.0100 | 0.901 |" in text
     assert "| Met2Net is better than TAU (Table 1) | -0.2000 | agrees |" in text
     assert "| Met2Net is better than ConvLSTM (Table 1) | +0.2000 | **contradicts** |" in text
     assert "Better than the best yardstick: ConvLSTM." in text
     assert text.index("| ConvLSTM |") < text.index("| ridge |") < text.index("| Met2Net |")
+
+
+@pytest.mark.parametrize(
+    ("rates", "says"),
+    [
+        ((2e-3,), "7 windows; 1 seed.\n"),  # no search
+        ((2e-3, 4e-3), "a larger one might serve still better: none.\n"),
+    ],
+)
+def test_it_is_said_whose_learning_rate_lies_at_the_end_of_the_search(tmp_path, rates, says):
+    page = write_results_page([make_study(tmp_path, seeds=1, rates=rates)], tmp_path / "page.md")
+    assert says in page.read_text()
 
 
 @pytest.mark.parametrize(
