@@ -46,7 +46,7 @@ def _in_small_batches(network: nn.Module, inputs: Tensor) -> Tensor:
     """Run a network on a few samples at a time where that is quicker; samples do not meet.
 
     On the CPU, what a layer gives a large batch outgrows the caches, and malloc takes it from
-    the system and gives it back at once: page faults then cost as much as the network itself.
+    the system and gives it back at once: page faults then cost up to as much as the network itself.
     """
     num_samples = max(1, _CPU_INPUTS // inputs.shape[1:].numel())
     if inputs.device.type != "cpu" or len(inputs) <= num_samples:

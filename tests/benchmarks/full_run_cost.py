@@ -18,8 +18,8 @@ from pipelines.training_job import TrainingJob
 def measure(name: str, model: str, *, device: str, batch_size: int) -> dict[str, float | str]:
     """Measure a step; give it with the steps and epochs of the published run."""
     overrides = [f"experiment={name}", "source=generated" if _is_weather(name) else
-                 "source=generated_images", "++study.protocols=[clean]",
-                 "++study.at.paper=[]"]  # settings of the published source # fmt: skip
+                 "source=generated_images", "++study.protocols=[clean]"]  # fmt: skip
+    overrides.append("++study.at.paper=[]")  # settings of the published source
     if not _is_weather(name):
         overrides.append(f"source.image_size={64 if name == 'table6' else 32}")
     study = load_study(overrides)
