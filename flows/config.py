@@ -1,6 +1,5 @@
 """From a list of overrides to the checked settings of an experiment."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from pipelines.period import Period
 from pipelines.prepare import Splits
 from pipelines.protocol import Protocol
 from pipelines.regrid import GridSettings
+from pipelines.result_identity import scoring_identity
 from pipelines.sources.source import Source
 from pipelines.training_job import TrainerSettings
 
@@ -33,7 +33,6 @@ __all__ = ["REGISTERED", "Experiment", "ModelSettings", "load_experiment"]
 
 REGISTERED = "met2net"
 """The model of an experiment that verdict and registry are about."""
-_PLACES = ("workspace", "archive", "tracking", "trainer", "cluster", "prefect_secret")
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ class Experiment:
         archive_root: folder or `s3://bucket/prefix` of all archives; None: in the workspace.
         prefect_secret: name of a Prefect Secret block with a source's key, or None.
         resolved: the composed configuration as plain values, interpolations resolved.
-        science: `resolved` without the places where things lie or run: what a result
-            depends on.
     """
 
     name: str
@@ -96,17 +93,22 @@ class Experiment:
 
     @property
     def science(self) -> dict[str, Any]:
-        """Settings that a result depends on."""
-        science = {key: value for key, value in self.resolved.items() if key not in _PLACES}
-        # Published habits count where the protocol has them.
-        science["data"] = data_settings(self.resolved)
-        # Time limits and the like of a source do not count.
-        assert dataclasses.is_dataclass(self.source)
-        aside = {f.name for f in dataclasses.fields(self.source) if not f.compare}
-        science["source"] = {k: v for k, v in science["source"].items() if k not in aside}
-        # Nor does how maps are drawn.
-        science["evaluation"] = {k: v for k, v in science["evaluation"].items() if k != "maps"}
-        return science
+        """What scores depend on beside the training set: built values, not how they were written.
+
+        Titles, places, what is shown and how fast, are no part of it.
+        """
+        return {
+            "variables": [[name, labels] for name, labels in self.variables.items()],
+            "window": self.window,
+            "models": [
+                [name, model.network, model.objective, model.optimization]
+                for name, model in self.models.items()
+            ],
+            "processes": self.trainer.num_processes,
+            "protocol": self.protocol,
+            "split": self.evaluation.split,
+            "scoring": scoring_identity(self.evaluation.scoring),
+        }
 
     @property
     def yaml(self) -> str:

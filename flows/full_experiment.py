@@ -14,7 +14,7 @@ from flows.cds_secret import use_secret
 from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
 from flows.gpu_slot import gpu_slot
-from flows.model_job import model_job
+from flows.model_job import model_job, provenance_of
 from flows.published import published_for
 from flows.result_console import result_console
 from flows.retrying import is_worth_retrying
@@ -22,25 +22,31 @@ from flows.run_name import run_name
 from flows.stage import stage
 from flows.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
+from met2net.training_set import TrainingSet
 from met2net.variables import required_fields
-from pipelines.analyze import analyze
 from pipelines.archive import ArchiveState
 from pipelines.atomic import write_text
-from pipelines.evaluate import evaluate, write_examples
 from pipelines.fingerprint import fingerprint
 from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
 from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
 from pipelines.ingest import ingest
 from pipelines.prepare import TrainingSetSettings, build_training_set
 from pipelines.registry import register
-from pipelines.report import write_report
+from pipelines.report import report_run
+from pipelines.result_identity import ScoredModels
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import open_scores, verdict
 from pipelines.score_table import scores_table
+from pipelines.scored_run import (
+    analyze_run,
+    follow_storms,
+    forget_storms,
+    score_run,
+    show_examples,
+)
 from pipelines.storm_checks import check_storms
-from pipelines.storms import storm_file, track_storms
 from pipelines.tracking import track_run
 from pipelines.train import train
-from pipelines.train_here import train_here
 from pipelines.training_job import TrainingJob
 
 __all__ = ["full_experiment"]
@@ -69,19 +75,20 @@ def full_experiment(overrides: list[str]) -> str:
     use_secret(experiment.prefect_secret)
     archive = update_archive(experiment)
     training_set = prepare(experiment, archive)
-    run_folder = open_run_folder(experiment, training_set)
+    run = open_run_folder(experiment, training_set)
     check_storms(training_set, window=experiment.window, split=experiment.evaluation.split,
                  storms=experiment.evaluation.storms)  # fmt: skip
     checkpoints = {
-        name: stage(f"train {name}")(_train)(experiment, name, archive, training_set, run_folder)
+        name: stage(f"train {name}")(_train)(experiment, name, training_set, run)
         for name in experiment.models
     }
-    score(experiment, training_set, checkpoints, run_folder)
-    explain(experiment, training_set, checkpoints, run_folder)
-    report = write_page(experiment, archive, training_set, checkpoints, run_folder)
-    version = track_and_register(experiment, archive, checkpoints, run_folder)
-    _tell(experiment, run_folder, version)
-    return str(report)
+    models = scored_models(experiment, training_set, checkpoints)
+    score(experiment, models, run)
+    explain(experiment, models, run)
+    write_page(experiment, models, run)
+    version = track_and_register(experiment, models, run)
+    _tell(experiment, run, version)
+    return str(run.report)
 
 
 @stage("update archive", retries=2, retry_delay_seconds=[10, 60],
@@ -133,133 +140,86 @@ def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Pa
     )
 
 
-def open_run_folder(experiment: Experiment, training_set: Path) -> Path:
+def open_run_folder(experiment: Experiment, training_set: Path) -> RunFolder:
     """Give the folder of this experiment on this training set; keep its settings there."""
     key = fingerprint(experiment.science, training_set.stem)
-    folder = experiment.workspace / "runs" / f"{experiment.name}-{key}"
-    write_text(folder / "config.yaml", experiment.yaml)
-    return folder
+    run = RunFolder(experiment.workspace / "runs" / f"{experiment.name}-{key}")
+    write_text(run.config, experiment.yaml)
+    return run
 
 
 def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
     """Train one model of a table or figure as a task."""
-    run = train_here if in_process else train
-    return stage(f"train {job.name}")(run)(job, folder=folder)
+    return stage(f"train {job.name}")(train)(job, folder=folder, in_process=in_process)
 
 
-def _train(
-    experiment: Experiment,
-    name: str,
-    archive: ArchiveState | SequenceFiles,
-    training_set: Path,
-    run_folder: Path,
-) -> Path:
-    """Train one model in its own process."""
+def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder) -> Path:
+    """Train one model in its own process, or find it trained for whatever run."""
     job = model_job(
-        experiment,
-        name,
-        training_set=training_set,
-        provenance={
-            "archive_snapshot": archive.snapshot_id,
-            "settings_fingerprint": _settings_key(run_folder),
-        },
+        experiment, name, training_set=training_set, provenance=provenance_of(training_set)
     )
     with gpu_slot(experiment.trainer.torch_device):
-        return train(job, folder=run_folder / "models" / name)
+        checkpoint = train(job, folder=experiment.workspace / "trainings" / job.folder_name)
+    run.link_model(name, checkpoint.parent)
+    return checkpoint
+
+
+def scored_models(
+    experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path]
+) -> ScoredModels:
+    """Say on what the trained models of an experiment are scored."""
+    return ScoredModels(
+        training_set, experiment.window, experiment.evaluation.split, checkpoints,
+        experiment.protocol,
+    )  # fmt: skip
 
 
 @stage("score")
-def score(
-    experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
-) -> None:
+def score(experiment: Experiment, models: ScoredModels, run: RunFolder) -> None:
     """Score every model and baseline, and work some windows for people to look at."""
-    settings = experiment.evaluation
-    if (run_folder / "example.nc").is_file() and (run_folder / "scores.json").is_file():
-        return
-    with gpu_slot(experiment.trainer.torch_device):
-        evaluate(
-            training_set,
-            window=experiment.window,
-            split=settings.split,
-            checkpoints=checkpoints,
-            out=run_folder,
-            batch_size=settings.batch_size,
-            device=experiment.trainer.torch_device,
-            scoring=settings.scoring,
-            protocol=experiment.protocol,
+    settings, device = experiment.evaluation, experiment.trainer.torch_device
+    with gpu_slot(device):
+        score_run(
+            run, models, scoring=settings.scoring, batch_size=settings.batch_size, device=device
         )
-    write_examples(
-        training_set,
-        window=experiment.window,
-        split=settings.split,
-        checkpoints=checkpoints,
-        out=run_folder,
-        num=settings.num_examples,
-        protocol=experiment.protocol,
-    )
+    show_examples(run, models, num=settings.num_examples)
 
 
 @stage("explain")
-def explain(
-    experiment: Experiment, training_set: Path, checkpoints: Mapping[str, Path], run_folder: Path
-) -> None:
+def explain(experiment: Experiment, models: ScoredModels, run: RunFolder) -> None:
     """Compute CKA between variables and the attention between them; follow storms."""
-    settings = experiment.evaluation
-    if not (run_folder / "analysis.nc").is_file():
-        # It measures training steps: another training beside it would make them slower, and
-        # might leave no memory.
-        with gpu_slot(experiment.trainer.torch_device):
-            analyze(
-                training_set,
-                window=experiment.window,
-                split=settings.split,
-                checkpoints=checkpoints,
-                out=run_folder,
-                num_samples=settings.num_analysis_samples,
-                seed=experiment.seed,
-            )
-    storms = [name for name in settings.storms if not storm_file(run_folder, name).is_file()]
-    if storms:
-        with gpu_slot(experiment.trainer.torch_device):
-            track_storms(
-                training_set,
-                window=experiment.window,
-                split=settings.split,
-                checkpoints=checkpoints,
-                storms=storms,
-                out=run_folder,
-                batch_size=settings.batch_size,
-                device=experiment.trainer.torch_device,
-            )
+    settings, device = experiment.evaluation, experiment.trainer.torch_device
+    # It measures training steps: another training beside it would make them slower, and might
+    # leave no memory.
+    with gpu_slot(device):
+        analyze_run(run, models, num_samples=settings.num_analysis_samples, seed=experiment.seed)
+        follow_storms(
+            run, models, storms=settings.storms, batch_size=settings.batch_size, device=device
+        )
 
 
 @stage("write report")
-def write_page(
-    experiment: Experiment,
-    archive: ArchiveState | SequenceFiles,
-    training_set: Path,
-    checkpoints: Mapping[str, Path],
-    run_folder: Path,
-) -> Path:
+def write_page(experiment: Experiment, models: ScoredModels, run: RunFolder) -> None:
     """Draw the figures and write the page."""
+    forget_storms(run, but=experiment.evaluation.storms)
     periods = {name: str(period) for name, period in experiment.splits.periods().items()}
-    return write_report(
-        run_folder,
+    data = TrainingSet.open(models.training_set).attrs
+    report_run(
+        run,
         title=experiment.title,
         provenance={
             "Experiment": experiment.name,
             "Source": experiment.source.name,
-            "Archive snapshot": archive.snapshot_id,
-            "Training set": training_set.stem,
-            "Settings fingerprint": _settings_key(run_folder),
-            "Git commit": _trained_by(checkpoints[REGISTERED]),
+            "Archive snapshot": data["archive_snapshot"],
+            "Training set": data["fingerprint"],
+            "Settings fingerprint": _settings_key(experiment, models),
+            "Git commit": _trained_by(models.checkpoints[REGISTERED]),
             "met2net": met2net.__version__,
             "Seed": str(experiment.seed),
             "Protocol": experiment.protocol.name,
             **{f"Split: {name}": text for name, text in periods.items()},
         },
         attribution=experiment.source.attribution,
-        out=run_folder / "report.html",
         network=REGISTERED,
         published=published_for(experiment),
         maps=experiment.evaluation.maps,
@@ -267,37 +227,35 @@ def write_page(
 
 
 @stage("register")
-def track_and_register(
-    experiment: Experiment,
-    archive: ArchiveState | SequenceFiles,
-    checkpoints: Mapping[str, Path],
-    run_folder: Path,
-) -> str:
+def track_and_register(experiment: Experiment, models: ScoredModels, run: RunFolder) -> str:
     """Log the run to MLflow and register its forecaster, once."""
+    checkpoint = models.checkpoints[REGISTERED]
+    key = _settings_key(experiment, models)
     tags = {
-        "archive_snapshot": archive.snapshot_id,
-        "git_commit": _trained_by(checkpoints[REGISTERED]),
-        "settings_fingerprint": _settings_key(run_folder),
+        "archive_snapshot": TrainingSet.open(models.training_set).attrs["archive_snapshot"],
+        "git_commit": _trained_by(checkpoint),
+        "settings_fingerprint": key,
+        "scores_fingerprint": run.made_from("scores") or "",
         "protocol": experiment.protocol.name,
     }
     run_id = track_run(
-        run_folder,
+        run,
         tracking_uri=experiment.tracking_uri,
         experiment=experiment.name,
-        fingerprint=_settings_key(run_folder),
+        fingerprint=key,
         settings=experiment.resolved,
         tags=tags,
     )
-    with xr.open_dataset(run_folder / "example.nc") as examples:
+    with xr.open_dataset(run.examples) as examples:
         inputs = examples["inputs"].values
     return register(
-        checkpoints[REGISTERED],
+        checkpoint,
         name=experiment.registered_model,
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
         example=inputs,
-        scores=run_folder / "scores.nc",
-        figures=sorted((run_folder / "figures").glob("*.png")),
+        scores=run.scores,
+        figures=sorted(run.figures.glob("*.png")),
         tags=tags,
         model=REGISTERED,
         now=datetime.now(UTC),
@@ -309,18 +267,18 @@ def _trained_by(checkpoint: Path) -> str:
     return load_checkpoint(checkpoint).provenance["git_commit"]
 
 
-def _settings_key(run_folder: Path) -> str:
-    """Give the fingerprint that ends a run folder's name."""
-    return run_folder.name.rsplit("-", 1)[1]
+def _settings_key(experiment: Experiment, models: ScoredModels) -> str:
+    """Name what the experiment asked for, as its run folder does."""
+    return fingerprint(experiment.science, models.training_set.stem)
 
 
-def _tell(experiment: Experiment, run_folder: Path, version: str) -> None:
+def _tell(experiment: Experiment, run: RunFolder, version: str) -> None:
     """Print scores, verdict and where things are."""
     console = result_console()
-    console.print(scores_table(run_folder / "scores.nc"))
-    console.print(str(verdict(open_scores(run_folder / "scores.nc"), network=REGISTERED)))
+    console.print(scores_table(run.scores))
+    console.print(str(verdict(open_scores(run.scores), network=REGISTERED)))
     console.print(f"Registered: models:/{experiment.registered_model}/{version}")
-    console.print(f"Report: {run_folder / 'report.html'}", soft_wrap=True)
+    console.print(f"Report: {run.report}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -11,22 +11,28 @@ from pipelines.drift import Drift
 from pipelines.promotion import Decision, Facts
 from pipelines.retraining_outcome import Outcome
 from pipelines.retraining_plan import RetrainingPlan
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import open_scores
 
 __all__ = ["gather_facts", "outcome_of"]
 
 
 def gather_facts(
-    settings: MonthlySettings, training_set: Path, folder: Path, *, drift: Drift, has_champion: bool
+    settings: MonthlySettings,
+    training_set: Path,
+    run: RunFolder,
+    *,
+    drift: Drift,
+    has_champion: bool,
 ) -> Facts:
     """Gather what the rule decides on from the scores of a month."""
     rule, experiment = settings.promotion, settings.experiment
-    scores = open_scores(folder / "scores.nc")
+    scores = open_scores(run.scores)
     errors = {str(k): float(v) for k, v in scores["normalized_rmse"].to_series().items()}
     comparison: Comparison | None = None
     if has_champion:
         comparison = compare_models(
-            folder / "statistics.nc",
+            run.statistics,
             challenger=CHALLENGER,
             champion=CHAMPION,
             channels=TrainingSet.open(training_set).channels,

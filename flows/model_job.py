@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.config import Experiment
+from met2net.training_set import TrainingSet
 from pipelines.code_version import git_commit
 from pipelines.initial_weights import InitialWeights
 from pipelines.training_job import TrainingJob
 
-__all__ = ["model_job"]
+__all__ = ["model_job", "provenance_of"]
 
 
 def model_job(
@@ -50,3 +51,11 @@ def model_job(
         },
         initial_weights=initial_weights,
     )
+
+
+def provenance_of(training_set: Path) -> dict[str, str]:
+    """Say which state of an archive a training set was built from.
+
+    The set may be older than the archive's newest state, where that holds the same values.
+    """
+    return {"archive_snapshot": TrainingSet.open(training_set).attrs["archive_snapshot"]}

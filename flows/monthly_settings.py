@@ -15,14 +15,13 @@ from met2net.variables import required_fields
 from pipelines.arrival import Arrival
 from pipelines.comparison import channels_of_metric
 from pipelines.drift import DriftLimits
-from pipelines.fingerprint import fingerprint
+from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Period
 from pipelines.promotion import PromotionRule
 from pipelines.rolling_splits import RollingSplits
 
 __all__ = ["MonthlySettings", "load_monthly", "read_moment"]
 
-_OWN = ("now", "arrival", "rolling", "start", "promotion", "drift", "reports", "replay")
 _STARTS = ("champion", "scratch")
 
 
@@ -74,9 +73,13 @@ class MonthlySettings:
     @property
     def science_key(self) -> str:
         """Name of everything but the month that a challenger depends on."""
-        science = self.experiment.science
-        plain = {key: value for key, value in science.items() if key not in _OWN}
-        return fingerprint(plain, self.rolling, self.start)
+        experiment = self.experiment
+        source = to_plain(experiment.source)
+        source.pop("folder", None)  # where files lie does not make them other files
+        return fingerprint(
+            experiment.science, source, experiment.grid, experiment.normalization,
+            self.rolling, self.start,
+        )  # fmt: skip
 
     def month_folder(self, month: str) -> Path:
         """Where the files of a month's retraining lie."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from flows.monthly_settings import MonthlySettings
+from flows.retraining_stages import CHALLENGER
 from flows.stage import stage
 from met2net.checkpoint import load_checkpoint
 from pipelines.promotion import Decision
@@ -14,6 +15,7 @@ from pipelines.registry import register
 from pipelines.registry_aliases import alias_history, champions, promote
 from pipelines.registry_versions import RegisteredVersion, version_of_month
 from pipelines.retraining_plan import RetrainingPlan
+from pipelines.run_folder import RunFolder
 from pipelines.tracking import log_files, track_run
 
 __all__ = ["finish_decision", "register_challenger"]
@@ -26,7 +28,7 @@ def register_challenger(
     decision: Decision,
     *,
     checkpoint: Path,
-    folder: Path,
+    run: RunFolder,
     fingerprint: str,
     now: datetime,
 ) -> str:
@@ -40,6 +42,8 @@ def register_challenger(
         "archive_snapshot": plan.snapshot_id,
         "git_commit": load_checkpoint(checkpoint).provenance["git_commit"],
         "settings_fingerprint": fingerprint,
+        "science_fingerprint": settings.science_key,
+        "scores_fingerprint": run.made_from("scores") or "",
         "protocol": experiment.protocol.name,
         "month": plan.month,
         "decision": decision.word,
@@ -48,7 +52,7 @@ def register_challenger(
         "champion_before": plan.champion or "none",
     }
     run_id = track_run(
-        folder,
+        run,
         tracking_uri=experiment.tracking_uri,
         experiment=f"{experiment.name}-monthly",
         fingerprint=fingerprint,
@@ -57,8 +61,8 @@ def register_challenger(
         name=plan.month,
     )
     names = ("month.html", "month.md", "drift.json", "plan.json")
-    log_files(run_id, [folder / name for name in names], tracking_uri=experiment.tracking_uri)
-    with xr.open_dataset(folder / "example.nc", decode_timedelta=False) as examples:
+    log_files(run_id, [run.path / name for name in names], tracking_uri=experiment.tracking_uri)
+    with xr.open_dataset(run.examples, decode_timedelta=False) as examples:
         inputs = examples["inputs"].values
     version = register(
         checkpoint,
@@ -66,16 +70,17 @@ def register_challenger(
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
         example=inputs,
-        scores=folder / "scores.nc",
-        figures=sorted((folder / "figures").glob("*.png")),
+        scores=run.scores,
+        figures=sorted(run.figures.glob("*.png")),
         tags=tags | {"registered_at": now.isoformat()},
-        model=checkpoint.parent.name,
+        model=CHALLENGER,
         may_be_champion=decision.promote,
         now=now,
     )
     registered = version_of_month(
-        experiment.registered_model, plan.month, tracking_uri=experiment.tracking_uri
-    )
+        experiment.registered_model, plan.month, tracking_uri=experiment.tracking_uri,
+        science=settings.science_key,
+    )  # fmt: skip
     assert registered is not None
     finish_decision(settings, registered, now=now)
     return version

@@ -33,6 +33,7 @@ from pipelines.registry_aliases import alias_history, champion_on
 from pipelines.registry_versions import version_of_month
 from pipelines.retraining_outcome import Outcome, read_outcome, write_outcome
 from pipelines.retraining_plan import RetrainingPlan, pinned
+from pipelines.run_folder import RunFolder
 
 __all__ = ["retrain_month"]
 
@@ -88,30 +89,30 @@ def _challenge(
     now: datetime,
 ) -> Outcome:
     """Train, score, decide, register, promote or decline."""
-    folder = settings.month_folder(plan.month)
-    write_text(folder / "config.yaml", settings.experiment.yaml)
+    run = RunFolder(settings.month_folder(plan.month))
+    write_text(run.config, settings.experiment.yaml)
     training_set = prepare(settings, plan.archive(archive), plan)
     drift = measure(settings, training_set, plan.month)
-    write_text(folder / "drift.json", drift.to_json())
-    champion = fetch_champion(settings, plan, folder)
-    challenger, started_from = train_challenger(settings, plan, training_set, champion, folder)
+    write_text(run.path / "drift.json", drift.to_json())
+    champion = fetch_champion(settings, plan, run)
+    challenger, started_from = train_challenger(settings, plan, training_set, champion, run)
     checkpoints = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
-    score(settings, training_set, checkpoints, folder)
+    score(settings, training_set, checkpoints, run)
     facts = gather_facts(
-        settings, training_set, folder, drift=drift, has_champion=champion is not None
+        settings, training_set, run, drift=drift, has_champion=champion is not None
     )
     decision = decide(settings.promotion, facts)
     outcome = outcome_of(settings, plan, base, facts=facts, decision=decision, started=started_from)
-    report = write_pages(settings, plan, outcome, drift, folder)
+    report = write_pages(settings, plan, outcome, drift, run)
     version = register_challenger(
-        settings, plan, decision, checkpoint=challenger, folder=folder, now=now,
+        settings, plan, decision, checkpoint=challenger, run=run, now=now,
         fingerprint=_version_key(settings, training_set, champion),
     )  # fmt: skip
     outcome = replace(
         outcome, version=version, champion=_champion(settings, now), report=str(report)
     )
-    write_pages(settings, plan, outcome, drift, folder)  # now with the version
-    write_outcome(folder / "outcome.json", outcome)
+    write_pages(settings, plan, outcome, drift, run)  # now with the version
+    write_outcome(run.path / "outcome.json", outcome)
     return outcome
 
 
@@ -125,8 +126,9 @@ def _already_done(settings: MonthlySettings, folder: Path, base: Outcome) -> Out
         version = read_outcome(folder / "outcome.json").version
     else:
         found = version_of_month(
-            experiment.registered_model, base.month, tracking_uri=experiment.tracking_uri
-        )
+            experiment.registered_model, base.month, tracking_uri=experiment.tracking_uri,
+            science=settings.science_key,
+        )  # fmt: skip
         if found is None or (folder / "plan.json").is_file():
             return None
         finish_decision(settings, found, now=datetime.fromisoformat(base.now))

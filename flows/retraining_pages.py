@@ -11,16 +11,17 @@ from flows.stage import stage
 from pipelines.atomic import write_text
 from pipelines.drift import Drift
 from pipelines.operations_page import Section, to_markdown, write_page
-from pipelines.report import write_report
+from pipelines.report import report_run
 from pipelines.retraining_outcome import COLUMNS, Outcome
 from pipelines.retraining_plan import RetrainingPlan
+from pipelines.run_folder import RunFolder
 
 __all__ = ["month_markdown", "write_history", "write_pages"]
 
 
 @stage("write pages")
 def write_pages(
-    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, folder: Path
+    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, run: RunFolder
 ) -> Path:
     """Write the month's page, with decision and drift, and the report of the scores beside it.
 
@@ -28,9 +29,9 @@ def write_pages(
         The month's page.
     """
     experiment = settings.experiment
-    if settings.reports and not (folder / "report.html").is_file():
-        write_report(
-            folder,
+    if settings.reports:
+        report_run(
+            run,
             title=f"{experiment.title}: challenger of {plan.month}",
             provenance={
                 "Experiment": experiment.name,
@@ -43,7 +44,6 @@ def write_pages(
                 **{f"Split: {name}": str(p) for name, p in plan.splits.periods().items()},
             },
             attribution=experiment.source.attribution,
-            out=folder / "report.html",
             network="challenger",
             maps=experiment.evaluation.maps,
         )
@@ -51,8 +51,8 @@ def write_pages(
     if settings.reports:
         text = "Scores, maps and training curves: report.html beside this page."
         sections.append(Section("More", (text,)))
-    write_text(folder / "month.md", to_markdown(title, sections))
-    return write_page(folder / "month.html", title, sections)
+    write_text(run.path / "month.md", to_markdown(title, sections))
+    return write_page(run.path / "month.html", title, sections)
 
 
 def month_markdown(settings: MonthlySettings, outcome: Outcome) -> str:

@@ -15,14 +15,16 @@ from met2net.checkpoint import load_checkpoint
 from pipelines.archive import ArchiveState
 from pipelines.arrival import as_moment
 from pipelines.drift import Drift, measure_drift
-from pipelines.evaluate import evaluate, write_examples
 from pipelines.ingest import ingest
 from pipelines.initial_weights import InitialWeights, is_same_network
 from pipelines.period import Month, Period
 from pipelines.prepare import TrainingSetSettings, build_training_set
 from pipelines.reconcile import reconcile
 from pipelines.registry_versions import fetch_checkpoint
+from pipelines.result_identity import ScoredModels
 from pipelines.retraining_plan import RetrainingPlan
+from pipelines.run_folder import RunFolder
+from pipelines.scored_run import score_run, show_examples
 from pipelines.train import train
 
 __all__ = [
@@ -108,7 +110,7 @@ def train_challenger(
     plan: RetrainingPlan,
     training_set: Path,
     champion: Path | None,
-    folder: Path,
+    run: RunFolder,
 ) -> tuple[Path, str]:
     """Train, from the champion's weights or from random ones; say which."""
     experiment = settings.experiment
@@ -133,43 +135,39 @@ def train_challenger(
         initial_weights=start,
     )
     with gpu_slot(experiment.trainer.torch_device):
-        return train(job, folder=folder / "models" / CHALLENGER), started_from
+        checkpoint = train(job, folder=experiment.workspace / "trainings" / job.folder_name)
+    run.link_model(CHALLENGER, checkpoint.parent)
+    return checkpoint, started_from
 
 
 @stage("score")
 def score(
-    settings: MonthlySettings, training_set: Path, checkpoints: Mapping[str, Path], folder: Path
+    settings: MonthlySettings,
+    training_set: Path,
+    checkpoints: Mapping[str, Path],
+    run: RunFolder,
 ) -> None:
     """Score challenger, champion and baselines on the same windows of the newest months."""
     experiment = settings.experiment
-    if (folder / "example.nc").is_file():  # is written last
-        return
-    common = {
-        "window": experiment.window,
-        "split": "test",
-        "checkpoints": checkpoints,
-        "protocol": experiment.protocol,
-    }
-    with gpu_slot(experiment.trainer.torch_device):
-        evaluate(
-            training_set,
-            **common,
-            out=folder,
-            batch_size=experiment.evaluation.batch_size,
-            device=experiment.trainer.torch_device,
-            scoring=experiment.evaluation.scoring,
-        )
-    write_examples(training_set, **common, out=folder, num=experiment.evaluation.num_examples)
+    evaluation, device = experiment.evaluation, experiment.trainer.torch_device
+    models = ScoredModels(training_set, experiment.window, "test", checkpoints, experiment.protocol)
+    with gpu_slot(device):
+        score_run(
+            run, models, scoring=evaluation.scoring, batch_size=evaluation.batch_size,
+            device=device,
+        )  # fmt: skip
+    show_examples(run, models, num=evaluation.num_examples)
 
 
 @stage("fetch champion")
-def fetch_champion(settings: MonthlySettings, plan: RetrainingPlan, folder: Path) -> Path | None:
-    """Copy the planned champion's checkpoint out of the registry; None where there is none."""
+def fetch_champion(settings: MonthlySettings, plan: RetrainingPlan, run: RunFolder) -> Path | None:
+    """Copy the planned champion's checkpoint out of the registry; None where there is none.
+
+    Copied anew each time: a registry that was made again may give a number twice.
+    """
     if plan.champion is None:
         return None
-    path = folder / f"champion-{plan.champion}.safetensors"
-    if path.is_file():
-        return path
+    path = run.path / f"champion-{plan.champion}.safetensors"
     experiment = settings.experiment
     return fetch_checkpoint(
         experiment.registered_model,

@@ -12,10 +12,11 @@ from flows.cds_secret import use_secret
 from flows.compose import resolve
 from flows.config import Experiment, load_experiment
 from flows.config_error import refusing_wrong_settings
+from flows.model_job import model_job, provenance_of
 from flows.result_console import result_console
 from flows.study_counts import count_cells
 from flows.study_settings import Part, Study
-from flows.study_training import Train, train_models, training_job
+from flows.study_training import Train, train_models
 from met2net.training_set import TrainingSet
 from pipelines.archive import ArchiveState
 from pipelines.atomic import write_text
@@ -23,9 +24,11 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.published_scores import PublishedScore, published_scores
+from pipelines.result_identity import ScoredModels, scoring_identity
+from pipelines.run_folder import RunFolder
+from pipelines.scored_run import follow_storms
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
 from pipelines.storm_checks import check_storms
-from pipelines.storms import storm_file, track_storms
 from pipelines.study_cells import Cell, score_cells, with_published
 from pipelines.study_costs import cost_cells
 from pipelines.study_figures import FigureChoice, draw_study
@@ -62,8 +65,8 @@ class Stages:
 
     update_archive: Callable[[Experiment], ArchiveState | SequenceFiles]
     prepare: Callable[[Experiment, ArchiveState | SequenceFiles], Path]
-    score: Callable[[Experiment, Path, Mapping[str, Path], Path], None]
-    explain: Callable[[Experiment, Path, Mapping[str, Path], Path], None]
+    score: Callable[[Experiment, ScoredModels, RunFolder], None]
+    explain: Callable[[Experiment, ScoredModels, RunFolder], None]
     train: Train
 
 
@@ -88,11 +91,13 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
     folder = first.workspace / "studies" / f"{first.name}-{study.scale}-{key}"
     write_text(folder / "config.yaml", first.yaml)
     figures: list[Path] = []
+    made_from: list[str | None] = []
     if study.counts_only:
         cells = count_cells([(run.name, run.protocol, run.experiment) for run in runs])
     else:
         scored = [_run_part(run, study, stages=stages) for run in runs]
         write_parts(folder / "study.json", scored)
+        made_from = [RunFolder(part.folder).made_from("scores") for part in scored]
         cells = _cells(study, scored)
         choice = FigureChoice(
             study.variables, study.example, study.track_leads, first.evaluation.maps
@@ -103,7 +108,8 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
     files = write_study_table(cells, title=first.title, folder=folder, notes=_NOTES)
     track_study(
         [*files, folder / "config.yaml", *figures], tracking_uri=first.tracking_uri,
-        experiment=first.name, fingerprint=key, cells=cells, settings=first.resolved,
+        experiment=first.name, fingerprint=fingerprint(key, made_from), cells=cells,
+        settings=first.resolved,
     )  # fmt: skip
     console = result_console()
     if cells:
@@ -188,26 +194,39 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
         table=table,
     )  # fmt: skip
     checkpoints, rates = train_models(
-        experiment, study, archive=archive, training_set=training_set, train=stages.train
+        experiment, study, training_set=training_set, train=stages.train
     )
-    folder = experiment.workspace / "studies" / "parts" / "-".join(
-        (run.name, run.protocol, fingerprint(
-            training_set.stem, experiment.window, experiment.evaluation, experiment.protocol,
-            {name: path.parent.name for name, path in checkpoints.items()}, study.analyze,
-        ))
+    models = ScoredModels(
+        training_set, experiment.window, experiment.evaluation.split, checkpoints,
+        experiment.protocol,
     )  # fmt: skip
-    stages.score(experiment, training_set, checkpoints, folder)
+    # Where scores lie follows from the trainings; whether they are current, from the weights.
+    key = fingerprint(
+        training_set.stem, experiment.window, experiment.evaluation.split, experiment.protocol,
+        scoring_identity(experiment.evaluation.scoring),
+        [[name, path.parent.name] for name, path in checkpoints.items()],
+    )  # fmt: skip
+    folder = experiment.workspace / "studies" / "parts" / f"{run.name}-{run.protocol}-{key}"
+    results = RunFolder(folder)
+    for name, checkpoint in checkpoints.items():
+        results.link_model(name, checkpoint.parent)
+    stages.score(experiment, models, results)
     if study.analyze:
-        stages.explain(experiment, training_set, checkpoints, folder)
+        stages.explain(experiment, models, results)
     part = ScoredPart(
         part=run.name, protocol=run.protocol, seed=experiment.seed, folder=folder,
         training_set=training_set, variables=experiment.variables, rows=run.rows,
         checkpoints=checkpoints, learning_rates=rates,
     )  # fmt: skip
-    _track(experiment, study, training_set=training_set, checkpoints=checkpoints, folder=folder)
+    follow_storms(
+        results, models, storms=storms, table=table, batch_size=experiment.evaluation.batch_size,
+        device=experiment.trainer.torch_device,
+    )  # fmt: skip
     if study.costs and run.protocol == study.protocols[0]:
         jobs = {
-            name: training_job(experiment, name, archive=archive, training_set=training_set)
+            name: model_job(
+                experiment, name, training_set=training_set, provenance=provenance_of(training_set)
+            )
             for name in experiment.models
         }
         windows = TrainingSet.open(training_set).windows("train", experiment.window)
@@ -223,25 +242,6 @@ def _storms(experiment: Experiment, study: Study) -> tuple[Sequence[str], Path |
     if study.storms and isinstance(experiment.source, Generated):
         return STORM_NUMBERS, STORMS
     return study.storms, None if study.best_tracks is None else Path(study.best_tracks)
-
-
-def _track(
-    experiment: Experiment,
-    study: Study,
-    *,
-    training_set: Path,
-    checkpoints: Mapping[str, Path],
-    folder: Path,
-) -> None:
-    """Follow the study's storms."""
-    names, table = _storms(experiment, study)
-    missing = [name for name in names if not storm_file(folder, name).is_file()]
-    if missing:
-        track_storms(
-            training_set, window=experiment.window, split=experiment.evaluation.split,
-            checkpoints=checkpoints, storms=missing, out=folder, table=table,
-            batch_size=experiment.evaluation.batch_size, device=experiment.trainer.torch_device,
-        )  # fmt: skip
 
 
 def _cells(study: Study, scored: Sequence[ScoredPart]) -> list[Cell]:

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from flows.config import Experiment
 from flows.gpu_slot import gpu_slot
-from flows.model_job import model_job
+from flows.model_job import model_job, provenance_of
 from flows.study_settings import Study
-from pipelines.archive import ArchiveState
-from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.training_curves import read_curves
 from pipelines.training_job import TrainingJob
 
-__all__ = ["Train", "train_models", "training_job"]
+__all__ = ["Train", "train_models"]
 
 Train = Callable[[TrainingJob, Path, bool], Path]
 """Job, folder, whether in this process -> checkpoint."""
@@ -23,7 +21,6 @@ def train_models(
     experiment: Experiment,
     study: Study,
     *,
-    archive: ArchiveState | SequenceFiles,
     training_set: Path,
     train: Train,
 ) -> tuple[dict[str, Path], dict[str, float]]:
@@ -34,25 +31,14 @@ def train_models(
     """
     checkpoints, rates = {}, {}
     for name in experiment.models:
-        job = training_job(experiment, name, archive=archive, training_set=training_set)
+        job = model_job(
+            experiment, name, training_set=training_set, provenance=provenance_of(training_set)
+        )
         if study.learning_rates:
             job = _with_best_rate(job, experiment, study, train=train)
         checkpoints[name] = _trained(job, experiment.workspace, study, train=train)
         rates[name] = job.optimization.learning_rate
     return checkpoints, rates
-
-
-def training_job(
-    experiment: Experiment, name: str, *, archive: ArchiveState | SequenceFiles, training_set: Path
-) -> TrainingJob:
-    """Describe the training of one model of an experiment."""
-    return model_job(
-        experiment,
-        name,
-        training_set=training_set,
-        # Many studies share a training: no settings of one study name it.
-        provenance={"archive_snapshot": archive.snapshot_id, "settings_fingerprint": ""},
-    )
 
 
 def _with_best_rate(
@@ -75,6 +61,6 @@ def _with_best_rate(
 
 def _trained(job: TrainingJob, workspace: Path, study: Study, *, train: Train) -> Path:
     """Train one model, or find it trained."""
-    folder = workspace / "trainings" / f"{job.name}-{job.fingerprint}"
+    folder = workspace / "trainings" / job.folder_name
     with gpu_slot(job.trainer.torch_device):
         return train(job, folder, study.in_process)

@@ -20,6 +20,7 @@ from pipelines.atomic import write_netcdf
 from pipelines.costs_file import write_costs
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import load_fitting, windows_in_split
+from pipelines.run_folder import RunFolder
 from pipelines.sample_properties import channel_densities, network_costs
 
 __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
@@ -115,7 +116,7 @@ def analyze(
             parts.append(_attention_arrays(name, attention.sortby("init_time")))
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
-    path = out / "analysis.nc"
+    path = RunFolder(out).analysis
     write_costs(checkpoints, training_set=training_set, out=out)
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)

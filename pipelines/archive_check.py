@@ -127,8 +127,9 @@ def check_month(
     dataset = open_hours(store, start, start + len(hours))
     yield from _check_record(contents.records.get(str(month)), dataset, hours, month)
     fields = {name: tuple(levels) for name, levels in contents.settings["fields"].items()}
+    recorded = contents.records.get(str(month), {}).get("values", {})
     for name, levels in fields.items():
-        if problem := _problem(dataset, hours, name, levels, contents):
+        if problem := _problem(dataset, hours, name, levels, contents, recorded):
             yield Finding(str(month), name, problem)
 
 
@@ -159,15 +160,18 @@ def _problem(
     name: str,
     levels: Sequence[int],
     contents: ArchiveContents,
+    recorded: Mapping[str, str],
 ) -> str | None:
     """Say what is wrong with a month of one variable, or None."""
     fields = {name: levels}
     try:
         check_structure(dataset, hours=hours, fields=fields, grid=contents.grid)
         with dask.config.set(scheduler="threads"):
-            check_content(dataset, fields)
+            values = check_content(dataset, fields)
     except DataError as error:
         return str(error)
     except DAMAGE as error:
         return f"cannot be read: {cause_of(error)}"
-    return None
+    # Months archived before values were recorded have none to compare with.
+    other = [key for key, value in values.items() if recorded.get(key, value) != value]
+    return f"found other values of {', '.join(other)} than its commit recorded" if other else None

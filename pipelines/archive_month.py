@@ -126,7 +126,7 @@ class MonthMaker:
         try:
             # A distributed client cannot write through this session: threads do.
             with dask.config.set(scheduler="threads"):
-                written = self._write(session, raw, archived, plan)
+                written, values = self._write(session, raw, archived, plan)
                 change = _change(repository, archived, written, month=wanted.month)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
@@ -140,6 +140,7 @@ class MonthMaker:
             "source_settings": fingerprint(self._identity),
             "files": _files(raw.manifest),
             "content": content,
+            "values": values,
             "settings": fingerprint(self.settings),
             "code_version": met2net.__version__,
             "first_hour": str(plan.hours[0]),
@@ -165,15 +166,14 @@ class MonthMaker:
         raw: RawMonth,
         archived: ArchiveContents,
         plan: MonthPlan,
-    ) -> xr.Dataset:
-        """Write a month at its place and verify what can be read back from there."""
+    ) -> tuple[xr.Dataset, dict[str, str]]:
+        """Write a month at its place; verify, and name, what can be read back from there."""
         month = regrid(add_derived(raw.dataset, self.fields), self.grid)
         check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
         month = to_layout(month, self.fields, self.source, self.settings)
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
-        check_content(written, self.fields)
-        return written
+        return written, check_content(written, self.fields)
 
     @property
     def _identity(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pipelines.evaluation_inputs import load_fitting, windows_in_split
 from pipelines.evaluation_settings import ScoringSettings
 from pipelines.fitted_ridge import fitted_ridge
 from pipelines.protocol import Protocol
+from pipelines.run_folder import RunFolder
 from pipelines.scoring_pass import score_pass
 from pipelines.split_statistics import split_normalizer
 
@@ -87,9 +88,11 @@ def evaluate(
         },
         rmse_batch_size=terms.rmse_batch_size,
     )
-    path = out / "scores.nc"
+    path = RunFolder(out).scores
     write_netcdf(path, scores)
-    write_text(out / "scores.json", json.dumps(_to_json(scores), indent=1, allow_nan=False) + "\n")
+    write_text(
+        RunFolder(out).scores_json, json.dumps(_to_json(scores), indent=1, allow_nan=False) + "\n"
+    )
     logger.info("scored %d models on %d windows: %s", scores.sizes["model"], len(windows), path)
     return path
 
@@ -156,7 +159,7 @@ def write_examples(
         },
         attrs=_provenance(data, split=split, window=window),
     )  # fmt: skip
-    path = out / "example.nc"
+    path = RunFolder(out).examples
     write_netcdf(path, examples)
     return path
 
@@ -187,7 +190,7 @@ def _baselines(
     data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path], out: Path
 ) -> dict[str, ForecastFunction]:
     """Give the forecasts without a network, in order."""
-    ridge = fitted_ridge(data, window=window, path=out / "ridge.safetensors")
+    ridge = fitted_ridge(data, window=window, path=RunFolder(out).ridge)
     baselines = baseline_forecasts(data.climatology, window)
     baselines["ridge"] = ridge_forecast(ridge, data.climatology, window)
     taken = sorted(set(baselines) & set(checkpoints))

@@ -1,4 +1,4 @@
-"""Fingerprints: a short name for exactly these settings."""
+"""Fingerprints: a short name for exactly these settings, and for the content of files."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fingerprint", "to_plain"]
+__all__ = ["file_sha256", "fingerprint", "to_plain"]
+
+_OURS = ("met2net.", "pipelines.", "flows.")
 
 
 def to_plain(settings: Any) -> Any:
@@ -38,6 +40,37 @@ def to_plain(settings: Any) -> Any:
 
 
 def fingerprint(*settings: Any) -> str:
-    """Hash the whole of some settings: 16 hexadecimal digits of a SHA-256."""
-    text = json.dumps(to_plain(settings), sort_keys=True, allow_nan=False)
+    """Hash the whole of some settings: 16 hexadecimal digits of a SHA-256.
+
+    Classes of this project that settings name (`_target_`) count by their names alone, so that
+    a class may move to another module. Those of others count by their full names.
+    """
+    text = json.dumps(_without_modules(to_plain(settings)), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash the content of a file: 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _without_modules(plain: Any) -> Any:
+    """Leave the modules out of the targets of plain settings."""
+    if isinstance(plain, dict):
+        return {
+            key: _class_name(value) if key == "_target_" else _without_modules(value)
+            for key, value in plain.items()
+        }
+    if isinstance(plain, list):
+        return [_without_modules(value) for value in plain]
+    return plain
+
+
+def _class_name(target: str) -> str:
+    """Give a class of ours, or its class method, or a function, without its module."""
+    if not target.startswith(_OURS):
+        return target
+    parts = target.split(".")
+    first = next((i for i, part in enumerate(parts) if part[:1].isupper()), len(parts) - 1)
+    return ".".join(parts[first:])

@@ -1,6 +1,5 @@
 """The checkpoint that a training starts from, in place of random weights."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.training_set import TrainingSet
 from pipelines.errors import DataError
 from pipelines.evaluation_inputs import check_fits
-from pipelines.fingerprint import to_plain
+from pipelines.fingerprint import file_sha256, to_plain
 
 if TYPE_CHECKING:
     from pipelines.training_job import TrainingJob
@@ -42,7 +41,7 @@ class InitialWeights:
         """
         if not path.is_file():
             raise DataError(f"found no file {path}; expected a checkpoint to start from")
-        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        return cls(str(path), file_sha256(path))
 
 
 def load_initial(job: "TrainingJob", data: TrainingSet) -> Checkpoint | None:

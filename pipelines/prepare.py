@@ -14,7 +14,9 @@ import filelock
 import zarr
 
 from met2net.training_set import TrainingSet
+from met2net.variables import required_fields
 from pipelines.archive import ArchiveState
+from pipelines.archive_values import used_values
 from pipelines.cluster import Cluster, Threads
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
@@ -30,7 +32,7 @@ __all__ = [
     "build_training_set",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever the same settings would give another store."""
 
 _ADVICE = "remove the folder to have it built again"
@@ -61,24 +63,30 @@ def build_training_set(
             constant, the memory is too little, or what stands under the store's name is not
             that training set.
     """
+    periods = settings.splits.periods().values()
+    values = used_values(
+        archive,
+        fields=required_fields(settings.channels),
+        first=min(period.first for period in periods),
+        last=max(period.last for period in periods),
+    )
     # Groups are a mapping, whose order a fingerprint of the settings alone would not see.
-    name = fingerprint(settings, settings.channels, archive.snapshot_id, FORMAT_VERSION)
+    name = fingerprint(settings.identity, settings.channels, values, FORMAT_VERSION)
 
     def write(path: Path) -> None:
         with (cluster or Threads()).open() as workers:
             write_store(archive, settings, name=name, path=path, workers=workers)
 
-    return build_once(write, name=name, snapshot_id=archive.snapshot_id, folder=folder)
+    return build_once(write, name=name, folder=folder)
 
 
-def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, folder: Path) -> Path:
+def build_once(write: Callable[[Path], None], *, name: str, folder: Path) -> Path:
     """Let a training set be written under a temporary name, or find it built already.
 
     Args:
         write: given a path that is not there yet, writes the store; what lies beside it in the
             same folder goes with it.
         name: the store's fingerprint.
-        snapshot_id: of what it is made of.
         folder: where training sets are kept.
 
     Returns:
@@ -92,7 +100,7 @@ def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, fo
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / f".{name}.lock"):
         if target.exists():
-            _check_store(target, name, snapshot_id)
+            _check_store(target, name)
             _check_chunks(target)
             _log.info("training set %s stands already", name)
             return target
@@ -103,27 +111,25 @@ def build_once(write: Callable[[Path], None], *, name: str, snapshot_id: str, fo
         partial = folder.resolve() / f".{name}.{uuid.uuid4().hex[:8]}.partial"
         try:
             write(partial / "store")
-            _check_store(partial / "store", name, snapshot_id)
+            _check_store(partial / "store", name)
             write_checksums(partial / "store", checksum_file(target))
             (partial / "store").rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    _log.info("training set %s built from snapshot %s", name, snapshot_id)
+    _log.info("training set %s built", name)
     return target
 
 
-def _check_store(path: Path, name: str, snapshot_id: str) -> None:
+def _check_store(path: Path, name: str) -> None:
     """Refuse a store that is broken or another one than its name says."""
     try:
         opened = TrainingSet.open(path)
     except ValueError as error:
         raise DataError(f"{error}; {_ADVICE}") from error
-    expected = {"fingerprint": name, "archive_snapshot": snapshot_id}
-    for key, value in expected.items():
-        if opened.attrs[key] != value:
-            raise DataError(
-                f"{path} has {key} {opened.attrs[key]!r}; expected {value!r}: {_ADVICE}"
-            )
+    if opened.attrs["fingerprint"] != name:
+        raise DataError(
+            f"{path} has fingerprint {opened.attrs['fingerprint']!r}; expected {name!r}: {_ADVICE}"
+        )
     climatology = zarr.open_array(path / "climatology", mode="r")
     if climatology.nchunks_initialized < climatology.nchunks:
         raise DataError(

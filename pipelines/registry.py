@@ -13,6 +13,7 @@ import xarray as xr
 import met2net
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
+from pipelines.fingerprint import file_sha256
 from pipelines.mlflow_quiet import mlflow, tracking_at
 from pipelines.model_card import REPORT, model_card, picture_addresses, report_address, shorten
 from pipelines.registry_aliases import give_first_alias
@@ -24,6 +25,7 @@ __all__ = ["register"]
 logger = logging.getLogger(__name__)
 
 _REQUIRED_TAGS = ("archive_snapshot", "git_commit", "settings_fingerprint", "protocol")
+_IDENTITY_TAGS = ("settings_fingerprint", "checkpoint_sha256", "scores_fingerprint")
 _REQUIREMENTS = ("torch", "numpy", "xarray", "einops", "jaxtyping", "safetensors", "mlflow")
 _DESCRIPTION_LENGTH = 5000  # MLflow's column on databases other than SQLite
 _EXAMPLE_VALUES = 2_000_000  # an example is written as JSON, about 20 bytes a value
@@ -46,8 +48,9 @@ def register(
 ) -> str:
     """Register a checkpoint under a name, once; give its version.
 
-    A version of the same settings fingerprint is found again, not made twice. A new version
-    becomes `champion` where there is none, else `challenger`.
+    A version of the same settings, weights and scores is found again, not made twice; weights
+    that were trained again, or scored anew, make another. A new version becomes `champion`
+    where there is none, else `challenger`.
 
     Args:
         checkpoint: the safetensors file.
@@ -57,7 +60,9 @@ def register(
         example: inputs, physical units, B T C H W; its first sample is the input example.
         scores: scores file with this model.
         figures: pictures for run and card.
-        tags: at least `archive_snapshot`, `git_commit`, `settings_fingerprint`, `protocol`.
+        tags: at least `archive_snapshot`, `git_commit`, `settings_fingerprint`, `protocol`;
+            `scores_fingerprint` names what the scores were made from. The hash of the
+            checkpoint is added.
         model: the model's name in the scores; by default that of the checkpoint's folder.
         may_be_champion: whether it becomes champion where there is none.
         now: moment to record with the alias; None: this one.
@@ -75,7 +80,8 @@ def register(
         found = ", ".join(networks_of(dataset))
         raise DataError(f"{scores} has no scores for network {model!r}; found: {found}")
     client = mlflow.MlflowClient(tracking_uri=tracking_uri)
-    version = _find_version(client, name, tags["settings_fingerprint"])
+    tags = {**tags, "checkpoint_sha256": file_sha256(checkpoint)}
+    version = _find_version(client, name, tags)
     if version is None:
         loaded = load_checkpoint(checkpoint)
         _check_example(example, loaded)
@@ -106,9 +112,11 @@ def register(
     return str(version)
 
 
-def _find_version(client: "mlflow.MlflowClient", name: str, fingerprint: str) -> str | None:
+def _find_version(client: "mlflow.MlflowClient", name: str, tags: Mapping[str, str]) -> str | None:
+    """Find the version of the same settings, weights and scores."""
+    wanted = {key: tags[key] for key in _IDENTITY_TAGS if key in tags}
     found = client.search_model_versions(f"name = '{name}'")
-    same = [v for v in found if v.tags.get("settings_fingerprint") == fingerprint]
+    same = [v for v in found if wanted.items() <= v.tags.items()]
     return str(min(same, key=lambda v: int(v.version)).version) if same else None
 
 

@@ -62,10 +62,27 @@ def list_versions(name: str, *, tracking_uri: str) -> list[RegisteredVersion]:
     return sorted(versions, key=lambda version: int(version.version))
 
 
-def version_of_month(name: str, month: str, *, tracking_uri: str) -> RegisteredVersion | None:
-    """Give the version that the monthly retraining made for a month, or None."""
+def version_of_month(
+    name: str, month: str, *, tracking_uri: str, science: str | None = None
+) -> RegisteredVersion | None:
+    """Give the version that the monthly retraining made for a month, or None.
+
+    Args:
+        name: registered name.
+        month: as `2016-04`.
+        tracking_uri: of MLflow.
+        science: name of the settings that it must have been made with; None: of any. Versions
+            that were registered before this was recorded count for any.
+    """
     versions = list_versions(name, tracking_uri=tracking_uri)
-    return next((v for v in versions if v.tags.get("month") == month), None)
+    return next(
+        (
+            v for v in versions
+            if v.tags.get("month") == month
+            and (science is None or v.tags.get("science_fingerprint", science) == science)
+        ),
+        None,
+    )  # fmt: skip
 
 
 def fetch_checkpoint(name: str, version: str, *, tracking_uri: str, out: Path) -> Path:

@@ -10,9 +10,11 @@ import numpy as np
 import xarray as xr
 
 from pipelines.atomic import write_text
+from pipelines.code_version import sources_sha256
 from pipelines.costs_file import read_costs
 from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
+from pipelines.fingerprint import fingerprint
 from pipelines.lead_times import has_images
 from pipelines.map_settings import MapSettings
 from pipelines.page_template import page_template
@@ -30,11 +32,14 @@ from pipelines.report_tables import (
     skill_tables_by_lead,
     window_tables,
 )
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import open_scores, verdict
 
-__all__ = ["write_report"]
+__all__ = ["report_run", "write_report"]
 
 _MAPS = MapSettings()
+_DRAWN_BY = ("report*", "figures/*.py")
+"""The files behind a page: where one has changed, pages are written anew."""
 
 _GROUPS = {
     "scoreboard": "scoreboard",
@@ -84,17 +89,18 @@ def write_report(
     Raises:
         ValueError: if the worked window lacks a lead time of `maps`.
     """
+    run = RunFolder(run_folder)
     figures = {path.stem: path for path in draw_run(run_folder, network=network, maps=maps)}
-    scores = open_scores(run_folder / "scores.nc")
+    scores = open_scores(run.scores)
     context = {
         "title": title,
         "facts": {**provenance, **_facts(scores)},
         "attribution": attribution,
         "scores": _scores_context(scores, network=network)
         | {"published": published_table(run_folder, published)},
-        "window": _window_context(run_folder / "example.nc"),
-        "storms": _storm_context(run_folder),
-        "resources": _resources_context(run_folder, scores),
+        "window": _window_context(run.examples),
+        "storms": _storm_context(run),
+        "resources": _resources_context(run, scores),
         "figures": {
             group: [
                 {"image": _inline(path), "width": _width(path), "caption": caption(name)}
@@ -104,9 +110,40 @@ def write_report(
             for group, prefix in _GROUPS.items()
         },
     }
-    _write_tables(run_folder / "tables", list(_tables_in(context)))
+    _write_tables(run.tables, list(_tables_in(context)))
     write_text(out, page_template("report.html.j2").render(context))
     return out
+
+
+def report_run(
+    run: RunFolder,
+    *,
+    title: str,
+    provenance: Mapping[str, str],
+    attribution: str | None,
+    network: str,
+    published: PublishedTable | None = None,
+    maps: MapSettings = _MAPS,
+) -> None:
+    """Write a run's report where it is not there of just these results, and by this code.
+
+    Arguments as of `write_report`.
+    """
+    results = {file.stem: run.made_from(file.stem) for file in run.tracks}
+    results |= {name: run.made_from(name) for name in ("scores", "examples", "analysis")}
+    drawn_by = sources_sha256(
+        path for pattern in _DRAWN_BY for path in Path(__file__).parent.glob(pattern)
+    )
+    identity = fingerprint(
+        results, title, list(provenance.items()), attribution, network, published, maps, drawn_by
+    )
+    if run.is_current("report", identity, run.report):
+        return
+    with run.making("report", identity):
+        write_report(
+            run.path, title=title, provenance=provenance, attribution=attribution,
+            out=run.report, network=network, published=published, maps=maps,
+        )  # fmt: skip
 
 
 def _facts(scores: xr.Dataset) -> dict[str, str]:
@@ -170,19 +207,19 @@ def _window_context(path: Path) -> dict[str, Any] | None:
         return {"init_time": shown, "tables": window_tables(example)}
 
 
-def _storm_context(run_folder: Path) -> list[Table]:
+def _storm_context(run: RunFolder) -> list[Table]:
     tables = []
-    for path in sorted(run_folder.glob("tracks_*.nc")):
+    for path in run.tracks:
         with xr.open_dataset(path, decode_timedelta=False) as tracks:
             tables += storm_tables(tracks)
     return tables
 
 
-def _resources_context(run_folder: Path, scores: xr.Dataset) -> Table | None:
-    if not (run_folder / "analysis.nc").exists():
+def _resources_context(run: RunFolder, scores: xr.Dataset) -> Table | None:
+    if not run.analysis.exists():
         return None
-    with xr.open_dataset(run_folder / "analysis.nc") as analysis:
-        return resources_table(analysis, scores, read_costs(run_folder))
+    with xr.open_dataset(run.analysis) as analysis:
+        return resources_table(analysis, scores, read_costs(run.path))
 
 
 def _tables_in(context: Any) -> Iterator[Table]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.published_scores import PublishedScore, published_scores
 from pipelines.report_table import Table, text
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import decimals_for, open_scores
 from pipelines.study_cells import score_cells, with_published
 from pipelines.study_parts import ScoredPart
@@ -44,7 +45,7 @@ def published_table(run_folder: Path, published: PublishedTable | None) -> Table
         return None
     scores = published_scores(published.table)
     theirs = [score for score in scores if score.metric in _METRICS]
-    models = [str(name) for name in open_scores(run_folder / "scores.nc")["model"].values]
+    models = [str(name) for name in open_scores(RunFolder(run_folder).scores)["model"].values]
     rows = _rows(scores, models)
     rows |= {model: model for model in models if model not in rows.values()}
     # Cells have a column for each protocol of a study; a run has one, and takes the first.

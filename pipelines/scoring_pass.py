@@ -27,6 +27,7 @@ from pipelines.errors import DataError
 from pipelines.evaluation_settings import ScoringSettings
 from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
 from pipelines.land_sea import read_land_and_sea
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import BASELINES
 from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
 
@@ -72,7 +73,7 @@ def score_pass(
     fields = FieldSums(grid=data.grid, value_range=_value_range(data))
     by_region = RegionalSums()
     images = BenchmarkSums(data.normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
-    path = out / "statistics.nc"
+    path = RunFolder(out).statistics
     with ExitStack() as files:
         writer = files.enter_context(
             StatisticsWriter(

@@ -19,6 +19,7 @@ from pipelines.figures import (
 from pipelines.figures.cyclones import track_errors_by_lead, track_map, tracks_of
 from pipelines.figures.style import color_of, panels
 from pipelines.map_settings import MapSettings
+from pipelines.run_folder import RunFolder
 from pipelines.study_cells import Cell
 from pipelines.study_maps import comparison_maps
 from pipelines.study_parts import ScoredPart
@@ -79,7 +80,7 @@ def draw_study(
 
 def _maps(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn:
     """Truth, forecasts and absolute errors of every channel."""
-    with xr.open_dataset(part.folder / "example.nc", decode_timedelta=False) as example:
+    with xr.open_dataset(RunFolder(part.folder).examples, decode_timedelta=False) as example:
         for channel in _channels(part, choice):
             figure = comparison_maps(
                 example, channel=channel, models=list(part.checkpoints), number=choice.example,
@@ -122,7 +123,7 @@ def _distributions(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) ->
 
 def _tracks(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn:
     """Tracks of every storm at some lead times, and their errors by lead time."""
-    for path in sorted(part.folder.glob("tracks_*.nc")):
+    for path in RunFolder(part.folder).tracks:
         with xr.open_dataset(path, decode_timedelta=False) as tracks:
             storm = str(tracks.attrs["storm"])
             for lead in choice.lead_hours:
@@ -167,7 +168,7 @@ def _channels(part: ScoredPart, choice: FigureChoice) -> list[str]:
 
 def _analysis(part: ScoredPart) -> xr.Dataset:
     """Read a part's analysis into memory."""
-    path = part.folder / "analysis.nc"
+    path = RunFolder(part.folder).analysis
     if not path.is_file():
         raise DataError(f"found no {path}; expected a study with analyze: true")
     with xr.open_dataset(path) as analysis:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import open_scores
 from pipelines.training_cost import TrainingCost, training_cost
 from pipelines.training_job import TrainingJob
@@ -48,7 +49,7 @@ class ScoredPart:
 
     def scores(self) -> xr.Dataset:
         """Read its scores into memory."""
-        return open_scores(self.folder / "scores.nc")
+        return open_scores(RunFolder(self.folder).scores)
 
     def with_costs(
         self,

@@ -16,6 +16,7 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
 from pipelines.mlflow_quiet import mlflow
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import networks_of, open_scores
 from pipelines.store_lock import one_at_a_time
 from pipelines.training_curves import read_curves
@@ -31,7 +32,8 @@ __all__ = [
     "track_run",
 ]
 
-_FINGERPRINT, _STAGE = "met2net.fingerprint", "met2net.stage"
+_FINGERPRINT, _STAGE, _PARENT = "met2net.fingerprint", "met2net.stage", "mlflow.parentRunId"
+_SCORES, _REPORT = "met2net.scores", "met2net.report"  # what these were made from
 # MLflow's own limits: characters of a parameter's value and name, items a request.
 _VALUE_LENGTH, _KEY_LENGTH, _BATCH = 6000, 250, 100
 _SQLITE = "sqlite:///"
@@ -73,21 +75,64 @@ def find_or_start_run(
     parent: str | None = None,
     name: str | None = None,
 ) -> str:
-    """Give the run of this fingerprint and stage, started where there is none.
+    """Give the run of this fingerprint, stage and parent, started where there is none.
 
     The same experiment run again finds its runs and makes no second ones.
     """
-    found = client.search_runs(
-        [experiment_id],
-        f"tags.`{_FINGERPRINT}` = '{fingerprint}' AND tags.`{_STAGE}` = '{stage}'",
-        max_results=1,
-        order_by=["attributes.start_time ASC"],
-    )
-    if found:
+    if found := _runs(client, experiment_id, fingerprint, stage, parent):
         return str(found[0].info.run_id)
+    return _start_run(client, experiment_id, fingerprint, stage, parent, name)
+
+
+def _run_of_scores(
+    client: "mlflow.MlflowClient",
+    experiment_id: str,
+    *,
+    fingerprint: str,
+    stage: str,
+    scores: str,
+    name: str | None,
+) -> str:
+    """Give the run of just these scores; of one that has none yet, its own are these.
+
+    A run that is finished with other scores (of a model that was trained again since) stays as
+    it is, and a new one is started.
+    """
+    for run in _runs(client, experiment_id, fingerprint, stage, None):
+        if run.data.tags.get(_SCORES, scores) == scores:
+            return str(run.info.run_id)
+    return _start_run(client, experiment_id, fingerprint, stage, None, name)
+
+
+def _runs(
+    client: "mlflow.MlflowClient",
+    experiment_id: str,
+    fingerprint: str,
+    stage: str,
+    parent: str | None,
+) -> Sequence["mlflow.entities.Run"]:
+    """Find runs, oldest first."""
     tags = {_FINGERPRINT: fingerprint, _STAGE: stage}
     if parent is not None:
-        tags["mlflow.parentRunId"] = parent
+        tags[_PARENT] = parent
+    wanted = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    found: Sequence[mlflow.entities.Run] = client.search_runs(
+        [experiment_id], wanted, order_by=["attributes.start_time ASC"]
+    )
+    return found
+
+
+def _start_run(
+    client: "mlflow.MlflowClient",
+    experiment_id: str,
+    fingerprint: str,
+    stage: str,
+    parent: str | None,
+    name: str | None,
+) -> str:
+    tags = {_FINGERPRINT: fingerprint, _STAGE: stage}
+    if parent is not None:
+        tags[_PARENT] = parent
     return str(client.create_run(experiment_id, tags=tags, run_name=name or stage).info.run_id)
 
 
@@ -166,7 +211,7 @@ def _batches(items: Sequence[Any], size: int = _BATCH) -> Iterator[Sequence[Any]
 
 @one_at_a_time
 def track_run(
-    run_folder: Path,
+    run: RunFolder,
     *,
     tracking_uri: str,
     experiment: str,
@@ -180,16 +225,22 @@ def track_run(
     Children: `train <network>` with the epoch curves, `score <model>` with the scores (of
     baselines too), `analyze`. The parent has settings, tags, normalized RMSE of every model,
     figures, report and score files; it is called `name`, by default as the experiment. Called
-    again, it adds nothing to runs that are finished.
+    again with the same scores, it adds nothing to runs that are finished, but that a report
+    which was written anew takes the older one's place. Other scores make another run.
     """
     client = mlflow.MlflowClient(tracking_uri=tracking_uri)
     experiment_id = open_experiment(tracking_uri, experiment)
-    parent = find_or_start_run(
-        client, experiment_id, fingerprint=fingerprint, stage=experiment, name=name
-    )
+    made_from = {_SCORES: run.made_from("scores") or "", _REPORT: run.made_from("report") or ""}
+    parent = _run_of_scores(
+        client, experiment_id, fingerprint=fingerprint, stage=experiment,
+        scores=made_from[_SCORES], name=name,
+    )  # fmt: skip
     if _is_finished(client, parent):
+        if client.get_run(parent).data.tags.get(_REPORT) != made_from[_REPORT]:
+            _log_results(client, parent, run)
+            client.set_tag(parent, _REPORT, made_from[_REPORT])
         return parent
-    scores = open_scores(run_folder / "scores.nc")
+    scores = open_scores(run.scores)
 
     def child(stage: str) -> str:
         return find_or_start_run(
@@ -197,7 +248,7 @@ def track_run(
         )
 
     for network in networks_of(scores):
-        curves = run_folder / "models" / network / "metrics.csv"
+        curves = run.curves(network)
         if curves.exists():
             run_id = child(f"train {network}")
             log_curves(client, run_id, curves)
@@ -206,9 +257,9 @@ def track_run(
         run_id = child(f"score {model}")
         log_scores(client, run_id, scores, model=model)
         client.set_terminated(run_id)
-    if (run_folder / "analysis.nc").exists():
+    if run.analysis.exists():
         run_id = child("analyze")
-        _log_files(client, run_id, [run_folder / "analysis.nc"])
+        _log_files(client, run_id, [run.analysis])
         client.set_terminated(run_id)
     for key, value in tags.items():
         client.set_tag(parent, key, value)
@@ -220,14 +271,20 @@ def track_run(
         parent,
         ((f"{split}/normalized_rmse/{k}", float(v), 0) for k, v in normalized.items()),
     )
-    files = ("config.yaml", "scores.nc", "scores.json", "example.nc", "report.html")
-    tracks = sorted(run_folder.glob("tracks_*.nc"))
-    _log_files(client, parent, [*(run_folder / file for file in files), *tracks])
-    for folder in ("figures", "tables"):
-        if (run_folder / folder).is_dir():
-            client.log_artifacts(parent, str(run_folder / folder), folder)
+    _log_results(client, parent, run)
+    for key, value in made_from.items():
+        client.set_tag(parent, key, value)
     client.set_terminated(parent)
     return parent
+
+
+def _log_results(client: "mlflow.MlflowClient", run_id: str, run: RunFolder) -> None:
+    """Log the files of a run that people look at."""
+    files = (run.config, run.scores, run.scores_json, run.examples, run.report)
+    _log_files(client, run_id, [*files, *run.tracks])
+    for folder in (run.figures, run.tables):
+        if folder.is_dir():
+            client.log_artifacts(run_id, str(folder), folder.name)
 
 
 def log_files(run_id: str, paths: Sequence[Path], *, tracking_uri: str) -> None:

@@ -1,9 +1,10 @@
-"""Train one model in a process of its own; continue it where it stopped."""
+"""Train one model, in a process of its own or in this one; continue it where it stopped."""
 
 import logging
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,13 +26,19 @@ _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 logger = logging.getLogger(__name__)
 
 
-def train(job: TrainingJob, *, folder: Path) -> Path:
+def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
     """Train, or give the checkpoint that is there already for exactly this job.
 
     The folder keeps `job.json`, `checkpoints/` (to resume from), `metrics.csv` (one line an
     epoch) and `model.safetensors` (the best epoch's inference weights). A training that was
     killed goes on from its last checkpoint when the same job is asked for again. The
     training process ends when this one does.
+
+    Args:
+        job: what to train.
+        folder: of this training alone.
+        in_process: train in this process: for trainings of seconds, where starting another one
+            takes longer.
 
     Returns:
         Path of the checkpoint.
@@ -47,7 +54,7 @@ def train(job: TrainingJob, *, folder: Path) -> Path:
     try:
         with FileLock(folder / ".lock", timeout=0):
             write_job(job, folder / "job.json")
-            _run_process(job, folder)
+            (_run_here if in_process else _run_process)(job, folder)
             write_text(folder / _DONE, job.fingerprint)
     except Timeout as error:
         raise TrainingError(f"another process trains in {folder}; wait for it to end") from error
@@ -106,3 +113,23 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
             f"training of {name} {how}; run the same command again to continue from the last "
             f"checkpoint in {folder / 'checkpoints'}"
         )
+
+
+def _run_here(job: TrainingJob, folder: Path) -> None:
+    """Train in this process, without Lightning's remarks."""
+    # Imported here: Lightning takes a quarter of the time that a flow needs to start, and most
+    # trainings run in a process of their own.
+    from pipelines.training_process import run_training
+
+    lightning = logging.getLogger("lightning.pytorch")
+    level = lightning.level
+    lightning.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # As in `pipelines.training_process`.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+            run_training(job, folder)
+    finally:
+        lightning.setLevel(level)

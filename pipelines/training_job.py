@@ -143,17 +143,29 @@ class TrainingJob:
 
     @property
     def fingerprint(self) -> str:
-        """Names what the result depends on: not where things lie or run, not who asked."""
+        """Names what the result depends on: not where things lie or run, not who asked.
+
+        How many processes train together counts: each takes a batch of its own.
+        """
         start = [] if self.initial_weights is None else [self.initial_weights.sha256]
+        processes = [] if self.trainer.num_processes == 1 else [self.trainer.num_processes]
         return fingerprint(
-            self.name,
             self.training_set_fingerprint,
             self.window,
             self.network,
             self.objective,
             self.optimization,
             *start,
+            *processes,
         )
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the training's folder: the innermost network's class and the fingerprint."""
+        network = self.network
+        while isinstance(network.get("forecaster"), Mapping):
+            network = network["forecaster"]
+        return f"{str(network['_target_']).rpartition('.')[2].lower()}-{self.fingerprint}"
 
 
 def write_job(job: TrainingJob, path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from met2net.normalization import METHODS, Method
 from met2net.training_set import SPLITS
@@ -47,6 +48,11 @@ class Splits:
     def periods(self) -> dict[str, Period]:
         """Give the splits by name."""
         return {name: getattr(self, name) for name in SPLITS}
+
+    @property
+    def identity(self) -> dict[str, list[str]]:
+        """The splits' first and last hours, however they were written."""
+        return {name: [str(p.first), str(p.last)] for name, p in self.periods().items()}
 
 
 @dataclass(frozen=True)
@@ -94,3 +100,8 @@ class TrainingSetSettings:
     def channels(self) -> tuple[str, ...]:
         """All labels, group after group."""
         return tuple(label for labels in self.variables.values() for label in labels)
+
+    @property
+    def identity(self) -> list[Any]:
+        """What a training set follows from beside its input."""
+        return [self.variables, self.splits.identity, self.smoothing_days, self.normalization]

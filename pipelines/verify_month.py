@@ -1,5 +1,6 @@
 """What a month must be before it may stand in the archive."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import dask
@@ -56,8 +57,12 @@ def check_structure(
         raise DataError(f"the month's grid is {found_grid}; expected the archive's, {grid}")
 
 
-def check_content(dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]) -> None:
-    """Check that every value is there and possible; streams by Dask.
+def check_content(dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """Check that every value is there and possible, and name the values; streams by Dask.
+
+    Returns:
+        Variable, or `variable@level`, -> SHA-256 of its values hour by hour, whatever the
+        chunks.
 
     Raises:
         DataError: naming variable, level, hour, place and value of the first offence.
@@ -66,11 +71,14 @@ def check_content(dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]) -> N
     arrays = [
         dataset[name] if level is None else dataset[name].sel(level=level) for name, level in names
     ]
-    for (name, level), array, extremes in zip(
-        names, arrays, dask.compute(*[_hourly_extremes(a.data) for a in arrays]), strict=True
-    ):
+    read = dask.compute([(_hourly_extremes(a.data), _hourly_hashes(a.data)) for a in arrays])[0]
+    hashes = {}
+    for (name, level), array, (extremes, digests) in zip(names, arrays, read, strict=True):
         label = name if level is None else f"{name} at {level} hPa"
         _check_extremes(array, extremes, table=variable(name), label=label)
+        key = name if level is None else f"{name}@{level}"
+        hashes[key] = hashlib.sha256(digests.tobytes()).hexdigest()
+    return hashes
 
 
 def _check_hours(found: np.ndarray, expected: np.ndarray) -> None:
@@ -124,6 +132,18 @@ def _block_extremes(fields: np.ndarray) -> np.ndarray:
     lowest = np.where(missing, np.inf, fields).min(axis=(1, 2))
     highest = np.where(missing, -np.inf, fields).max(axis=(1, 2))
     return np.stack([lowest, highest, missing.sum(axis=(1, 2))], axis=1)
+
+
+def _hourly_hashes(data: da.Array) -> da.Array:
+    """Give the SHA-256 of every hour's field: (time, 32) bytes."""
+    return data.map_blocks(
+        _block_hashes, dtype=np.uint8, chunks=(data.chunks[0], (32,)), drop_axis=2
+    )
+
+
+def _block_hashes(fields: np.ndarray) -> np.ndarray:
+    digests = [hashlib.sha256(np.ascontiguousarray(field)).digest() for field in fields]
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(fields), 32)
 
 
 def _check_extremes(

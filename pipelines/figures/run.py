@@ -29,6 +29,7 @@ from pipelines.figures.scores import lead_time_curves, scoreboard, training_curv
 from pipelines.figures.style import save
 from pipelines.lead_times import has_images
 from pipelines.map_settings import MapSettings
+from pipelines.run_folder import RunFolder
 from pipelines.score_summary import networks_of, open_scores, verdict
 from pipelines.training_curves import read_curves
 
@@ -45,43 +46,49 @@ def draw_run(
     Scores are required; worked window, analyses, storms and training curves are drawn where
     their files exist. Maps are drawn for `network`, by default the best one.
 
+    Those of an earlier drawing that has others are removed.
+
     Raises:
         ValueError: if the worked window lacks a lead time of `maps`.
     """
-    return [
-        save(figure, run_folder / "figures" / f"{name}.png")
-        for name, figure in _figures(run_folder, network, maps)
+    run = RunFolder(run_folder)
+    drawn = [
+        save(figure, run.figures / f"{name}.png") for name, figure in _figures(run, network, maps)
     ]
+    for path in run.figures.glob("*.png"):
+        if path not in drawn:  # of results that are no longer there
+            path.unlink()
+    return drawn
 
 
 def _figures(
-    run_folder: Path, network: str | None, maps: MapSettings
+    run: RunFolder, network: str | None, maps: MapSettings
 ) -> Iterator[tuple[str, Figure]]:
-    scores = open_scores(run_folder / "scores.nc")
+    scores = open_scores(run.scores)
     yield "scoreboard", scoreboard(scores)
     for metric in ("rmse", "acc", "pcc"):
         if metric in scores["metric"].values:
             yield f"lead_time_{metric}", lead_time_curves(scores, metric=metric)
     yield from _breakdown_figures(scores)
-    if (run_folder / "example.nc").exists():
+    if run.examples.exists():
         shown = verdict(scores, network=network).network
-        with xr.open_dataset(run_folder / "example.nc", decode_timedelta=False) as example:
+        with xr.open_dataset(run.examples, decode_timedelta=False) as example:
             for channel in map(str, example["channel"].values):
                 yield (
                     f"map_{channel}",
                     forecast_maps(example, channel=channel, model=shown, settings=maps),
                 )
-    if (run_folder / "analysis.nc").exists():
-        with xr.open_dataset(run_folder / "analysis.nc") as analysis:
-            costs = read_costs(run_folder)
+    if run.analysis.exists():
+        with xr.open_dataset(run.analysis) as analysis:
+            costs = read_costs(run.path)
             yield from _analysis_figures(analysis, scores=scores, costs=costs)
-    for path in sorted(run_folder.glob("tracks_*.nc")):
+    for path in run.tracks:
         with xr.open_dataset(path, decode_timedelta=False) as tracks:
             yield from _storm_figures(tracks.load(), order=networks_of(scores), coast=maps.coast)
     curves = {
-        name: read_curves(run_folder / "models" / name / "metrics.csv")
+        name: read_curves(run.curves(name))
         for name in networks_of(scores)
-        if (run_folder / "models" / name / "metrics.csv").exists()
+        if run.curves(name).exists()
     }
     if curves:
         yield "training", training_curves(curves, order=networks_of(scores))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -78,6 +79,11 @@ class SequenceSetSettings:
         """All labels, group after group."""
         return tuple(label for labels in self.variables.values() for label in labels)
 
+    @property
+    def identity(self) -> list[Any]:
+        """What a set follows from beside its source."""
+        return [self.variables, self.splits.identity, self.normalization]
+
 
 def build_sequence_set(
     source: SequenceSource, settings: SequenceSetSettings, *, folder: Path
@@ -99,7 +105,7 @@ def build_sequence_set(
         DataError: if input files are not what they must be, or a channel is constant.
     """
     snapshot_id = source.files().snapshot_id
-    name = fingerprint(settings, settings.channels, source, snapshot_id, FORMAT_VERSION)
+    name = fingerprint(settings.identity, settings.channels, source, snapshot_id, FORMAT_VERSION)
     attrs = {
         "settings": json.dumps(to_plain(settings) | {"source": to_plain(source)}),
         "fingerprint": name,
@@ -114,7 +120,6 @@ def build_sequence_set(
     return build_once(
         lambda path: _write_store(source, settings, path=path, attrs=attrs),
         name=name,
-        snapshot_id=snapshot_id,
         folder=folder,
     )
 

@@ -28,7 +28,8 @@ class Files:
     """A folder of files of any names, with one or many months a file; never changed or copied.
 
     Attributes:
-        folder: where the files lie.
+        folder: where the files lie; kept as an absolute path, so that however it was written,
+            it is the same source.
         pattern: which of its files are looked at, as `*` or `**/*.nc`.
         attribution: sentence that must be shown with the data; None for own data.
     """
@@ -36,6 +37,10 @@ class Files:
     folder: str
     pattern: str = "*"
     attribution: str | None = COPERNICUS
+
+    def __post_init__(self) -> None:
+        """Make the folder absolute."""
+        object.__setattr__(self, "folder", str(Path(self.folder).expanduser().resolve()))
 
     @property
     def name(self) -> str:
@@ -52,7 +57,7 @@ class Files:
                 differ, or two files disagree about the same hours.
         """
         folder = Path(self.folder)
-        cache = raw_folder / self.name / fingerprint(str(folder.resolve()), self.pattern)
+        cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
         indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
         wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
         holding = [

@@ -31,7 +31,7 @@ class WeatherBench:
     not there, `<variable>_<level>/<variable>_<level>hPa_<year>_<resolution>.nc` for each level.
 
     Attributes:
-        folder: where the folders of the variables lie.
+        folder: where the folders of the variables lie; kept as an absolute path.
         resolution: as in the files' names: 5.625deg, 2.8125deg or 1.40625deg.
         attribution: sentence that must be shown with the data.
 
@@ -46,7 +46,8 @@ class WeatherBench:
     attribution: str | None = COPERNICUS
 
     def __post_init__(self) -> None:
-        """Check the resolution."""
+        """Check the resolution; make the folder absolute."""
+        object.__setattr__(self, "folder", str(Path(self.folder).expanduser().resolve()))
         if not _RESOLUTION.fullmatch(self.resolution) or self._step == 0:
             raise ValueError(f"resolution is {self.resolution!r}; expected as '5.625deg'")
         equiangular(self._step)
@@ -73,7 +74,7 @@ class WeatherBench:
         if not folder.is_dir():
             raise DataError(f"{folder}: found no such folder; expected WeatherBench's folders")
         levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
-        indices = raw_folder / self.name / fingerprint(str(folder.resolve()))
+        indices = raw_folder / self.name / fingerprint(self.folder)
         fields, files = {}, []
         for name, wanted in request.fields.items():
             parts = []

@@ -71,9 +71,10 @@ def run_cycles(folder: Path, cycles: int) -> None:
     """Replay months one after another, and measure after each."""
     from flows import replay, retraining_stages
     from flows.console import run_from_console
-    from pipelines.train_here import train_here
+    from pipelines.train import train
 
-    retraining_stages.train = train_here  # another process would import for ten seconds
+    # Another process would import for ten seconds.
+    retraining_stages.train = partial(train, in_process=True)
     replay_month = replay._replay_month
 
     def measured(*arguments: Any) -> Any:

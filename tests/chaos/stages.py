@@ -22,10 +22,11 @@ from pipelines.period import Month, Period
 from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
 from pipelines.registry import register
 from pipelines.regrid import GridSettings
+from pipelines.run_folder import RunFolder
 from pipelines.sources.files import Files
 from pipelines.sources.source import MonthRequest
 from pipelines.tracking import find_or_start_run, open_experiment, track_run
-from pipelines.train_here import train_here
+from pipelines.train import train
 from tests.builders import make_month
 from tests.chaos.content import (
     archive_content,
@@ -169,7 +170,7 @@ def build_again(folder: Path) -> Path:
 
 def _train_run(folder: Path) -> None:
     job = make_job(build_again(folder), max_epochs=2, batches_per_epoch=3)
-    train_here(with_trainer(job, checkpoint_minutes=0.0), folder=folder / "model")
+    train(with_trainer(job, checkpoint_minutes=0.0), folder=folder / "model", in_process=True)
 
 
 def _train_state(folder: Path) -> dict[str, str]:
@@ -219,7 +220,7 @@ def _register(folder: Path, fingerprint: str) -> None:
         "protocol": "clean",
     }  # fmt: skip
     run_id = track_run(
-        out, tracking_uri=uri, experiment=MODEL, fingerprint=fingerprint, tags=tags,
+        RunFolder(out), tracking_uri=uri, experiment=MODEL, fingerprint=fingerprint, tags=tags,
         settings={"name": MODEL, "seed": 0},
     )  # fmt: skip
     with xr.open_dataset(out / "example.nc", decode_timedelta=False) as examples:

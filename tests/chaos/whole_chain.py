@@ -90,10 +90,12 @@ def run_warm(folder: Path, settings: Sequence[str], *, server: str) -> None:
 
     from flows import forecast, full_experiment
     from flows.console import run_from_console
-    from pipelines.train_here import train_here
+    from pipelines import report
+    from pipelines.train import train
 
-    full_experiment.train = train_here  # another process would import for ten seconds
-    full_experiment.write_report = _page_without_figures
+    # Another process would import for ten seconds.
+    full_experiment.train = partial(train, in_process=True)
+    report.write_report = _page_without_figures
     with temporary_settings({PREFECT_API_URL: server}):
         run_from_console(full_experiment.full_experiment, settings)
         run_from_console(forecast.forecast, [*settings, "maps=false"])

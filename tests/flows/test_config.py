@@ -5,6 +5,7 @@ import pytest
 from flows.compose import CONFIGS, compose
 from flows.config import load_experiment
 from flows.config_error import ConfigError
+from pipelines.fingerprint import fingerprint
 
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 
@@ -39,6 +40,28 @@ def test_places_do_not_count_as_science() -> None:
     here, there = (load_experiment([f"workspace=/{w}"]).science for w in ("here", "there"))
     assert here == there
     assert load_experiment(["seed=1"]).science != here
+
+
+@pytest.mark.parametrize(
+    ("override", "counts"),
+    [
+        ("title=Other", False),
+        ("evaluation.num_examples=2", False),
+        ("evaluation.num_analysis_samples=8", False),
+        ("evaluation.batch_size=7", False),
+        ("trainer.num_threads=1", False),
+        ("cluster.memory_limit=1GiB", False),
+        ("tracking.registered_model=other", False),
+        ("trainer.devices=2", True),
+        ("training.batch_size=7", True),
+        ("evaluation.split=validation", True),
+        ("evaluation.scoring.block_days=2", True),
+        ("models.tau.network.num_blocks=3", True),
+    ],
+)
+def test_what_changes_no_score_does_not_count_as_science(override: str, counts: bool) -> None:
+    keys = [fingerprint(load_experiment(o).science) for o in ([], [override])]
+    assert (keys[0] != keys[1]) == counts
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The whole job on ten days of made ERA5 files, small enough for a test."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
+from met2net.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.mlflow_quiet import mlflow
 from pipelines.period import Period
 from tests.builders import make_month
@@ -125,12 +128,45 @@ def test_the_same_command_again_reuses_everything_and_registers_nothing(finished
     ran = run(finished)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert {path: path.stat().st_mtime_ns for path in watched} == before
-    client = mlflow.MlflowClient(f"sqlite:///{finished / 'workspace' / 'mlflow.db'}")
+    client = _client(finished)
     assert len(client.search_model_versions("name = 'met2net-pearl_river'")) == 1
     experiment = client.get_experiment_by_name("pearl_river")
     parents = client.search_runs([experiment.experiment_id], "tags.`met2net.stage` = 'pearl_river'")
     assert len(parents) == 1
     assert parents[0].info.status == "FINISHED"
+
+
+def test_what_is_shown_may_change_without_new_scores_and_new_weights_are_scored_anew(
+    finished: Path,
+) -> None:
+    folder = run_folder(finished)
+    scores, client = folder / "scores.nc", _client(finished)
+    before = scores.stat().st_mtime_ns
+    ran = run(finished, "title=Another title", "evaluation.num_examples=2")
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert run_folder(finished) == folder and scores.stat().st_mtime_ns == before
+    assert "Another title" in (folder / "report.html").read_text()
+    assert len(client.search_model_versions("name = 'met2net-pearl_river'")) == 1
+    with xr.open_dataset(folder / "example.nc", decode_timedelta=False) as example:
+        assert example.sizes["example"] == 2
+    # As by a training with other code: the same job, other weights.
+    training = (folder / "models" / "met2net").resolve()
+    checkpoint = load_checkpoint(training / "model.safetensors")
+    with torch.no_grad():
+        next(checkpoint.network.parameters()).mul_(0.5)
+    save_checkpoint(training / "model.safetensors", checkpoint)
+    old = json.loads((folder / "scores.json").read_text())["normalized_rmse"]
+    ran = run(finished)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    new = json.loads((folder / "scores.json").read_text())["normalized_rmse"]
+    assert new["met2net"] != old["met2net"] and new["tau"] == old["tau"]
+    assert "models:/met2net-pearl_river/2" in ran.stdout
+    tags = client.get_model_version("met2net-pearl_river", "2").tags
+    assert float(tags["test.normalized_rmse"]) == pytest.approx(new["met2net"], rel=1e-5)
+
+
+def _client(folder: Path) -> "mlflow.MlflowClient":
+    return mlflow.MlflowClient(f"sqlite:///{folder / 'workspace' / 'mlflow.db'}")
 
 
 def test_a_run_writes_nothing_outside_its_workspace(finished: Path) -> None:

@@ -10,10 +10,10 @@ from flows.compose import CONFIGS
 from flows.config_error import ConfigError
 from flows.study import Stages, load_study, part_experiments, run_study
 from flows.study_settings import SCALES, Part, Study
+from pipelines import train as training
 from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
 from pipelines.published_scores import published_scores
-from pipelines.train_here import train_here
 from pipelines.training_job import TrainingJob
 
 STUDIES = [f"table{n}" for n in range(1, 13)] + ["fig1"] + [f"fig{n}" for n in range(4, 17)]
@@ -29,7 +29,7 @@ def stages() -> Stages:
 
     def train(job: TrainingJob, folder: Path, in_process: bool) -> Path:
         assert in_process
-        return train_here(job, folder=folder)
+        return training.train(job, folder=folder, in_process=True)
 
     return Stages(
         update_archive=full_experiment.update_archive.fn, prepare=full_experiment.prepare.fn,

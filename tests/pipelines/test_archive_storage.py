@@ -130,9 +130,10 @@ def test_other_writers_commit_is_seen_before_ones_own(
             others.append(ArchiveState("", "", ()))
             others.append(run(path, tmp_path / "other", "2016-01-30", "2016-02-02"))
 
-    def check_then_write(*arguments: Any) -> None:
-        check_content(*arguments)
+    def check_then_write(*arguments: Any) -> dict[str, str]:
+        values = check_content(*arguments)
         other_writes()
+        return values
 
     run(path, tmp_path / "raw", "2016-01-30", "2016-01-31")
     if moment == "verify":

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -19,6 +20,7 @@ from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
 from pipelines.registry import register
 from pipelines.registry_aliases import alias_history, promote
+from pipelines.run_folder import RunFolder
 from pipelines.tracking import find_or_start_run, open_experiment, track_run
 
 CHANNELS = ("t2m", "u10", "v10")
@@ -282,11 +284,12 @@ def test_tracking_a_run_twice_gives_the_same_runs_and_points(store, run_folder):
         "settings": {"model": {"latent_dim": 16, "variables": ["t2m"]}, "long": "x" * 9000},
         "tags": {"git_commit": "abc123"},
     }
-    parent = track_run(run_folder, **arguments)
+    run = RunFolder(run_folder)
+    parent = track_run(run, **arguments)
     client = mlflow.MlflowClient(tracking_uri=store)
     client.update_run(parent, status="RUNNING")  # as after a crash near the end
-    assert track_run(run_folder, **arguments) == parent
-    assert track_run(run_folder, **arguments) == parent
+    assert track_run(run, **arguments) == parent
+    assert track_run(run, **arguments) == parent
     runs = client.search_runs([open_experiment(store, "demo run")])
     assert sorted(run.info.run_name for run in runs) == [
         "analyze", "demo run", "score anomaly_persistence", "score climatology", "score met2net",
@@ -306,6 +309,46 @@ def test_tracking_a_run_twice_gives_the_same_runs_and_points(store, run_folder):
     assert "test/acc/area/t2m" not in by_name["score climatology"].data.metrics
     files = {item.path for item in client.list_artifacts(parent)}
     assert "scores.nc" in files
+
+
+def test_other_scores_make_another_run_and_a_newer_report_takes_the_older_one_s_place(
+    store, run_folder, tmp_path
+):
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(run_folder, run.path, symlinks=True)
+    arguments = {"tracking_uri": store, "experiment": "rescored", "fingerprint": "b" * 16,
+                 "settings": {}, "tags": {}}  # fmt: skip
+    client = mlflow.MlflowClient(tracking_uri=store)
+
+    def report(run_id):
+        path = client.download_artifacts(run_id, "report.html", str(tmp_path))
+        return Path(path).read_text()
+
+    for result in ("scores", "report"):
+        with run.making(result, "first"):
+            run.report.write_text("first page")
+    first = track_run(run, **arguments)
+    with run.making("report", "second"):
+        run.report.write_text("second page")
+    assert track_run(run, **arguments) == first
+    assert report(first) == "second page"
+    with run.making("scores", "second"):
+        pass
+    second = track_run(run, **arguments)
+    assert second != first and report(first) == "second page"
+    assert track_run(run, **arguments) == second
+
+
+def test_weights_or_scores_that_changed_make_another_version(store, run_folder, tmp_path):
+    scored, rescored = (make_tags() | {"scores_fingerprint": name} for name in ("a", "b"))
+    first = register_demo(store, run_folder, "twice", tags=scored)
+    assert register_demo(store, run_folder, "twice", tags=scored) == first
+    second = register_demo(store, run_folder, "twice", tags=rescored)
+    assert second != first
+    checkpoint = tmp_path / "met2net" / "model.safetensors"
+    save_checkpoint(checkpoint, make_checkpoint())  # other random weights
+    third = register_demo(store, run_folder, "twice", tags=scored, checkpoint=checkpoint)
+    assert third not in (first, second)
 
 
 def test_artifacts_lie_beside_the_database(store):

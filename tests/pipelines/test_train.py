@@ -166,7 +166,9 @@ def test_a_job_survives_its_file(job: TrainingJob, tmp_path: Path) -> None:
 def test_places_and_provenance_do_not_change_a_job_s_fingerprint(job: TrainingJob) -> None:
     moved = replace(job, training_set="/elsewhere", provenance={}, trainer=TrainerSettings())
     assert moved.fingerprint == job.fingerprint
-    assert replace(job, name="other").fingerprint != job.fingerprint
+    assert replace(job, name="other").fingerprint == job.fingerprint
+    several = replace(job, trainer=TrainerSettings(devices=2))  # a batch each: larger steps
+    assert several.fingerprint != job.fingerprint
 
 
 @pytest.mark.parametrize(

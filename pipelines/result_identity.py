@@ -1,0 +1,86 @@
+"""What scores, examples, analyses and tracks follow from, as names.
+
+A name holds the content of checkpoints, not their places; settings that change no number (batch
+sizes, devices, titles) are no part of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from met2net.training_set import TrainingSet
+from met2net.windows import WindowSpec
+from pipelines.errors import DataError
+from pipelines.evaluation_settings import ScoringSettings
+from pipelines.fingerprint import file_sha256, fingerprint
+from pipelines.protocol import Protocol
+
+__all__ = ["ScoredModels", "scoring_identity"]
+
+# Each is raised whenever the same inputs would give other numbers, or another file.
+_SCORES, _EXAMPLES, _ANALYSIS, _TRACKS = 1, 1, 1, 1
+
+
+@dataclass(frozen=True)
+class ScoredModels:
+    """Trained networks, and the windows on which they are looked at.
+
+    Attributes:
+        training_set: Zarr store made by `pipelines.prepare`.
+        window: frames.
+        split: `train`, `validation` or `test`.
+        checkpoints: model name -> checkpoint file, in the order of tables.
+        protocol: the terms that they are scored on.
+    """
+
+    training_set: Path
+    window: WindowSpec
+    split: str
+    checkpoints: Mapping[str, Path]
+    protocol: Protocol
+
+    @property
+    def identity(self) -> list[Any]:
+        """Content of all of these."""
+        return [
+            TrainingSet.open(self.training_set).attrs["fingerprint"],
+            self.window,
+            self.split,
+            [[name, file_sha256(path)] for name, path in self.checkpoints.items()],
+            self.protocol,
+        ]
+
+    def scores(self, scoring: ScoringSettings) -> str:
+        """Name the scores."""
+        return fingerprint("scores", _SCORES, self.identity, scoring_identity(scoring))
+
+    def examples(self, num: int) -> str:
+        """Name so many worked windows."""
+        return fingerprint("examples", _EXAMPLES, self.identity, num)
+
+    def analysis(self, *, num_samples: int, seed: int) -> str:
+        """Name CKA and attention of so many windows."""
+        return fingerprint("analysis", _ANALYSIS, self.identity, num_samples, seed)
+
+    def tracks(self, storm: str, *, table: Path | None) -> str:
+        """Name the tracks of a storm; `table` as in `pipelines.best_tracks.best_track`."""
+        best = None if table is None else file_sha256(table)
+        return fingerprint("tracks", _TRACKS, self.identity, storm, best)
+
+
+def scoring_identity(scoring: ScoringSettings) -> list[Any]:
+    """Give what scores follow from of their settings; a mask counts by its content.
+
+    Raises:
+        DataError: if there is no such mask.
+    """
+    mask = None if scoring.land_sea_mask is None else Path(scoring.land_sea_mask)
+    if mask is not None and not mask.is_file():
+        raise DataError(f"land_sea_mask is {mask}; expected a file")
+    return [
+        [[name, dict(edges)] for name, edges in scoring.regions.items()],
+        None if mask is None else file_sha256(mask),
+        scoring.save_forecasts,
+        scoring.bootstrap,
+    ]

@@ -1,0 +1,57 @@
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from met2net.windows import WindowSpec
+from pipelines import result_identity
+from pipelines.errors import DataError
+from pipelines.evaluation_settings import ScoringSettings
+from pipelines.protocol import Protocol
+from pipelines.result_identity import ScoredModels, scoring_identity
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoredModels:
+    opened = SimpleNamespace(open=lambda path: SimpleNamespace(attrs={"fingerprint": path.stem}))
+    monkeypatch.setattr(result_identity, "TrainingSet", opened)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    checkpoints = {"met2net": tmp_path / "a", "tau": tmp_path / "b"}
+    window = WindowSpec.regular(num_inputs=2, num_targets=2)
+    return ScoredModels(Path("set.zarr"), window, "test", checkpoints, Protocol())
+
+
+def test_scores_follow_from_weights_and_not_from_their_place(
+    models: ScoredModels, tmp_path: Path
+) -> None:
+    before = models.scores(ScoringSettings())
+    (tmp_path / "elsewhere").write_text("a")
+    moved = replace(models, checkpoints={**models.checkpoints, "met2net": tmp_path / "elsewhere"})
+    assert moved.scores(ScoringSettings()) == before
+    (tmp_path / "elsewhere").write_text("trained again")
+    assert moved.scores(ScoringSettings()) != before
+    names = {
+        replace(models, split="validation").scores(ScoringSettings()),
+        replace(models, training_set=Path("other.zarr")).scores(ScoringSettings()),
+        replace(models, checkpoints=dict(reversed(models.checkpoints.items()))).scores(
+            ScoringSettings()
+        ),
+        models.scores(ScoringSettings(block_days=5)),
+        models.examples(1),
+        models.examples(2),
+        models.analysis(num_samples=8, seed=0),
+        before,
+    }
+    assert len(names) == 8
+
+
+def test_a_mask_counts_by_its_content(tmp_path: Path) -> None:
+    mask = tmp_path / "mask.nc"
+    with pytest.raises(DataError, match="land_sea_mask is .*mask.nc; expected a file"):
+        scoring_identity(ScoringSettings(land_sea_mask=str(mask)))
+    mask.write_text("land")
+    land = scoring_identity(ScoringSettings(land_sea_mask=str(mask)))
+    mask.rename(tmp_path / "moved.nc")
+    assert scoring_identity(ScoringSettings(land_sea_mask=str(tmp_path / "moved.nc"))) == land
