@@ -6,6 +6,7 @@ set's fields are converted as they are read.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -13,7 +14,7 @@ from jaxtyping import Float32, Int64
 from met2net.fields import StoredFields
 from met2net.normalization import Normalizer
 from met2net.training_set import TrainingSet
-from met2net.verification.climatology import Climatology
+from met2net.verification.climatology import Climatology, MeanFields
 
 __all__ = ["renormalized"]
 
@@ -39,7 +40,9 @@ def renormalized(data: TrainingSet, normalizer: Normalizer) -> TrainingSet:
     return replace(
         data,
         fields=_RenormalizedFields(data.fields, factor=columns[0], offset=columns[1]),
-        climatology=Climatology(data.climatology.values * columns[0] + columns[1]),
+        climatology=Climatology(
+            _RenormalizedMeans(data.climatology.values, factor=columns[0], offset=columns[1])
+        ),
         normalizer=normalizer,
     )
 
@@ -63,3 +66,22 @@ class _RenormalizedFields(StoredFields):
         super().read_into(rows, out)
         np.multiply(out, self._factor, out=out)
         np.add(out, self._offset, out=out)
+
+
+class _RenormalizedMeans:
+    """A climatology's fields that are converted as they are looked up."""
+
+    def __init__(
+        self,
+        means: MeanFields,
+        *,
+        factor: Float32[np.ndarray, "c 1 1"],
+        offset: Float32[np.ndarray, "c 1 1"],
+    ) -> None:
+        """Look up in `means`."""
+        self.shape = means.shape
+        self._means, self._factor, self._offset = means, factor, offset
+
+    def __getitem__(self, slots: tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]) -> Any:
+        """Give some fields, converted."""
+        return self._means[slots] * self._factor + self._offset

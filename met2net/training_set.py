@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float64, Int8, Int64
 from met2net.fields import Fields, StoredFields
 from met2net.grid import Grid
 from met2net.normalization import Normalizer
+from met2net.stored_means import StoredMeans
 from met2net.verification.climatology import Climatology
 from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
@@ -26,10 +27,8 @@ MEMORY_LIMIT = 4 * 2**30
 """Fields up to this size [bytes] are mapped into memory unless told otherwise."""
 
 _UPLOAD_HOURS = 1024  # copied to a device at once
-_ARRAYS = (
-    "data", "mean", "std", "minimum", "maximum", "difference_std", "climatology", "split",
-    "expver", "units",
-)  # fmt: skip
+_STATISTICS = ("mean", "std", "minimum", "maximum", "difference_std")
+_ARRAYS = ("data", *_STATISTICS, "climatology", "split", "expver", "units")
 _ATTRS = (
     "settings", "fingerprint", "archive_snapshot", "source", "attribution", "code_version",
     "variables", "normalization",
@@ -50,6 +49,10 @@ class TrainingSet:
         split: see `SPLITS` and `VALIDATION_AND_TEST`.
         fields: normalized fields: mapped into memory, read from the store by rows, or a tensor.
         normalizer: to physical units and back.
+        mean: of the training split, one a channel [physical units], whatever the normalization.
+        std: standard deviation of the same.
+        minimum: smallest value of the same.
+        maximum: largest value of the same.
         difference_std: std of 6-hour differences in the training split [physical units].
         climatology: normalized mean fields of the training split.
         attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
@@ -64,6 +67,10 @@ class TrainingSet:
     split: Int8[np.ndarray, " time"]
     fields: Fields
     normalizer: Normalizer
+    mean: Float64[np.ndarray, " c"]
+    std: Float64[np.ndarray, " c"]
+    minimum: Float64[np.ndarray, " c"]
+    maximum: Float64[np.ndarray, " c"]
     difference_std: Float64[np.ndarray, " c"]
     climatology: Climatology
     attrs: dict[str, str]
@@ -95,8 +102,8 @@ class TrainingSet:
             split=dataset["split"].values,
             fields=StoredFields.open(path / "data", memory_limit=memory_limit),
             normalizer=_normalizer(dataset, channels),
-            difference_std=dataset["difference_std"].values,
-            climatology=Climatology(dataset["climatology"].values),
+            **{name: dataset[name].values for name in _STATISTICS},
+            climatology=Climatology(StoredMeans.open(path / "climatology")),
             attrs={str(name): str(value) for name, value in dataset.attrs.items()},
         )
 

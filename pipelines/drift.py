@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from met2net.training_set import TrainingSet
 from pipelines.drift_sample import QUANTILES, DriftSample
@@ -168,9 +167,7 @@ def measure_drift(training_set: Path, *, month: Month, limits: DriftLimits) -> D
         DataError: if the store has no hour of the month.
     """
     data = TrainingSet.open(training_set)
-    with xr.open_zarr(training_set, chunks=None, consolidated=True) as store:
-        scale = {name: store[name].values.astype(float)
-                 for name in ("mean", "std", "minimum", "maximum")}  # fmt: skip
+    scale = {name: getattr(data, name) for name in ("mean", "std", "minimum", "maximum")}
     hours = data.hours.astype("datetime64[h]")
     rows = np.flatnonzero(np.isin(hours, month.hours()))
     if len(rows) == 0:

@@ -1,11 +1,15 @@
 """Climatology: the mean of the training years by day of year and hour of day."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-__all__ = ["NUM_DAYS", "Climatology", "ClimatologyAccumulator", "day_slot", "spans_two_years"]
+__all__ = [
+    "NUM_DAYS", "Climatology", "ClimatologyAccumulator", "MeanFields", "day_slot",
+    "spans_two_years",
+]  # fmt: skip
 
 NUM_DAYS = 366  # slots of a leap year; 29 February has its own in every year
 _FEBRUARY_29 = 59  # its slot, counted from 0
@@ -32,12 +36,25 @@ def spans_two_years(hours: Int64[np.ndarray, " n"]) -> bool:
     return len(hours) > 0 and int(hours.max() // 24 - hours.min() // 24 + 1) >= 2 * 365
 
 
+@runtime_checkable
+class MeanFields(Protocol):
+    """Fields by day and hour of day, as an array of `day hour c h w` gives them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Days, hours of day, channels, latitudes and longitudes."""
+
+    def __getitem__(self, slots: tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]], /) -> Any:
+        """Give the fields `n c h w` of some days and hours of day, by their places."""
+
+
 @dataclass(frozen=True, eq=False)
 class Climatology:
     """Mean fields by day of year and hour of day, in the units they were summed in.
 
     Attributes:
-        values: mean fields. The day axis has 366 slots (see `day_slot`), or 1 for a
+        values: mean fields, in memory or on disk; of those on disk only what is asked for is
+            read. The day axis has 366 slots (see `day_slot`), or 1 for a
             climatology by hour of day alone. The hour axis has as many evenly spaced hours
             of day, from 00 UTC, as the data: 24 for hourly, 4 for 6-hourly fields.
 
@@ -45,7 +62,7 @@ class Climatology:
         ValueError: if the day axis is neither 1 nor 366, or the hours do not divide a day.
     """
 
-    values: Float32[np.ndarray, "day hour c h w"]
+    values: MeanFields
 
     def __post_init__(self) -> None:
         """Check the first two axes."""

@@ -280,7 +280,10 @@ def damage_fingerprint(path: Path) -> None:
         (damage_metadata, "cannot open .*remove the folder"),
         (damage_chunk, "c/1/0/0/0 has 0 bytes; expected 46080, a whole chunk; remove the folder"),
         (cut_chunk, "c/0/0/0/0 has 1000 bytes; expected 46080, a whole chunk; remove the folder"),
-        (damage_climatology, "has 0 chunks of climatology; expected 1: remove the folder"),
+        (
+            damage_climatology,
+            "0/0/0/0/0 has 0 bytes; expected 4608, a whole chunk; remove the folder",
+        ),
         (damage_fingerprint, "fingerprint '0123456789abcdef'; expected"),
     ],
 )
