@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from met2net.verification.block_bootstrap import (
-    BlockBootstrap,
-    interval,
-    p_value,
-    resampled_sums,
-)
+from met2net.verification.block_bootstrap import BlockBootstrap, resampled_sums
+from met2net.verification.bootstrap_estimate import Estimate
+from met2net.verification.interval_scales import LOGARITHM
 from met2net.verification.paired_tests import paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
 from pipelines.errors import DataError
-from pipelines.statistics_file import read_init_times, read_statistics
+from pipelines.statistics_file import read_init_times, read_scale, read_statistics
 
 __all__ = ["METRIC", "Comparison", "channels_of_metric", "compare_models"]
 
@@ -35,10 +32,12 @@ class Comparison:
         challenger: its error.
         champion: its error.
         improvement: 1 - challenger / champion.
-        improvement_low: low end of its confidence interval, NaN where there are too few days.
+        improvement_low: low end of its confidence interval, NaN where there are too few days
+            or a model has no error.
         improvement_high: high end.
-        bootstrap_p_value: two-sided, of no difference, by a block bootstrap over days that
-            draws both models alike; NaN where there are too few days.
+        bootstrap_p_value: two-sided, of no improvement, by a block bootstrap over days that
+            draws both models alike; NaN where the interval is. The interval of confidence
+            1 - p ends at 0.
         dm_statistic: of the Diebold-Mariano test, negative where the challenger is better;
             NaN where the errors are equal or the series is too short.
         dm_p_value: two-sided.
@@ -86,27 +85,24 @@ def compare_models(
         metric: see `METRIC`.
 
     Raises:
-        DataError: if there is no such metric.
+        DataError: if there is no such metric, or the file is of an earlier version.
     """
     chosen = channels_of_metric(metric, channels)
+    scale = read_scale(statistics)[chosen]
     hours = read_init_times(statistics)
     sums = {
-        name: _read(statistics, name, num_leads=len(lead_hours), chosen=chosen)
+        name: _read(statistics, name, num_leads=len(lead_hours), chosen=chosen, scale=scale)
         for name in (challenger, champion)
     }
     errors = {name: float(_error(total.sum(axis=0))) for name, total in sums.items()}
     days, place = np.unique(hours // 24, return_inverse=True)
     low = high = p_of_bootstrap = np.nan
-    if bootstrap.is_enough(len(days)):
-        draw = partial(resampled_sums, counts=bootstrap.draw(len(days)))
+    if bootstrap.is_enough(len(days)) and min(errors.values()) > 0:
+        draw = partial(resampled_sums, weights=bootstrap.weights(len(days)))
         ours, theirs = (_error(draw([(place, sums[n])])) for n in (challenger, champion))
-        ends = interval(
-            1 - ours / theirs,
-            num_blocks=bootstrap.num_blocks(len(days)),
-            confidence=bootstrap.confidence,
-        )
-        low, high = (end.item() for end in ends)
-        p_of_bootstrap = p_value(ours - theirs)
+        ratio = Estimate.of(ours / theirs, bootstrap=bootstrap, scale=LOGARITHM)
+        high, low = (1 - end.item() for end in ratio.interval(bootstrap.confidence))
+        p_of_bootstrap = ratio.p_value().item()
     statistic, p_of_dm = paired_test(*(_losses(sums[n]) for n in (challenger, champion)),
                                horizon=_horizon(hours, lead_hours))  # fmt: skip
     return Comparison(
@@ -136,15 +132,20 @@ def channels_of_metric(metric: str, channels: tuple[str, ...]) -> list[int]:
     return [channels.index(label)] if slash else list(range(len(channels)))
 
 
-def _read(path: Path, model: str, *, num_leads: int, chosen: list[int]) -> np.ndarray:
-    """Give squared error and weight by init time, summed over lead times: (n, 2, channel)."""
+def _read(
+    path: Path, model: str, *, num_leads: int, chosen: list[int], scale: np.ndarray
+) -> np.ndarray:
+    """Give squared error and weight by init time, summed over lead times: (n, 2, channel).
+
+    Squared errors are in training standard deviations squared.
+    """
     total = 0.0
     for lead in range(num_leads):
         parts = [
             sums[:, _PLACES, PLAIN][..., chosen] for _, sums in read_statistics(path, model, lead)
         ]
         total = total + np.concatenate(parts)
-    return np.asarray(total)
+    return np.asarray(total * np.stack([scale**2, np.ones_like(scale)]))
 
 
 def _error(sums: np.ndarray) -> np.ndarray:

@@ -70,7 +70,12 @@ def score_pass(
     regions = _regions(data, settings)
     std = np.asarray(data.normalizer.std)
     attrs = {name: _text(value) for name, value in provenance.items()}
-    fields = FieldSums(grid=data.grid, value_range=_value_range(data))
+    extent = np.stack([data.minimum, data.maximum])
+    fields = FieldSums(
+        grid=data.grid,
+        value_range=_normalized(extent, data),
+        mean=_normalized(data.mean, data),
+    )
     by_region = RegionalSums()
     images = BenchmarkSums(data.normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
     path = RunFolder(out).statistics
@@ -81,6 +86,7 @@ def score_pass(
                 models=list(forecasts),
                 channels=data.channels,
                 lead_hours=window.target_hours,
+                scale=std / data.std,
                 attrs=attrs,
             )
         )
@@ -111,6 +117,7 @@ def score_pass(
             climatology=data.climatology,
             grid=data.grid,
             normalizer=data.normalizer,
+            training_std=data.std,
             units=data.units,
             batch_size=batch_size,
             device=device,
@@ -118,11 +125,15 @@ def score_pass(
             watchers=watchers,
         )
     looks = fields.to_dataset(std=std, channels=data.channels, lead_time=window.target_hours)
+    note = {"long_name": "range of images: smallest and largest value in the training split"}
+    looks["image_range"] = (("image_range_end", "channel"), extent, note)
+    looks["image_range_end"] = ["smallest", "largest"]
     intervals = score_intervals(
         partial(read_statistics, path),
         scores=scores,
         init_time=read_init_times(path),
         std=std,
+        training_std=data.std,
         bootstrap=settings.bootstrap,
         yardsticks=BASELINES,
     )
@@ -161,11 +172,9 @@ def _regions(data: TrainingSet, settings: ScoringSettings) -> list[Region]:
     return regions
 
 
-def _value_range(data: TrainingSet) -> np.ndarray:
-    """Give the range of each channel in the training split, normalized."""
-    with xr.open_zarr(data.path, chunks=None, consolidated=True) as store:
-        extent = store["maximum"].values - store["minimum"].values
-    return np.asarray(extent / np.asarray(data.normalizer.std), dtype=np.float64)
+def _normalized(values: np.ndarray, data: TrainingSet) -> np.ndarray:
+    """Normalize numbers a channel (the last axis) as the fields are."""
+    return np.asarray((values - np.asarray(data.normalizer.mean)) / np.asarray(data.normalizer.std))
 
 
 def _text(value: Any) -> str:

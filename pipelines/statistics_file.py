@@ -9,8 +9,9 @@ import numpy as np
 
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import OBSERVED, STATISTICS, WEIGHTINGS, Statistics
+from pipelines.errors import DataError
 
-__all__ = ["StatisticsWriter", "read_init_times", "read_statistics"]
+__all__ = ["StatisticsWriter", "read_init_times", "read_scale", "read_statistics"]
 
 _COMPARED = tuple(name for name in STATISTICS if name not in OBSERVED)
 _CHUNK = 256  # init times together in the file
@@ -24,6 +25,7 @@ class StatisticsWriter:
     `observed(init_time, observed_statistic, weighting, lead_time, channel)` and
     `compared(init_time, model, compared_statistic, weighting, lead_time, channel)`: sums over
     the points of the whole field, of normalized values. Names: `met2net.verification.statistics`.
+    `scale(channel)` times a normalized value is in standard deviations of the training split.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class StatisticsWriter:
         models: Sequence[str],
         channels: Sequence[str],
         lead_hours: Sequence[int],
+        scale: np.ndarray,
         attrs: dict[str, str],
     ) -> None:
         """Create the file at `path`."""
@@ -51,6 +54,7 @@ class StatisticsWriter:
         lead_time = self._file.createVariable("lead_time", "i8", ("lead_time",))
         lead_time.units = "hours"
         lead_time[:] = list(lead_hours)
+        self._file.createVariable("scale", "f8", ("channel",))[:] = scale
         init_time = self._file.createVariable("init_time", "i8", ("init_time",))
         init_time.setncatts({"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"})
         # One lead time a chunk: intervals read lead by lead.
@@ -92,6 +96,18 @@ def read_init_times(path: Path) -> np.ndarray:
     """Give the init times of a file, in hours since the epoch."""
     with netCDF4.Dataset(path) as file:
         return np.asarray(file["init_time"][:].filled())
+
+
+def read_scale(path: Path) -> np.ndarray:
+    """Give what normalized values are multiplied by to be in training standard deviations.
+
+    Raises:
+        DataError: if the file does not say; those of earlier versions do not.
+    """
+    with netCDF4.Dataset(path) as file:
+        if "scale" not in file.variables:
+            raise DataError(f"{path} has no scale of channels; expected one: score the run again")
+        return np.asarray(file["scale"][:].filled())
 
 
 def read_statistics(path: Path, model: str, lead: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,18 +1,16 @@
-"""Block bootstrap over init times: intervals and paired tests for metrics of sums.
+"""Block bootstrap over init times: how often every day is drawn, for metrics of sums.
 
 Forecasts of neighbouring init times resemble each other, so blocks of days are drawn, not
 single forecasts. All models are drawn alike, which pairs them.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-__all__ = ["BlockBootstrap", "interval", "p_value", "resampled_sums"]
+__all__ = ["BlockBootstrap", "resampled_sums"]
 
 _FEWEST_BLOCKS = 5  # with fewer, resamples say next to nothing about the spread
 
@@ -73,16 +71,24 @@ class BlockBootstrap:
         ).reshape(self.num_resamples, num_days)
         return counts
 
+    def weights(self, num_days: int) -> Float64[np.ndarray, "row day"]:
+        """Give how much every day counts in what an `Estimate` is made from.
+
+        The rows: the sample itself, every resample, and the sample without each day.
+        """
+        sample = np.ones((1, num_days))
+        return np.concatenate([sample, self.draw(num_days), sample - np.eye(num_days)])
+
 
 def resampled_sums(
-    parts: Iterable[tuple[np.ndarray, np.ndarray]], counts: Int64[np.ndarray, "resample day"]
-) -> Float64[np.ndarray, " resample *sums"]:
-    """Sum every resample, part by part, so that the sample need not be in memory.
+    parts: Iterable[tuple[np.ndarray, np.ndarray]], weights: Float64[np.ndarray, "row day"]
+) -> Float64[np.ndarray, " row *sums"]:
+    """Sum every row of weights, part by part, so that the sample need not be in memory.
 
     Args:
         parts: for some init times each, the days (places among the days of the sample) and
             the sums, a row an init time.
-        counts: from `BlockBootstrap.draw`.
+        weights: from `BlockBootstrap.weights`.
 
     Raises:
         ValueError: if there are no parts.
@@ -92,54 +98,9 @@ def resampled_sums(
         occurring, place = np.unique(days, return_inverse=True)
         indicator = (place == np.arange(len(occurring))[:, None]).astype(float)
         by_day = indicator @ sums.reshape(len(sums), -1)
-        drawn = counts[:, occurring].astype(float) @ by_day
-        drawn = drawn.reshape(len(counts), *sums.shape[1:])
+        drawn = weights[:, occurring] @ by_day
+        drawn = drawn.reshape(len(weights), *sums.shape[1:])
         totals = drawn if totals is None else totals + drawn
     if totals is None:
         raise ValueError("there are no sums to resample; expected at least one init time")
     return totals
-
-
-def interval(
-    resampled: Float64[np.ndarray, " resample *rest"],
-    *,
-    num_blocks: float,
-    confidence: float,
-) -> tuple[Float64[np.ndarray, "*rest"], Float64[np.ndarray, "*rest"]]:
-    """Give the ends of a confidence interval from a metric of every resample.
-
-    Percentiles, a little further out than the confidence says: resamples of n blocks spread
-    less than samples, by sqrt((n - 1) / n), and their spread is itself an estimate, hence
-    Student's t with n - 1 degrees of freedom in place of the normal distribution.
-    Source: Hesterberg 2015, doi:10.1080/00031305.2015.1089789 ("expanded percentile").
-
-    Raises:
-        ValueError: if there are not more than one block.
-    """
-    if num_blocks <= 1:
-        raise ValueError(f"the sample is {num_blocks:g} blocks long; expected more than 1")
-    quantile = _student_quantile((1 + confidence) / 2, degrees=num_blocks - 1)
-    tail = NormalDist().cdf(-quantile * math.sqrt(num_blocks / (num_blocks - 1)))
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return np.asarray(low), np.asarray(high)
-
-
-def p_value(differences: Float64[np.ndarray, " resample"]) -> float:
-    """Give the two-sided p-value of no difference from a paired difference of every resample.
-
-    Twice the share of resamples on the rarer side of zero, themselves counted in, so that it
-    is never 0.
-    """
-    below, above = int((differences <= 0).sum()), int((differences >= 0).sum())
-    return min(1.0, 2 * (1 + min(below, above)) / (1 + len(differences)))
-
-
-def _student_quantile(probability: float, *, degrees: float) -> float:
-    """Give a quantile of Student's t. Source: Abramowitz and Stegun 1972, 26.7.5."""
-    x, n = NormalDist().inv_cdf(probability), degrees
-    return (
-        x
-        + (x**3 + x) / (4 * n)
-        + (5 * x**5 + 16 * x**3 + 3 * x) / (96 * n**2)
-        + (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / (384 * n**3)
-    )

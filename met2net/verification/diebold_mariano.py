@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64
+from scipy import special
 
 __all__ = ["DieboldMariano", "diebold_mariano"]
 
@@ -17,7 +17,7 @@ class DieboldMariano:
     Attributes:
         mean_difference: mean loss of the first forecast less that of the second.
         statistic: mean difference over its standard error; negative where the first is better.
-        p_value: two-sided, from the normal distribution.
+        p_value: two-sided, from Student's t with one degree of freedom fewer than losses.
     """
 
     mean_difference: float
@@ -31,7 +31,7 @@ def diebold_mariano(
     """Test the losses of two forecasts of the same times.
 
     The variance of the mean difference counts autocovariances at lags below `horizon`, and
-    the statistic is corrected for short series.
+    the statistic is corrected for short series and compared with Student's t.
     Source: Harvey, Leybourne and Newbold 1997, doi:10.1016/S0169-2070(96)00719-4.
 
     Args:
@@ -61,5 +61,5 @@ def diebold_mariano(
         )
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     statistic = mean / math.sqrt(variance) * math.sqrt(correction)
-    p_value = 2 * NormalDist().cdf(-abs(statistic))
+    p_value = 2 * float(special.stdtr(n - 1, -abs(statistic)))
     return DieboldMariano(mean, statistic, p_value)

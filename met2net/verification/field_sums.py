@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 import xarray as xr
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
+from torch import Tensor
 
 from met2net.grid import Grid
 from met2net.verification.image_quality import IMAGE_METRICS, ImageQuality, compute_image_quality
@@ -17,15 +19,25 @@ __all__ = ["FieldSums"]
 class FieldSums:
     """Sums by model of what fields look like; `add` is given every batch of a scoring pass."""
 
-    def __init__(self, *, grid: Grid, value_range: Float64[np.ndarray, " c"]) -> None:
+    def __init__(
+        self,
+        *,
+        grid: Grid,
+        value_range: Float64[np.ndarray, "2 c"],
+        mean: Float64[np.ndarray, " c"],
+    ) -> None:
         """Start empty.
 
         Args:
             grid: of the fields.
-            value_range: largest less smallest value of a channel, normalized.
+            value_range: smallest and largest value of a channel in the training split,
+                normalized as the fields are: what images range over.
+            mean: of a channel in the training split, normalized alike: taken off for spectra,
+                whose power at wavenumber 0 would else be that of the zero of a normalization.
         """
         self._grid = grid
         self._value_range = value_range
+        self._mean = mean
         self._images: dict[str, ImageQuality] = {}
         self._power: dict[str, np.ndarray] = {}
         self._observed_power: np.ndarray | None = None
@@ -35,14 +47,23 @@ class FieldSums:
         images = compute_image_quality(
             batch.predictions, batch.targets, value_range=self._value_range
         )
-        power = zonal_power(batch.predictions, grid=self._grid).sum(0).cpu().numpy()
+        power = self._power_of(batch.predictions)
         is_known = batch.model in self._images
         self._images[batch.model] = self._images[batch.model] + images if is_known else images
         self._power[batch.model] = self._power[batch.model] + power if is_known else power
         if batch.model == next(iter(self._images)):  # the observations are those of all models
-            observed = zonal_power(batch.targets, grid=self._grid).sum(0).cpu().numpy()
+            observed = self._power_of(batch.targets)
             before = self._observed_power
             self._observed_power = observed if before is None else before + observed
+
+    def _power_of(
+        self, fields: Float[Tensor, "b l c h w"]
+    ) -> Float64[np.ndarray, "l c wavenumber"]:
+        """Sum the spectra of a batch."""
+        mean = torch.from_numpy(self._mean).to(device=fields.device)[:, None, None]
+        power = zonal_power(fields.double() - mean, grid=self._grid)
+        sums: np.ndarray = power.sum(0).cpu().numpy()
+        return sums
 
     def to_dataset(
         self, *, std: Float64[np.ndarray, " c"], channels: Sequence[str], lead_time: Sequence[int]

@@ -6,7 +6,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64, Int64
 
-from met2net.verification.block_bootstrap import BlockBootstrap, interval
+from met2net.verification.block_bootstrap import BlockBootstrap
+from met2net.verification.bootstrap_estimate import Estimate
+from met2net.verification.interval_scales import LOGARITHM
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import STATISTICS, WEIGHTINGS
 
@@ -75,7 +77,7 @@ def grouped_rmse(
     """Compute RMSE by group over all lead times, in physical units, with intervals.
 
     Resamples are those of the whole period. An interval is NaN where a group has days for
-    fewer blocks than it needs, or a resample is without the group.
+    fewer blocks than it needs, a resample is without the group, or there is no error at all.
 
     Args:
         sums: by model.
@@ -110,20 +112,17 @@ def _rmse_with_ends(
     bootstrap: BlockBootstrap,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the RMSE of every group and the ends of its interval."""
-    estimate = _rmse(by_day.sum(axis=0), std=std)
-    low, high = np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
-    counts = bootstrap.draw(len(by_day)).astype(float)
+    error = _rmse(by_day.sum(axis=0), std=std)
+    low, high = np.full_like(error, np.nan), np.full_like(error, np.nan)
+    weights = bootstrap.weights(len(by_day))
     for place in range(by_day.shape[1]):
         one = by_day[:, place]
-        num_days = int((one[:, 0, -1] > 0).sum())
-        if bootstrap.is_enough(num_days):
-            resampled = _rmse(np.einsum("rd,dkc->rkc", counts, one, optimize=True), std=std)
-            low[place], high[place] = interval(
-                resampled,
-                num_blocks=bootstrap.num_blocks(num_days),
-                confidence=bootstrap.confidence,
-            )
-    return estimate, low, high
+        rows = _rmse(np.einsum("rd,dkc->rkc", weights, one, optimize=True), std=std)
+        estimate = Estimate.of(
+            rows, bootstrap=bootstrap, scale=LOGARITHM, is_counted=one[:, 0, -1] > 0
+        )
+        low[place], high[place] = estimate.interval(bootstrap.confidence)
+    return error, low, high
 
 
 def _rmse(sums: np.ndarray, *, std: np.ndarray) -> np.ndarray:

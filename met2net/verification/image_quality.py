@@ -48,26 +48,31 @@ def compute_image_quality(
     forecast: Float[Tensor, "b l c h w"],
     observation: Float[Tensor, "b l c h w"],
     *,
-    value_range: Float[np.ndarray, " c"],
+    value_range: Float[np.ndarray, "2 c"],
 ) -> ImageQuality:
-    """Score every field as an image.
+    """Score every field as an image: values are brought to 0 to 1 over the channel's range.
 
-    SSIM as `structural_similarity` has it; PSNR is that of `torchmetrics`.
+    SSIM compares means, which have no meaning without a zero: here the smallest value of the
+    range. So neither measure depends on the unit that fields come in. Values may leave the
+    range. SSIM as `structural_similarity` has it; PSNR is that of `torchmetrics`.
 
     Args:
         forecast: fields.
         observation: what happened.
-        value_range: largest less smallest value that a channel takes: the data range of both
-            measures, in the units of the fields.
+        value_range: smallest and largest value of every channel, in the units of the fields.
 
     Raises:
-        ValueError: if a range is not positive.
+        ValueError: if a smallest value is not below the largest.
     """
-    if not (value_range > 0).all():
-        raise ValueError(f"value ranges are {value_range.tolist()}; expected positive numbers")
-    scale = torch.from_numpy(value_range).to(device=forecast.device, dtype=torch.float64)
+    if not (value_range[0] < value_range[1]).all():
+        raise ValueError(
+            f"value ranges are {value_range[0].tolist()} to {value_range[1].tolist()}; expected "
+            "each smallest value below the largest"
+        )
+    ends = torch.from_numpy(value_range).to(device=forecast.device, dtype=torch.float64)
+    low, high = ends[:, :, None, None]
     first, second = (
-        rearrange(x.double() / scale[:, None, None], "b l c h w -> (b l c) h w")
+        rearrange((x.double() - low) / (high - low), "b l c h w -> (b l c) h w")
         for x in (forecast, observation)
     )
     psnr = peak_signal_noise_ratio(first, second, data_range=1.0, reduction="none", dim=(1, 2))

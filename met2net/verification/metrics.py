@@ -12,11 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from met2net.verification.interval_scales import (
+    COMPLEMENT,
+    FISHER,
+    IDENTITY,
+    LOGARITHM,
+    Scale,
+)
 from met2net.verification.statistics import PLAIN, Statistics, Sums
 
 __all__ = [
-    "METRICS", "Metric", "acc", "acc_centred", "bias", "in_physical_units", "mae", "mse", "pcc",
-    "r2", "rmse", "skill", "vector_rmse", "wind_pairs",
+    "METRICS", "Metric", "acc", "acc_centred", "bias", "in_physical_units", "mae", "mse",
+    "normalized_rmse", "pcc", "r2", "rmse", "skill", "vector_rmse", "wind_pairs",
 ]  # fmt: skip
 
 
@@ -77,19 +84,32 @@ def pcc(statistics: Statistics) -> Sums:
 def r2(statistics: Statistics) -> Sums:
     """Explained variance: 1 - sum w (f - o)^2 / sum w (o - mean o)^2.
 
-    One mean of the observations a channel and lead, over init times and points; it is the
-    plain mean in both weightings, as in the Nash-Sutcliffe efficiency of package `scores`.
+    One mean of the observations a channel and lead, over init times and points, with the same
+    weights as the squares: a forecast of that mean has 0, and none of another constant has
+    more. So does scikit-learn (`r2_score` with `sample_weight`); the Nash-Sutcliffe efficiency
+    of package `scores` takes the plain mean in its place.
     """
-    plain = np.s_[..., PLAIN : PLAIN + 1, :, :]
-    mean = _ratio(statistics.observation[plain], statistics.weight[plain])
-    total = (
-        statistics.squared_observation
-        - 2 * mean * statistics.observation
-        + statistics.weight * mean**2
-    )
+    mean = _ratio(statistics.observation, statistics.weight)
+    total = statistics.squared_observation - statistics.weight * mean**2
     return 1.0 - _ratio(
         statistics.squared_error, _above_rounding(total, statistics.squared_observation)
     )
+
+
+def normalized_rmse(
+    statistics: Statistics, *, scale: Float64[np.ndarray, " channel"]
+) -> Float64[np.ndarray, "*group"]:
+    """Plain RMSE over the training split's standard deviation: one number for all channels.
+
+    Lead times are pooled before the root is taken, channels averaged after it.
+
+    Args:
+        statistics: of normalized fields.
+        scale: what channels were divided by, over their standard deviation in the training
+            split: 1 where that is what they were divided by.
+    """
+    by_channel = rmse(statistics.pooled())[..., PLAIN, 0, :] * scale
+    return np.asarray(by_channel.mean(axis=-1))
 
 
 def skill(statistics: Statistics, reference: Statistics) -> Sums:
@@ -130,21 +150,23 @@ class Metric:
     Attributes:
         compute: metric of statistics in normalized units.
         power: exponent of the channel's unit in the metric's: 2 for squares, 0 for ratios.
+        scale: on which intervals are taken.
     """
 
     compute: Callable[[Statistics], Sums]
     power: int
+    scale: Scale
 
 
 METRICS: Mapping[str, Metric] = {
-    "mse": Metric(mse, 2),
-    "mae": Metric(mae, 1),
-    "rmse": Metric(rmse, 1),
-    "bias": Metric(bias, 1),
-    "acc": Metric(acc, 0),
-    "r2": Metric(r2, 0),
-    "acc_centred": Metric(acc_centred, 0),
-    "pcc": Metric(pcc, 0),
+    "mse": Metric(mse, 2, LOGARITHM),
+    "mae": Metric(mae, 1, LOGARITHM),
+    "rmse": Metric(rmse, 1, LOGARITHM),
+    "bias": Metric(bias, 1, IDENTITY),
+    "acc": Metric(acc, 0, FISHER),
+    "r2": Metric(r2, 0, COMPLEMENT),
+    "acc_centred": Metric(acc_centred, 0, FISHER),
+    "pcc": Metric(pcc, 0, FISHER),
 }
 
 

@@ -1,56 +1,66 @@
 """Every model against every other on the same init times: margins, Diebold-Mariano tests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float64, Int64
 
+from met2net.verification.block_bootstrap import BlockBootstrap
+from met2net.verification.bootstrap_estimate import Estimate
 from met2net.verification.diebold_mariano import diebold_mariano
+from met2net.verification.interval_scales import LOGARITHM
 from met2net.verification.statistics import PLAIN, STATISTICS
 
 __all__ = ["error_margins", "loss_tests", "losses_of", "paired_test"]
 
-_Spread = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _SQUARED_ERROR, _WEIGHT = STATISTICS.index("squared_error"), STATISTICS.index("weight")
 
 
 def losses_of(
     sums: Float64[np.ndarray, "n statistic weighting channel"],
+    *,
+    scale: Float64[np.ndarray, " channel"],
 ) -> Float64[np.ndarray, " n"]:
-    """Give the loss of every init time: the mean over channels of its plain normalized MSE."""
-    squared = sums[:, _SQUARED_ERROR, PLAIN] / sums[:, _WEIGHT, PLAIN]
+    """Give the loss of every init time: the mean over channels of its plain normalized MSE.
+
+    Args:
+        sums: of normalized fields.
+        scale: see `metrics.normalized_rmse`.
+    """
+    squared = sums[:, _SQUARED_ERROR, PLAIN] / sums[:, _WEIGHT, PLAIN] * scale**2
     losses: Float64[np.ndarray, " n"] = squared.mean(axis=-1)
     return losses
 
 
 def error_margins(
-    estimates: Mapping[str, float],
-    resampled: Mapping[str, Float64[np.ndarray, " resample"]],
-    *,
-    spread: _Spread,
+    rows: Mapping[str, Float64[np.ndarray, " row"]], *, bootstrap: BlockBootstrap
 ) -> xr.Dataset:
     """Give how much lower each model's error is than each other's, with intervals.
 
     Args:
-        estimates: error by model, as the normalized RMSE.
-        resampled: the same of every resample. All models have the same resamples, so what
-            makes a week hard for both cancels.
-        spread: gives the ends of an interval from resamples.
+        rows: by model, the error (as the normalized RMSE) of every row of
+            `BlockBootstrap.weights`. All models have the same rows, so what makes a week hard
+            for both cancels.
+        bootstrap: how the rows were drawn.
 
     Returns:
         `margin(model, other_model)`, 1 - error of the model / error of the other: positive
-        where the model is better; `margin_low`, `margin_high`.
+        where the model is better; `margin_low`, `margin_high`. NaN where the other model has
+        no error, and intervals also where one of the two has none in some resample.
     """
-    models = list(estimates)
+    models = list(rows)
     shape = (len(models), len(models))
     margin, low, high = (np.full(shape, np.nan) for _ in range(3))
     for row, model in enumerate(models):
         for column, other in enumerate(models):
-            if model == other or estimates[other] == 0:
+            if model == other or rows[other][0] == 0:
                 continue
-            margin[row, column] = 1 - estimates[model] / estimates[other]
-            low[row, column], high[row, column] = spread(1 - resampled[model] / resampled[other])
+            margin[row, column] = 1 - rows[model][0] / rows[other][0]
+            if rows[model].all() and rows[other].all():
+                ratio = Estimate.of(rows[model] / rows[other], bootstrap=bootstrap, scale=LOGARITHM)
+                ends = ratio.interval(bootstrap.confidence)
+                high[row, column], low[row, column] = (1 - end.item() for end in ends)
     dims = ("model", "other_model")
     what = "1 - normalized RMSE / that of the other model"
     return xr.Dataset(

@@ -7,17 +7,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64, Int64
 
-from met2net.verification.block_bootstrap import (
-    BlockBootstrap,
-    interval,
-    p_value,
-    resampled_sums,
-)
+from met2net.verification.block_bootstrap import BlockBootstrap, resampled_sums
+from met2net.verification.bootstrap_estimate import Estimate
 from met2net.verification.group_intervals import DailySums, grouped_rmse
-from met2net.verification.metrics import in_physical_units, rmse
+from met2net.verification.interval_scales import LOGARITHM
+from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
 from met2net.verification.paired_tests import error_margins, loss_tests, losses_of
 from met2net.verification.score_sums import SEASONS, season_of
-from met2net.verification.statistics import PLAIN, Statistics
+from met2net.verification.statistics import Statistics
 
 __all__ = ["StatisticsReader", "score_intervals"]
 
@@ -29,7 +26,6 @@ _Parts = Iterator[
 StatisticsReader = Callable[[str, int], _Parts]
 
 _Bounds = tuple[np.ndarray, np.ndarray]
-_Spread = Callable[[np.ndarray], _Bounds]
 
 
 def score_intervals(
@@ -38,6 +34,7 @@ def score_intervals(
     scores: xr.Dataset,
     init_time: Int64[np.ndarray, " n"],
     std: Float64[np.ndarray, " channel"],
+    training_std: Float64[np.ndarray, " channel"],
     bootstrap: BlockBootstrap,
     yardsticks: Sequence[str],
 ) -> xr.Dataset:
@@ -48,6 +45,7 @@ def score_intervals(
         scores: made from the same init times.
         init_time: all of them, hours since the epoch.
         std: what channels were divided by; to physical units.
+        training_std: standard deviation of the training split, one a channel, in its units.
         bootstrap: how to resample. All models are resampled alike, which pairs them.
         yardsticks: the models to compare with: with the one of smallest `normalized_rmse`.
 
@@ -60,12 +58,12 @@ def score_intervals(
         `group_intervals`.
     """
     days, day_of_time = np.unique(init_time // 24, return_inverse=True)
-    counts = bootstrap.draw(len(days))
-    spread = _spread(bootstrap, num_days=len(days))
+    weights = bootstrap.weights(len(days))
+    scale = std / training_std
     models = [str(name) for name in scores["model"].values]
     by_lead: dict[str, _Bounds] = {}
     pooled: dict[str, _Bounds] = {}
-    normalized: dict[str, np.ndarray] = {}  # of every resample
+    normalized: dict[str, np.ndarray] = {}  # of every row of weights
     losses = {m: np.full((scores.sizes["lead_time"], len(init_time)), np.nan) for m in models}
     by_season = {m: DailySums(num_groups=len(SEASONS)) for m in models}
     by_hour = {m: DailySums(num_groups=24) for m in models}
@@ -75,19 +73,20 @@ def score_intervals(
             parts = _noted(
                 read(model, lead),
                 init_time,
+                scale=scale,
                 losses=losses[model][lead],
                 by_season=by_season[model],
                 by_hour=by_hour[model],
             )
             parts = ((day_of_time[places], sums) for places, sums in parts)
-            sums = np.moveaxis(resampled_sums(parts, counts), 1, 0)
-            statistics = Statistics(*sums[..., None, :])  # resample weighting lead channel
-            leads.append(spread(_resamples_first(in_physical_units(statistics, std=std))))
+            sums = np.moveaxis(resampled_sums(parts, weights), 1, 0)
+            statistics = Statistics(*sums[..., None, :])  # row weighting lead channel
+            leads.append(_metric_bounds(statistics, std=std, bootstrap=bootstrap))
             total = statistics if total is None else total + statistics
         assert total is not None
         by_lead[model] = _bounds(np.concatenate(ends, axis=-2) for ends in zip(*leads, strict=True))
-        pooled[model] = spread(_resamples_first(in_physical_units(total, std=std)))
-        normalized[model] = rmse(total)[:, PLAIN, 0].mean(axis=-1)
+        pooled[model] = _metric_bounds(total, std=std, bootstrap=bootstrap)
+        normalized[model] = normalized_rmse(total, scale=scale)
     result = xr.Dataset(coords={name: scores[name] for name in scores["score"].dims})
     share = f"{bootstrap.confidence:.0%} confidence interval"
     for name, bounds in (("score", by_lead), ("pooled", pooled)):
@@ -96,15 +95,14 @@ def score_intervals(
             stacked = np.stack(values).swapaxes(-1, -2).reshape(scores[name].shape)
             attrs = {"long_name": f"{end} end of the {share} of {name}"}
             result[f"{name}_{end}"] = (scores[name].dims, stacked, attrs)
-    estimates = {m: scores["normalized_rmse"].sel(model=m).item() for m in models}
     lead_hours = [int(hours) for hours in scores["lead_time"].values]
     channels = [str(label) for label in scores["channel"].values]
     by_group = partial(grouped_rmse, channels=channels, std=std, bootstrap=bootstrap)
     return xr.merge(
         [
             result,
-            _comparison(normalized, scores=scores, spread=spread, yardsticks=yardsticks),
-            error_margins(estimates, normalized, spread=spread),
+            _comparison(normalized, scores=scores, bootstrap=bootstrap, yardsticks=yardsticks),
+            error_margins(normalized, bootstrap=bootstrap),
             loss_tests(losses, init_time=init_time, lead_hours=lead_hours),
             by_group(by_season, name="season", labels=SEASONS),
             by_group(by_hour, name="init_hour", labels=range(24)),
@@ -119,6 +117,7 @@ def _noted(
     parts: _Parts,
     init_time: np.ndarray,
     *,
+    scale: np.ndarray,
     losses: np.ndarray,
     by_season: DailySums,
     by_hour: DailySums,
@@ -126,7 +125,7 @@ def _noted(
     """Pass sums on with the places of their init times; note what else is made of them."""
     for hours, sums in parts:
         places = np.searchsorted(init_time, hours)
-        losses[places] = losses_of(sums)
+        losses[places] = losses_of(sums, scale=scale)
         by_season.add(hours, season_of(hours), sums)
         by_hour.add(hours, hours % 24, sums)
         yield places, sums
@@ -136,7 +135,7 @@ def _comparison(
     normalized: dict[str, np.ndarray],
     *,
     scores: xr.Dataset,
-    spread: _Spread,
+    bootstrap: BlockBootstrap,
     yardsticks: Sequence[str],
 ) -> xr.Dataset:
     """Give intervals of normalized RMSE and its difference from the best yardstick's."""
@@ -147,13 +146,13 @@ def _comparison(
         name: [] for name in ("normalized_rmse_low", "normalized_rmse_high", "difference_low",
                               "difference_high", "p_value")
     }  # fmt: skip
-    for model, resampled in normalized.items():
-        low, high = spread(resampled)
-        row = [low.item(), high.item(), np.nan, np.nan, np.nan]
-        if best is not None and model != best and np.isfinite(low):
-            difference = resampled - normalized[best]
-            low, high = spread(difference)
-            row[2:] = [low.item(), high.item(), p_value(difference)]
+    for model, rows in normalized.items():
+        error = Estimate.of(rows, bootstrap=bootstrap, scale=LOGARITHM)
+        row = [end.item() for end in error.interval(bootstrap.confidence)] + 3 * [np.nan]
+        if best is not None and model != best:
+            difference = Estimate.of(rows - normalized[best], bootstrap=bootstrap)
+            ends = difference.interval(bootstrap.confidence)
+            row[2:] = [*(end.item() for end in ends), difference.p_value().item()]
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
     what = {"p_value": "two-sided p-value of no difference in normalized RMSE, paired"}
@@ -168,25 +167,19 @@ def _comparison(
     )  # fmt: skip
 
 
-def _spread(bootstrap: BlockBootstrap, *, num_days: int) -> _Spread:
-    """Give the function from resamples to the ends of an interval."""
-
-    def spread(resampled: np.ndarray) -> _Bounds:
-        if not bootstrap.is_enough(num_days):
-            nothing = np.full(resampled.shape[1:], np.nan)
-            return nothing, nothing
-        return interval(
-            resampled,
-            num_blocks=bootstrap.num_blocks(num_days),
-            confidence=bootstrap.confidence,
+def _metric_bounds(
+    statistics: Statistics, *, std: Float64[np.ndarray, " channel"], bootstrap: BlockBootstrap
+) -> _Bounds:
+    """Give the ends of the intervals of all metrics: metric weighting lead channel."""
+    rows = in_physical_units(statistics, std=std)  # metric row weighting lead channel
+    intervals = [
+        Estimate.of(of_metric, bootstrap=bootstrap, scale=metric.scale).interval(
+            bootstrap.confidence
         )
-
-    return spread
-
-
-def _resamples_first(values: np.ndarray) -> np.ndarray:
-    """Turn (metric, resample, ...) round."""
-    return values.swapaxes(0, 1)
+        for of_metric, metric in zip(rows, METRICS.values(), strict=True)
+    ]
+    low, high = zip(*intervals, strict=True)
+    return np.stack(low), np.stack(high)
 
 
 def _bounds(ends: Iterator[np.ndarray]) -> _Bounds:

@@ -4,18 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float64
 from torch.utils.data import Dataset
 
 from met2net.forecast_function import ForecastFunction
 from met2net.grid import Grid
 from met2net.normalization import Normalizer
 from met2net.verification.climatology import Climatology
-from met2net.verification.metrics import METRICS, in_physical_units, rmse
+from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
 from met2net.verification.regions import Region, everywhere, point_weights
 from met2net.verification.score_breakdowns import breakdowns
 from met2net.verification.score_stream import ScoredBatch, score_stream
 from met2net.verification.score_sums import ScoreSums
-from met2net.verification.statistics import PLAIN, WEIGHTINGS, Statistics
+from met2net.verification.statistics import WEIGHTINGS, Statistics
 from met2net.windows import Sample, WindowDataset, WindowSpec
 
 __all__ = ["accumulate_sums", "score_forecasts", "to_dataset"]
@@ -29,6 +30,7 @@ def score_forecasts(
     climatology: Climatology,
     grid: Grid,
     normalizer: Normalizer,
+    training_std: Float64[np.ndarray, " c"],
     units: Sequence[str],
     batch_size: int = 64,
     device: str = "cpu",
@@ -44,6 +46,7 @@ def score_forecasts(
         climatology: normalized; anomalies for ACC are taken from it.
         grid: its areas weigh the points.
         normalizer: channels, and the scale from normalized to physical units.
+        training_std: standard deviation of the training split, one a channel, in its units.
         units: one a channel.
         batch_size: windows at once; it does not change the scores.
         device: where the forecasts run.
@@ -67,8 +70,9 @@ def score_forecasts(
     if not sums.by_model:
         raise ValueError("there are no windows to score; expected at least one")
     scores = to_dataset(
-        sums.totals(), window=window, normalizer=normalizer, units=units, num_windows=len(windows)
-    )
+        sums.totals(), window=window, normalizer=normalizer, training_std=training_std,
+        units=units, num_windows=len(windows),
+    )  # fmt: skip
     names = ["all", *(region.name for region in regions)]
     return scores.merge(breakdowns(sums, scores=scores, regions=names, normalizer=normalizer))
 
@@ -107,6 +111,7 @@ def to_dataset(
     *,
     window: WindowSpec,
     normalizer: Normalizer,
+    training_std: Float64[np.ndarray, " c"],
     units: Sequence[str],
     num_windows: int,
 ) -> xr.Dataset:
@@ -114,7 +119,7 @@ def to_dataset(
     std = np.asarray(normalizer.std)
     every = [in_physical_units(s, std=std) for s in statistics.values()]
     pooled = [in_physical_units(s.pooled(), std=std)[:, :, 0] for s in statistics.values()]
-    normalized = [rmse(s.pooled())[PLAIN, 0].mean() for s in statistics.values()]
+    normalized = [normalized_rmse(s, scale=std / training_std) for s in statistics.values()]
     dims = ("model", "metric", "weighting")
     return xr.Dataset(
         {

@@ -7,6 +7,7 @@ import torch
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
+from met2net.normalization import Method
 from met2net.training_set import TrainingSet
 from met2net.windows import WindowSpec
 from pipelines.archive import ArchiveState
@@ -36,7 +37,7 @@ def make_archive(folder: Path) -> ArchiveState:
     )
 
 
-def make_training_set(folder: Path) -> Path:
+def make_training_set(folder: Path, *, normalization: Method = "mean_std") -> Path:
     """Build of ten days: six days of training, two of validation, two of test."""
     archive = make_archive(folder)
     splits = Splits(
@@ -44,7 +45,7 @@ def make_training_set(folder: Path) -> Path:
         Period("2016-01-07", "2016-01-08"),
         Period("2016-01-09", "2016-01-10"),
     )
-    settings = TrainingSetSettings(VARIABLES, splits)
+    settings = TrainingSetSettings(VARIABLES, splits, normalization=normalization)
     return build_training_set(archive, settings, folder=folder / "training-sets")
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import netCDF4
 import numpy as np
 import pytest
 import scipy.stats
@@ -15,13 +16,20 @@ CHANNELS = ("t2m", "u10")
 LEADS = (1, 2)
 
 
-def write_statistics(path: Path, squared: dict[str, np.ndarray], *, points: int = 20) -> Path:
+def write_statistics(
+    path: Path, squared: dict[str, np.ndarray], *, points: int = 20, scale=(1.0, 1.0)
+) -> Path:
     """Write squared errors (init time, lead, channel), means over points, of hourly init times."""
     arrays = list(squared.values())
     hours = 438_288 + np.arange(len(arrays[0]))  # from 2020-01-01T00 on
     attrs = {"split": "test"}
     with StatisticsWriter(
-        path, models=list(squared), channels=CHANNELS, lead_hours=LEADS, attrs=attrs
+        path,
+        models=list(squared),
+        channels=CHANNELS,
+        lead_hours=LEADS,
+        scale=np.array(scale),
+        attrs=attrs,
     ) as writer:
         for model, errors in squared.items():
             sums = dict.fromkeys(STATISTICS, np.zeros((len(hours), 1, 2, 2, 2)))
@@ -53,6 +61,39 @@ def test_errors_are_the_mean_over_channels_of_the_root_of_all_leads_and_times(tm
     assert (one.challenger, one.champion) == (3.0, 6.0)
 
 
+def test_the_errors_are_in_training_standard_deviations(tmp_path: Path):
+    # Normalized by twice the standard deviation of t2m: its errors are twice as large in that.
+    new = np.tile(np.array([[1.0, 9.0], [7.0, 9.0]]), (48, 1, 1))
+    path = write_statistics(tmp_path / "s.nc", {"new": new, "old": 4 * new}, scale=(2.0, 1.0))
+    assert (compare(path).challenger, compare(path).champion) == (3.5, 7.0)
+    drawn = write_statistics(tmp_path / "t.nc", {"new": noisy(0, 1), "old": noisy(1, 1)})
+    halved = [np.array([0.25, 1.0]) * noisy(seed, 1) for seed in (0, 1)]
+    same = write_statistics(
+        tmp_path / "u.nc", dict(zip(("new", "old"), halved, strict=True)), scale=(2.0, 1.0)
+    )
+    for name in ("bootstrap_p_value", "dm_p_value", "improvement_low"):
+        assert getattr(compare(same), name) == pytest.approx(getattr(compare(drawn), name))
+
+
+def test_a_file_of_an_earlier_version_is_refused(tmp_path: Path):
+    path = write_statistics(tmp_path / "s.nc", {"new": noisy(0, 1, 4), "old": noisy(1, 1, 4)})
+    with netCDF4.Dataset(path, "a") as file:
+        file.renameVariable("scale", "divisor")
+    with pytest.raises(DataError, match="has no scale of channels; expected one: score the run"):
+        compare(path)
+
+
+def test_the_interval_and_the_p_value_of_the_improvement_are_one_test(tmp_path: Path):
+    path = write_statistics(tmp_path / "s.nc", {"new": noisy(0, 1), "old": noisy(1, 1.01)})
+    p_value = compare(path).bootstrap_p_value
+    found = compare_models(
+        path, challenger="new", champion="old", channels=CHANNELS, lead_hours=LEADS,
+        bootstrap=BlockBootstrap(block_days=2, num_resamples=200, confidence=1 - p_value),
+    )  # fmt: skip
+    assert 0.001 < p_value < 0.9
+    assert found.improvement_low == pytest.approx(0.0, abs=1e-9)
+
+
 def test_too_few_days_or_equal_errors_give_no_p_value(tmp_path: Path):
     new = np.ones((48, 2, 2))
     found = compare(write_statistics(tmp_path / "s.nc", {"new": new, "old": 2 * new}))
@@ -74,7 +115,7 @@ def test_turning_the_two_round_turns_the_signs_and_keeps_the_p_values(tmp_path: 
     first, second = noisy(0, 1), noisy(1, 1.003)
     one = compare(write_statistics(tmp_path / "a.nc", {"new": first, "old": second}))
     other = compare(write_statistics(tmp_path / "b.nc", {"new": second, "old": first}))
-    assert one.bootstrap_p_value == other.bootstrap_p_value
+    assert one.bootstrap_p_value == pytest.approx(other.bootstrap_p_value)
     assert one.dm_statistic == pytest.approx(-other.dm_statistic)
     assert one.dm_p_value == pytest.approx(other.dm_p_value)
 

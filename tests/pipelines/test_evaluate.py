@@ -48,6 +48,50 @@ def _direct_rmse(training_set, predict):
     return np.sqrt(((predictions - truth) ** 2).mean(axis=(0, 1, 3, 4)))
 
 
+def test_no_score_depends_on_the_normalization(training_set, tmp_path):
+    other = make_training_set(tmp_path, normalization="min_max")
+    settings = ScoringSettings(block_days=1, num_resamples=100)
+    found = []
+    for number, path in enumerate((training_set, other)):
+        out = tmp_path / str(number)
+        with xr.open_dataset(_evaluate(path, {}, out, split="train", scoring=settings)) as scores:
+            found.append(scores.load())
+    # Ridge is fitted on normalized fields, and differences are from ridge, the best yardstick.
+    assert found[0]["p_value"].attrs["compared_to"] == "ridge"
+    first, second = (
+        x.drop_sel(model="ridge", other_model="ridge").drop_vars(
+            ["units", "difference_low", "difference_high", "p_value"]
+        )
+        for x in found
+    )
+    assert set(first.data_vars) == set(second.data_vars)
+    pair = {"model": "persistence", "other_model": "climatology"}
+    for name in ("margin_low", "dm_p_value", "pooled_dm_p_value"):
+        assert np.isfinite(first[name].sel(pair)).all()
+    for name in first.data_vars:
+        # The climatology's own anomalies are rounding, whose correlations mean nothing.
+        values = [x[name].values for x in (first, second)]
+        if "metric" in first[name].dims or name == "acc_per_time":
+            values = [x[name].drop_sel(model="climatology").values for x in (first, second)]
+        np.testing.assert_allclose(*values, rtol=2e-4, atol=1e-5, err_msg=name)
+
+
+def test_normalized_rmse_is_in_standard_deviations_of_the_training_split(tmp_path):
+    path = make_training_set(tmp_path, normalization="min_max")
+    data = TrainingSet.open(path)
+    rows = np.flatnonzero(data.in_split("train"))
+    fields = data.normalizer.denormalize(torch.from_numpy(data.fields[rows]).double()).numpy()
+    np.testing.assert_allclose(data.std, fields.std(axis=(0, 2, 3)), rtol=1e-4)
+    assert (np.asarray(data.normalizer.std) > 2 * data.std).all()  # what was divided by
+    expected = (_direct_rmse(path, lambda x: x[:, -1:].repeat(1, 2, 1, 1, 1)) / data.std).mean()
+    with xr.open_dataset(_evaluate(path, {}, tmp_path / "run")) as scores:
+        found = scores["normalized_rmse"].sel(model="persistence").item()
+        ends = scores["image_range"].values
+    assert found == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(ends, [fields.min(axis=(0, 2, 3)), fields.max(axis=(0, 2, 3))],
+                               rtol=1e-5, atol=1e-3)  # fmt: skip
+
+
 def test_scores_hold_the_models_in_order_and_where_they_come_from(
     training_set, checkpoint, tmp_path
 ):

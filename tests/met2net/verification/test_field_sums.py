@@ -10,7 +10,8 @@ from met2net.verification.spectra import zonal_power
 from met2net.verification.statistics import zero_statistics
 
 GRID = equiangular(15.0)  # 12 x 24
-RANGE = np.array([4.0, 6.0])
+RANGE = np.array([[-2.0, -2.5], [2.0, 3.5]])
+MEAN = np.array([0.25, -0.5])
 STD = np.array([10.0, 0.5])
 
 
@@ -23,7 +24,7 @@ def _batch(model, predictions, targets):
 def test_means_over_all_batches_by_model():
     generator = torch.Generator().manual_seed(0)
     targets, a, b = (torch.randn(5, 3, 2, 12, 24, generator=generator) for _ in range(3))
-    sums = FieldSums(grid=GRID, value_range=RANGE)
+    sums = FieldSums(grid=GRID, value_range=RANGE, mean=MEAN)
     for part in (slice(0, 2), slice(2, 5)):
         for model, predictions in (("a", a), ("b", b)):
             sums.add(_batch(model, predictions[part], targets[part]))
@@ -33,13 +34,36 @@ def test_means_over_all_batches_by_model():
         mine = found["image_quality"].sel(model="b", image_metric=metric)
         np.testing.assert_allclose(mine, values.T, rtol=1e-12)
     power = found["power"].sel(model="a", channel="t2m", lead_time=6)
-    np.testing.assert_allclose(power, 100 * zonal_power(a, grid=GRID)[:, 2, 0].mean(0), rtol=1e-12)
+    np.testing.assert_allclose(
+        power, 100 * zonal_power(a - 0.25, grid=GRID)[:, 2, 0].mean(0), rtol=1e-6
+    )
     observed = found["observed_power"].sel(channel="tcc", lead_time=1)
-    expected = 0.25 * zonal_power(targets, grid=GRID)[:, 0, 1].mean(0)
-    np.testing.assert_allclose(observed, expected, rtol=1e-12)
+    expected = 0.25 * zonal_power(targets + 0.5, grid=GRID)[:, 0, 1].mean(0)
+    np.testing.assert_allclose(observed, expected, rtol=1e-6)
     assert found.sizes["wavenumber"] == 13
 
 
 def test_nothing_has_no_means():
     with pytest.raises(ValueError, match="no forecasts were added"):
-        FieldSums(grid=GRID, value_range=RANGE).to_dataset(std=STD, channels=[], lead_time=[])
+        FieldSums(grid=GRID, value_range=RANGE, mean=MEAN).to_dataset(
+            std=STD, channels=[], lead_time=[]
+        )
+
+
+def test_neither_image_quality_nor_spectra_depend_on_the_normalization():
+    generator = torch.Generator().manual_seed(0)
+    targets, predictions = (
+        280 + 10 * torch.randn(4, 1, 1, 12, 24, generator=generator, dtype=torch.float64)
+        for _ in range(2)
+    )
+    extent, mean = np.array([[targets.min().item()], [targets.max().item()]]), np.array([279.0])
+    found = []
+    for shift, scale in ((279.0, 10.0), (250.0, 70.0), (0.0, 1.0)):  # mean/std, min/max, none
+        sums = FieldSums(
+            grid=GRID, value_range=(extent - shift) / scale, mean=(mean - shift) / scale
+        )
+        sums.add(_batch("a", (predictions - shift) / scale, (targets - shift) / scale))
+        found.append(sums.to_dataset(std=np.array([scale]), channels=["t2m"], lead_time=[1]))
+    for other in found[1:]:
+        for name in ("image_quality", "power", "observed_power"):
+            np.testing.assert_allclose(other[name], found[0][name], rtol=1e-9)

@@ -4,7 +4,7 @@ import torch
 
 from met2net.verification.image_quality import compute_image_quality
 
-RANGE = np.array([2.0, 8.0])
+RANGE = np.array([[-1.0, -3.0], [1.0, 5.0]])  # 2 and 8 wide
 
 
 def _fields(size, *, samples=3):
@@ -35,14 +35,25 @@ def test_ssim_by_the_formula():
              for i in range(12)]
         )  # fmt: skip
 
-    for c, span in enumerate(RANGE):
-        f, o = (a[0, 1, c].numpy() for a in (forecast, observation))
+    for c, (low, high) in enumerate(RANGE.T):
+        f, o = (a[0, 1, c].numpy() - low for a in (forecast, observation))
+        span = high - low
         mf, mo = blurred(f), blurred(o)
         vf, vo, cov = blurred(f**2) - mf**2, blurred(o**2) - mo**2, blurred(f * o) - mf * mo
         c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
         similarity = (2 * mf * mo + c1) * (2 * cov + c2)
         similarity /= (mf**2 + mo**2 + c1) * (vf + vo + c2)
         assert found[1, c] == pytest.approx(similarity.mean(), rel=1e-10)
+
+
+def test_ssim_is_that_of_values_from_0_to_1_whatever_is_taken_off_before():
+    # Fields near zero and the same fields as pressure; the range goes with them.
+    forecast, observation = (x.double() for x in _fields(12))
+    shift = np.array([101_325.0, 5.0])
+    moved = [x + torch.from_numpy(shift)[:, None, None] for x in (forecast, observation)]
+    found = compute_image_quality(forecast, observation, value_range=RANGE).ssim
+    same = compute_image_quality(*moved, value_range=RANGE + shift).ssim
+    np.testing.assert_allclose(same, found, rtol=1e-6)
 
 
 def test_a_perfect_field_has_ssim_1_and_infinite_psnr():
@@ -65,5 +76,6 @@ def test_batches_add_up():
 
 def test_a_range_of_nothing_is_refused():
     forecast, observation = _fields(4)
-    with pytest.raises(ValueError, match=r"value ranges are \[0.0, 1.0\]"):
-        compute_image_quality(forecast, observation, value_range=np.array([0.0, 1.0]))
+    empty = np.array([[1.0, 0.0], [1.0, 1.0]])
+    with pytest.raises(ValueError, match=r"value ranges are \[1.0, 0.0\] to \[1.0, 1.0\]"):
+        compute_image_quality(forecast, observation, value_range=empty)

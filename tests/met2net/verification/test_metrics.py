@@ -4,6 +4,7 @@ import scores.continuous as oracle
 import torch
 import xarray as xr
 from scores.continuous.correlation import pearsonr
+from sklearn.metrics import r2_score
 
 from met2net.grid import Grid
 from met2net.verification.metrics import (
@@ -14,6 +15,7 @@ from met2net.verification.metrics import (
     in_physical_units,
     mae,
     mse,
+    normalized_rmse,
     pcc,
     r2,
     rmse,
@@ -71,10 +73,12 @@ def test_errors_equal_those_of_the_scores_package(weighting):
     f, o = _labelled(forecast), _labelled(observation)
     row_weights = GRID.area_weights() if weighting == AREA else np.ones(3)
     weights = xr.DataArray(row_weights, dims="latitude")
-    for ours, theirs in (
+    pairs = [
         (mse, oracle.mse), (mae, oracle.mae), (rmse, oracle.rmse), (bias, oracle.additive_bias),
-        (r2, oracle.nse),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    if weighting == PLAIN:  # its Nash-Sutcliffe efficiency takes the plain mean in both
+        pairs.append((r2, oracle.nse))
+    for ours, theirs in pairs:
         expected = theirs(f, o, preserve_dims=["lead", "channel"], weights=weights)
         # Float32 inputs, float64 sums in both: only the order of summation differs.
         np.testing.assert_allclose(ours(s)[weighting], expected.values, rtol=1e-10)
@@ -184,10 +188,36 @@ def test_weighted_acc_and_r2_equal_the_formulas():
     w = np.broadcast_to(GRID.area_weights()[:, None], f.shape)
     fa, oa = f - c, o - c
     expected_acc = (w * fa * oa).sum() / np.sqrt((w * fa**2).sum() * (w * oa**2).sum())
-    mean = o.mean()
+    mean = (w * o).sum() / w.sum()
     expected_r2 = 1 - (w * (f - o) ** 2).sum() / (w * (o - mean) ** 2).sum()
     assert acc(s)[AREA, 1, 0] == pytest.approx(expected_acc, rel=1e-12)
     assert r2(s)[AREA, 1, 0] == pytest.approx(expected_r2, rel=1e-12)
+
+
+@pytest.mark.parametrize("weighting", [AREA, PLAIN])
+def test_r2_is_that_of_scikit_learn_with_sample_weights(weighting):
+    forecast, observation, climatology = (x.double() for x in _fields())
+    # Observations that are larger at the equator: there the weighted mean is another one.
+    warm = torch.linspace(0, 4, 3, dtype=torch.float64)[:, None]
+    found = r2(_statistics(forecast + warm, observation + warm, climatology))
+    rows = GRID.area_weights() if weighting == AREA else np.ones(3)
+    for lead in range(2):
+        f, o = ((x + warm).numpy()[:, lead, 1] for x in (forecast, observation))
+        weights = np.broadcast_to(rows[:, None], f.shape)
+        expected = r2_score(o.ravel(), f.ravel(), sample_weight=weights.ravel())
+        assert found[weighting, lead, 1] == pytest.approx(expected, rel=1e-12)
+
+
+def test_normalized_rmse_is_in_training_standard_deviations_whatever_fields_were_divided_by():
+    forecast, observation, climatology = (x.double() for x in _fields())
+    std = np.array([3.0, 800.0])  # of the training split
+    error = (forecast - observation).numpy() * std[:, None, None]
+    expected = np.mean([np.sqrt((error[:, :, c] ** 2).mean()) / std[c] for c in range(2)])
+    for divisor in (std, np.array([20.0, 5000.0]), np.ones(2)):
+        factor = torch.from_numpy(std / divisor)[:, None, None]
+        s = _statistics(*(x * factor for x in (forecast, observation, climatology)))
+        found = normalized_rmse(s, scale=divisor / std)
+        assert found.item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_perfect_forecast_has_no_error_and_full_correlation():

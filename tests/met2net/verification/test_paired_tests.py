@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from met2net.verification.block_bootstrap import BlockBootstrap
 from met2net.verification.diebold_mariano import diebold_mariano
 from met2net.verification.paired_tests import error_margins, loss_tests, losses_of, paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
@@ -12,18 +13,28 @@ def test_a_loss_is_the_mean_over_channels_of_the_plain_squared_error():
     sums = np.zeros((2, len(STATISTICS), 2, 2))
     sums[:, STATISTICS.index("weight")] = 10
     sums[0, STATISTICS.index("squared_error"), PLAIN] = [20, 40]
-    np.testing.assert_array_equal(losses_of(sums), [3.0, 0.0])
+    np.testing.assert_array_equal(losses_of(sums, scale=np.ones(2)), [3.0, 0.0])
+    # Divided by half the standard deviation and by all of it: (2 / 4 + 4) / 2.
+    np.testing.assert_array_equal(losses_of(sums, scale=np.array([0.5, 1.0])), [2.25, 0.0])
 
 
 def test_margins_are_those_of_the_errors_and_their_resamples():
-    resampled = {"a": np.array([1.0, 2.0]), "b": np.array([2.0, 8.0])}
-    found = error_margins(
-        {"a": 1.0, "b": 4.0}, resampled, spread=lambda x: (x.min(axis=0), x.max(axis=0))
-    )
+    bootstrap = BlockBootstrap(block_days=2, num_resamples=200)
+    weights = bootstrap.weights(40)
+    days = np.random.default_rng(0).chisquare(5, size=(2, 40))
+    a, b = (weights @ x / weights.sum(axis=1) for x in days)
+    found = error_margins({"a": a, "b": 4 * b, "c": np.zeros_like(a)}, bootstrap=bootstrap)
     one = found.sel(model="a", other_model="b")
-    assert one["margin"] == 0.75 and one["margin_low"] == 0.5 and one["margin_high"] == 0.75
-    assert found["margin"].sel(model="b", other_model="a") == -3.0
-    assert np.isnan(found["margin"].sel(model="a", other_model="a"))
+    assert one["margin"].item() == pytest.approx(1 - a[0] / b[0] / 4)
+    assert one["margin_low"] < one["margin"] < one["margin_high"] < 1
+    # Turned round, the ratio of errors is the inverse, and so are its ends.
+    other = found.sel(model="b", other_model="a")
+    for end, opposite in (("low", "high"), ("high", "low")):
+        expected = 1 / (1 - one[f"margin_{opposite}"].item())
+        assert 1 - other[f"margin_{end}"].item() == pytest.approx(expected)
+    assert np.isnan(found["margin"].sel(model="a", other_model=["a", "c"])).all()
+    perfect = found.sel(model="c", other_model="a")
+    assert perfect["margin"] == 1 and np.isnan(perfect["margin_low"])
 
 
 def test_every_pair_is_tested_at_every_lead_and_all_together():

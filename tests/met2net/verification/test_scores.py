@@ -39,7 +39,9 @@ def _fields(seed=0):
 def _score(forecasts, fields, *, batch_size=64, regions=()):
     return score_forecasts(
         forecasts, _windows(fields), window=WINDOW, climatology=_climatology(), grid=GRID,
-        normalizer=NORMALIZER, units=["K", "Pa"], batch_size=batch_size, regions=regions,
+        normalizer=NORMALIZER,
+        training_std=np.array(NORMALIZER.std), units=["K", "Pa"], batch_size=batch_size,
+        regions=regions,
     )  # fmt: skip
 
 
@@ -181,8 +183,8 @@ def test_memory_does_not_grow_with_the_number_of_windows():
         tracemalloc.start()
         score_forecasts(
             baseline_forecasts(climatology, WINDOW), windows, window=WINDOW,
-            climatology=climatology, grid=grid, normalizer=NORMALIZER, units=["K", "Pa"],
-            batch_size=32,
+            climatology=climatology, grid=grid, normalizer=NORMALIZER,
+            training_std=np.array(NORMALIZER.std), units=["K", "Pa"], batch_size=32,
         )  # fmt: skip
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
