@@ -4,7 +4,6 @@ Source: OpenSTL (Tan et al. 2023, arXiv:2306.11249), whose published tables are 
 definitions: https://github.com/chengtan9907/OpenSTL, `openstl/core/metrics.py`.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,19 +12,16 @@ import xarray as xr
 from einops import rearrange, reduce
 from jaxtyping import Float, Float64
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from met2net.normalization import Normalizer
 from met2net.verification.score_stream import ScoredBatch
+from met2net.verification.structural_similarity import UNIFORM, structural_similarity
 
 __all__ = ["BENCHMARK_METRICS", "BenchmarkSums", "benchmark_scores"]
 
 BENCHMARK_METRICS = ("mse_summed", "mae_summed", "ssim", "psnr")
 
-_SSIM_WINDOW = 7  # points, all of one weight
 _SSIM_RANGE = 2.0  # that scikit-image takes for floating-point images, from -1 to 1
-_K2 = 0.03
-_NUM_POINTS = _SSIM_WINDOW**2
 
 
 def benchmark_scores(
@@ -108,23 +104,9 @@ def _ssim(
     forecast: Float64[Tensor, "b l c h w"], observation: Float64[Tensor, "b l c h w"]
 ) -> Float64[Tensor, "b l"]:
     """Give the mean structural similarity of frames."""
-    b, lead, _, height, width = forecast.shape
-    if min(height, width) < _SSIM_WINDOW:
+    b, lead, c, height, width = forecast.shape
+    if min(height, width) < UNIFORM.size:
         return torch.full((b, lead), torch.nan, dtype=torch.float64, device=forecast.device)
-    first, second = (rearrange(x, "b l c h w -> (b l) c h w") for x in (forecast, observation))
-    _, full = structural_similarity_index_measure(
-        first,
-        second,
-        gaussian_kernel=False,
-        kernel_size=_SSIM_WINDOW,
-        data_range=_SSIM_RANGE,
-        k1=0.01,
-        # Sample covariances are n / (n - 1) times those of `torchmetrics`: a constant that is
-        # smaller by as much gives the same ratio.
-        k2=_K2 * math.sqrt((_NUM_POINTS - 1) / _NUM_POINTS),
-        reduction="none",
-        return_full_image=True,
-    )
-    edge = _SSIM_WINDOW // 2
-    inside = full[..., edge : height - edge, edge : width - edge]
-    return reduce(inside, "(b l) c h w -> b l", "mean", b=b, l=lead)
+    first, second = (rearrange(x, "b l c h w -> (b l c) h w") for x in (forecast, observation))
+    ssim = structural_similarity(first, second, window=UNIFORM, data_range=_SSIM_RANGE)
+    return reduce(ssim, "(b l c) -> b l", "mean", b=b, l=lead, c=c)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from met2net.verification.structural_similarity import WINDOW, structural_similarity
+from met2net.verification.structural_similarity import GAUSSIAN, structural_similarity
 
 __all__ = ["IMAGE_METRICS", "ImageQuality", "compute_image_quality"]
 
@@ -76,7 +76,7 @@ def compute_image_quality(
         for x in (forecast, observation)
     )
     psnr = peak_signal_noise_ratio(first, second, data_range=1.0, reduction="none", dim=(1, 2))
-    if min(forecast.shape[-2:]) >= WINDOW:
+    if min(forecast.shape[-2:]) >= GAUSSIAN.size:
         ssim = structural_similarity(first, second)
     else:
         ssim = torch.full_like(psnr, torch.nan)
