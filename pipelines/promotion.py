@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.comparison import METRIC, Comparison
+from pipelines.p_value_text import p_value_text
 from pipelines.score_summary import BASELINES
 
 __all__ = ["Decision", "Facts", "PromotionRule", "decide"]
@@ -134,6 +135,8 @@ def _champion(rule: PromotionRule, comparison: Comparison | None) -> _Checks:
         windows = f"{comparison.num_windows} windows (equal errors or too few days)"
         checks.append((False, f"the paired {test} gives no p-value on {windows}"))
     elif enough or p_value > level:  # of one that is worse, no matter how surely
-        found = f"the paired {test} gives p = {p_value:.3f}"
+        written = p_value_text(p_value)
+        sign = "" if written.startswith("<") else "= "
+        found = f"the paired {test} gives p {sign}{written}"
         checks.append((p_value <= level, f"{found}; the rule asks for at most {level:.3g}"))
     return checks

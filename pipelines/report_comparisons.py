@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from pipelines.lead_times import lead_name
+from pipelines.p_value_text import p_value_text
 from pipelines.report_table import Table, text
 from pipelines.report_tables import model_names
 
@@ -38,7 +39,7 @@ def comparison_table(scores: xr.Dataset, *, network: str) -> Table | None:
             ),
         ]  # fmt: skip
         for statistic, p_value in tests:
-            cells += [text(statistic, 2), _p(p_value)]
+            cells += [text(statistic, 2), p_value_text(p_value)]
         rows.append((other, *cells))
     tested = ["all leads", *(names[lead] for lead in shown)]
     header = [cell for name in tested for cell in (f"DM, {name}", f"p, {name}")]
@@ -49,8 +50,3 @@ def comparison_table(scores: xr.Dataset, *, network: str) -> Table | None:
         intervals=intervals,
         name=f"comparison_{network}",
     )
-
-
-def _p(value: float) -> str:
-    """Write a p-value with three decimals."""
-    return "< 0.001" if value < 0.001 else text(value, 3)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.atomic import write_text
+from pipelines.p_value_text import p_value_text
 
 __all__ = ["COLUMNS", "Action", "Outcome", "read_outcome", "write_outcome"]
 
@@ -72,7 +73,7 @@ class Outcome:
             _number(self.score, "{:.4f}"),
             _number(self.champion_score, "{:.4f}"),
             _number(self.improvement, "{:+.1%}"),
-            _number(self.p_value, "{:.3f}"),
+            "–" if self.p_value is None else p_value_text(self.p_value),
             _number(self.drift, "{:.2f}"),
             self.action,
             self.champion or "–",

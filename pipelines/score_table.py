@@ -7,6 +7,7 @@ import xarray as xr
 from rich import box
 from rich.table import Table
 
+from pipelines.p_value_text import p_value_text
 from pipelines.score_summary import decimals_for, open_scores
 
 __all__ = ["scores_table"]
@@ -69,5 +70,5 @@ def _uncertainty(
     cells = [intervals.get(model, "–")]
     if yardstick:
         p_value = float(dataset["p_value"].sel(model=model))
-        cells.append(f"{p_value:.3f}" if np.isfinite(p_value) else "–")
+        cells.append(p_value_text(p_value))
     return cells
