@@ -16,14 +16,16 @@ from torch import nn
 from met2net.grid import Grid
 from met2net.models.build import build
 from met2net.models.channels import channel_labels
+from met2net.models.met2net import Met2Net
 from met2net.normalization import Normalizer
 from met2net.windows import WindowSpec
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _KEY = "met2net"  # of the JSON text in the file's metadata
-_FORMAT = 2
-_OLD_FORMAT = 1  # knew no window habits but the stride: its windows are taken to have none
+_FORMAT = 3
+_WITH_ONE_IDENTITY = (1, 2)  # formats whose Met2Nets added the input of a translator's block once
+_WITHOUT_HABITS = 1  # knew no window habits but the stride: its windows are taken to have none
 _WINDOW_NUMBERS = ("stride_hours", "drop_last_hours", "drop_last_windows", "length_stride")
 
 
@@ -96,6 +98,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
     """Read a file and rebuild its network in eval mode; no pickle is involved.
 
+    Files of formats 1 and 2 give what they gave: the loaded settings say the identities of their
+    translators' blocks, so that a copy saved anew is of the same network.
+
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, no checkpoint, or names code that is not a model.
@@ -124,16 +129,19 @@ def _rebuild(
     description: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path
 ) -> Checkpoint:
     """Build the network that the description names and give it the tensors."""
-    if description["format"] not in (_OLD_FORMAT, _FORMAT):
+    if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT):
         raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
+    settings = description["settings"]
+    if description["format"] in _WITH_ONE_IDENTITY:
+        settings = _with_one_identity(settings)
     # Built without memory, then given the file's tensors: no time is lost on random weights.
     with torch.device("meta"):
-        network: nn.Module = build(description["settings"])
+        network: nn.Module = build(settings)
     _check_tensors(tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
     return Checkpoint(
         network=network,
-        settings=description["settings"],
+        settings=settings,
         normalizer=Normalizer(
             *(tuple(description["normalizer"][key]) for key in ("channels", "mean", "std"))
         ),
@@ -149,9 +157,21 @@ def _rebuild(
     )
 
 
+def _with_one_identity(settings: Any) -> Any:
+    """Say in the settings of every Met2Net what older formats meant without saying it."""
+    if isinstance(settings, list):
+        return [_with_one_identity(item) for item in settings]
+    if not isinstance(settings, dict):
+        return settings
+    settings = {key: _with_one_identity(value) for key, value in settings.items()}
+    if settings.get("_target_") == f"{Met2Net.__module__}.{Met2Net.__name__}":
+        settings["space_time_identities"] = 1
+    return settings
+
+
 def _window_numbers(description: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Give the numbers of the window that the file holds; all of them but in the old format."""
-    expected = _WINDOW_NUMBERS[:1] if description["format"] == _OLD_FORMAT else _WINDOW_NUMBERS
+    expected = _WINDOW_NUMBERS[:1] if description["format"] == _WITHOUT_HABITS else _WINDOW_NUMBERS
     missing = [name for name in expected if name not in description["window"]]
     if missing:
         raise ValueError(f"{path} does not say the window's {', '.join(missing)}; expected it to")

@@ -16,6 +16,10 @@ from pipelines.memory_limit import parse_memory_limit
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
+_FORMAT = 2
+"""Raised whenever the same settings would train another network, so that nothing kept is taken for
+it: a finished training, or the state that an interrupted one left."""
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -150,6 +154,7 @@ class TrainingJob:
         start = [] if self.initial_weights is None else [self.initial_weights.sha256]
         processes = [] if self.trainer.num_processes == 1 else [self.trainer.num_processes]
         return fingerprint(
+            _FORMAT,
             self.training_set_fingerprint,
             self.window,
             self.network,

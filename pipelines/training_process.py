@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
@@ -32,6 +32,7 @@ from pipelines.training_callbacks import (
     EpochMetrics,
     LoaderPlace,
     MidEpochCheckpoint,
+    Patience,
     StepSeed,
 )
 from pipelines.training_job import TrainerSettings, TrainingJob, read_job
@@ -135,7 +136,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
             MidEpochCheckpoint(checkpoints / LAST, minutes=settings.checkpoint_minutes)
         )
     if job.optimization.patience is not None:
-        callbacks.append(EarlyStopping("val_mse", patience=job.optimization.patience))
+        callbacks.append(Patience(job.optimization.patience))
     interactive = sys.stderr.isatty()
     if interactive:
         callbacks.append(TQDMProgressBar(leave=True))

@@ -52,9 +52,13 @@ class Met2Net(nn.Module):
         variable_attention: False leaves attention between variables out (Table 8).
         periodic_longitude: True where the grid goes round the globe: convolutions then see
             across the edge between the last and the first longitude.
+        space_time_identities: how often the spatio-temporal block's input is added to its output,
+            in which it is contained already: 2 as in the released network; 1 as in networks of
+            this project's checkpoints before format 3, whose weights hold for that alone.
 
     Raises:
-        ValueError: if a size is below 1 or does not fit another, or the groups are wrong.
+        ValueError: if a size is below 1 or does not fit another, the groups are wrong, or there
+            are neither one nor two identities.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Met2Net(nn.Module):
         autoencoders: Autoencoders = "per_variable",
         variable_attention: bool = True,
         periodic_longitude: bool = False,
+        space_time_identities: int = 2,
     ) -> None:
         super().__init__()
         check_sizes(
@@ -88,6 +93,8 @@ class Met2Net(nn.Module):
             raise ValueError(
                 f"autoencoders is {autoencoders!r}; expected {' or '.join(get_args(Autoencoders))}"
             )
+        if space_time_identities not in (1, 2):
+            raise ValueError(f"space_time_identities is {space_time_identities}; expected 1 or 2")
         self.num_inputs, self.num_targets = num_inputs, num_targets
         self.has_attention = variable_attention
         self.encoders = Encoders(
@@ -107,6 +114,7 @@ class Met2Net(nn.Module):
             spatiotemporal_block=spatiotemporal_block,
             mlp_ratio=mlp_ratio,
             drop_path=drop_path,
+            space_time_identities=space_time_identities,
         )
         self.decoders = Decoders(
             _sizes(self.variables, is_joint=autoencoders == "joint"),

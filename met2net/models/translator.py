@@ -15,13 +15,17 @@ __all__ = ["Translator", "TranslatorBlock"]
 
 
 class TranslatorBlock(nn.Module):
-    """Mix the variables, then space and time: z = norm(z + VA(z)); z = norm(z + ST(z)).
+    """Mix the variables, then space and time: z = norm(z + VA(z)); z = norm(2 z + ST(z)).
 
-    The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5.
+    The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5,
+    which names no identity beside ST; the released code has two of them, one inside the feed-forward
+    module that holds ST and one around it, whichever block ST is. ST adds its input too, so
+    that it counts three times.
 
     Args:
         num_heads: of VA; None leaves VA and its norm out, and variables do not meet.
         block_name: ST, one of `SPATIOTEMPORAL_BLOCKS`.
+        space_time_identities: how often z is added to ST(z).
     """
 
     def __init__(
@@ -32,8 +36,10 @@ class TranslatorBlock(nn.Module):
         block_name: str,
         mlp_ratio: int | None,
         drop_path: float,
+        space_time_identities: int,
     ) -> None:
         super().__init__()
+        self.space_time_identities = space_time_identities
         self.attention: VariableAttention | None = None
         if num_heads is not None:
             self.attention = VariableAttention(latent_dim, num_heads=num_heads)
@@ -49,7 +55,8 @@ class TranslatorBlock(nn.Module):
         if self.attention is not None:
             attended = rearrange(self.attention(latent), "b v d h w -> (b v) d h w")
             mixed = self.attention_norm(mixed + attended)
-        output: Tensor = self.space_time_norm(mixed + self.space_time(mixed))
+        added = torch.add(self.space_time(mixed), mixed, alpha=self.space_time_identities)
+        output: Tensor = self.space_time_norm(added)
         return rearrange(output, "(b v) d h w -> b v d h w", v=latent.shape[1])
 
 
@@ -70,6 +77,7 @@ class Translator(nn.Module):
         spatiotemporal_block: str,
         mlp_ratio: int | None,
         drop_path: float,
+        space_time_identities: int,
     ) -> None:
         super().__init__()
         self.project_in = PointwiseConvolution(in_channels, latent_dim)
@@ -79,6 +87,7 @@ class Translator(nn.Module):
             block_name=spatiotemporal_block,
             mlp_ratio=mlp_ratio,
             drop_path=drop_path,
+            space_time_identities=space_time_identities,
         )
         self.blocks = nn.ModuleList(copy.deepcopy(first) for _ in range(num_blocks))
         self.project_out = PointwiseConvolution(latent_dim, out_channels)

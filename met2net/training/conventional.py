@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,7 +21,8 @@ class ReconstructThenPredict(Objective):
     every hour stands among the targets). From the switch on they have no gradients, and the
     translator learns to forecast their latents. This is the scheme that the paper sets its own
     against; the frozen parts stay bit for bit the same, since optimizers pass over weights
-    without gradient.
+    without gradient. Each stage is a training of its own: it has a whole learning rate schedule,
+    and Adam's moments of the translator begin with its stage, as it has no gradient before.
     Source: Rombach et al. 2022, arXiv:2112.10752; Li et al. 2025, arXiv:2507.17189, section 1.
 
     Args:
@@ -79,6 +79,11 @@ class ReconstructThenPredict(Objective):
             )
         return self._step < self._switch_step
 
+    @property
+    def learns_to_forecast(self) -> bool:
+        """Whether the translator learns: before, forecasts are those of its random weights."""
+        return not self.is_reconstructing
+
     def prepare(self, network: nn.Module) -> None:
         """Refuse a network without autoencoders.
 
@@ -104,6 +109,15 @@ class ReconstructThenPredict(Objective):
                 "at least one step for them and one for the translator"
             )
 
+    def cycles(self, total_steps: int) -> tuple[int, ...]:
+        """Give the autoencoders' steps and the translator's, for a schedule each.
+
+        Raises:
+            ValueError: if the switch is not known, or outside the training.
+        """
+        self.set_total_steps(total_steps)
+        return self._switch_step, total_steps - self._switch_step
+
     def stages(
         self,
         network: nn.Module,
@@ -126,7 +140,7 @@ class ReconstructThenPredict(Objective):
             with torch.no_grad():
                 seen = inner.encoders(problem.inputs)
                 aim = inner.encoders(problem.target_frames)
-            loss = F.mse_loss(inner.translator(seen), aim)
+            loss = self.latent_error(inner, inner.translator(seen), aim, height=inputs.shape[-2])
             yield {"loss": loss, "latent_loss": loss}
 
     def after_step(self, network: nn.Module) -> None:

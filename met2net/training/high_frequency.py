@@ -1,7 +1,8 @@
 """The high-frequency focal loss of WaST, and training with it."""
 
+from collections.abc import Mapping
+
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,13 +21,22 @@ class HighFrequencyFocal(EndToEnd):
     Args:
         weight: of that loss.
         radius: below which frequencies are left out, as a share of the larger side.
+        channel_weights, area_weighted: of the MSE, as in `Objective`. The other loss counts
+            channels in the same way; a frequency has no area.
 
     Raises:
         ValueError: if a value is negative.
     """
 
-    def __init__(self, *, weight: float = 1e-3, radius: float = 0.1) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        weight: float = 1e-3,
+        radius: float = 0.1,
+        channel_weights: Mapping[str, float] | None = None,
+        area_weighted: bool = False,
+    ) -> None:
+        super().__init__(channel_weights=channel_weights, area_weighted=area_weighted)
         for name, value in (("weight", weight), ("radius", radius)):
             if not value >= 0:
                 raise ValueError(f"{name} is {value}; expected at least 0")
@@ -41,8 +51,13 @@ class HighFrequencyFocal(EndToEnd):
         """Give `loss` and its parts, `prediction_loss` and `focal_loss`."""
         problem = learning_problem(network, inputs=inputs, targets=targets)
         forecast = problem.network(problem.inputs)
-        prediction_loss = F.mse_loss(forecast, problem.targets)
-        focal_loss = high_frequency_focal_loss(forecast, problem.targets, radius=self.radius)
+        prediction_loss = self.squared_error(forecast, problem.targets)
+        focal_loss = high_frequency_focal_loss(
+            forecast,
+            problem.targets,
+            radius=self.radius,
+            channel_weights=self.squared_error.channels,
+        )
         return {
             "loss": prediction_loss + self.weight * focal_loss,
             "prediction_loss": prediction_loss,
@@ -51,14 +66,19 @@ class HighFrequencyFocal(EndToEnd):
 
 
 def high_frequency_focal_loss(
-    forecast: Float[Tensor, "b t c h w"], targets: Float[Tensor, "b t c h w"], *, radius: float
+    forecast: Float[Tensor, "b t c h w"],
+    targets: Float[Tensor, "b t c h w"],
+    *,
+    radius: float,
+    channel_weights: Float[Tensor, "c 1 1"] | None = None,
 ) -> Float[Tensor, ""]:
     """Give the mean squared error of fine structures, the worst frequencies counting most.
 
     The error's smooth part (the low band of a Haar transform in space, which is the scale
     that networks still see) is Fourier-transformed, orthonormal; frequencies within
     `radius` * the larger side of zero [grid waves] are left out; each other one is weighted by
-    log(1 + its amplitude), relative to the largest of its field, as a constant.
+    log(1 + its amplitude), relative to the largest of its field, as a constant. Channel weights
+    multiply what their channels cost.
     Source: Nie et al. 2024, doi:10.1609/aaai.v38i5.28230; the focal weight: Jiang et al. 2021,
     arXiv:2012.12821.
     """
@@ -69,7 +89,11 @@ def high_frequency_focal_loss(
     focus = energy.detach().sqrt().log1p()
     largest = focus.amax(dim=(-2, -1), keepdim=True)
     focus = focus / largest.clamp(min=torch.finfo(focus.dtype).tiny)
-    loss: Tensor = (focus * energy * _is_fine(smooth, radius=radius)).mean()
+    cost = focus * energy * _is_fine(smooth, radius=radius)
+    if channel_weights is not None:
+        frames = rearrange(cost, "(b t) c h w -> b t c h w", b=len(forecast))
+        cost = channel_weights * frames
+    loss: Tensor = cost.mean()
     return loss
 
 

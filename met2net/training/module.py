@@ -11,12 +11,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.profiler import record_function
 
+from met2net.models.blocks.drop_path import DropPath
 from met2net.training.averaging import WeightAverage
 from met2net.training.compilation import eager
 from met2net.training.devices import average_gradients, copy_from_first_device, sum_over_devices
 from met2net.training.objective import Objective
 from met2net.training.sample_means import SampleMeans
-from met2net.training.schedule import learning_rate_factor, steps_per_epoch
+from met2net.training.schedule import cycles_factor, steps_per_epoch
 from met2net.training.settings import OptimizationSettings
 
 __all__ = ["ForecastModule"]
@@ -27,8 +28,9 @@ class ForecastModule(LightningModule):
 
     A step: losses and backward, a stage of the objective after the other, so that a stage's
     graph is gone before the next is built; the gradients' mean over samples of all
-    accumulated batches and devices; clip; optimizer step; schedule; the objective's momentum
-    updates; the average of the weights, if the settings ask for one.
+    accumulated batches and devices; clip; optimizer step; schedule, of which an objective may
+    have one a stage of the training; the objective's momentum updates; the average of the
+    weights, if the settings ask for one.
     Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the evaluated
     network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over all samples,
     frames, channels and points. On several devices it takes `DataParallel` as strategy.
@@ -50,6 +52,7 @@ class ForecastModule(LightningModule):
         decay = settings.average_decay
         self.average = None if decay is None else WeightAverage(network, decay=decay)
         self.loss = torch.zeros(())
+        self._has_drop_path = True  # until its share of the epochs is over
         self._losses = SampleMeans()
         self._share = 0.0  # of a full batch that the gradients at hand came from
         self._squared_error = torch.zeros(2, dtype=torch.float64)  # (sum, count)
@@ -72,6 +75,7 @@ class ForecastModule(LightningModule):
         """Add the batch's gradients; step where enough batches are accumulated."""
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer) and isinstance(schedule, LambdaLR)
+        self._end_drop_path()
         if self.is_between_steps:
             optimizer.zero_grad()
         self._add_gradients(batch)
@@ -94,6 +98,15 @@ class ForecastModule(LightningModule):
                 on_step=False, on_epoch=True, batch_size=1, sync_dist=True,
             )  # fmt: skip
             self._losses.clear()
+
+    def _end_drop_path(self) -> None:
+        """Leave no branch out any more once drop path had its share of the epochs."""
+        last = self.settings.drop_path_fraction * self.settings.max_epochs
+        if self._has_drop_path and self.current_epoch >= last:
+            for part in self.modules():
+                if isinstance(part, DropPath):
+                    part.rate = 0.0
+            self._has_drop_path = False
 
     def _add_gradients(self, batch: dict[str, Tensor]) -> None:
         """Go forward and backward through the stages of the objective."""
@@ -168,10 +181,11 @@ class ForecastModule(LightningModule):
         total_steps = self._total_steps()
         self.objective.set_total_steps(total_steps)
         factor = partial(
-            learning_rate_factor,
+            cycles_factor,
+            cycles=self.objective.cycles(total_steps),
             schedule=settings.schedule,
-            total_steps=total_steps,
             warmup_fraction=settings.warmup_fraction,
+            final_factor=settings.final_learning_rate / settings.learning_rate,
         )
         return [optimizer], [LambdaLR(optimizer, factor)]
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,9 +24,9 @@ class Objective(nn.Module):
     step `after_step`.
 
     Args:
-        channel_weights: of the forecast's squared error; see `SquaredError`.
-        area_weighted: whether the forecast's squared error counts by area; `set_area_weights`
-            has to be called then.
+        channel_weights: of every squared error, of forecasts and of latents; see `SquaredError`.
+        area_weighted: whether every squared error counts by area; `set_area_weights` has to be
+            called then.
     """
 
     def __init__(
@@ -49,6 +48,18 @@ class Objective(nn.Module):
     def set_total_steps(self, total_steps: int) -> None:
         """Learn how many optimizer steps the whole training has; most objectives do not care."""
 
+    @property
+    def learns_to_forecast(self) -> bool:
+        """Whether forecasts get better by what is learned now; most objectives learn nothing else."""
+        return True
+
+    def cycles(self, total_steps: int) -> tuple[int, ...]:
+        """Give the number of steps of every learning rate schedule, one after the other.
+
+        Most objectives have one schedule over the whole training.
+        """
+        return (total_steps,)
+
     def set_area_weights(self, weights: Float[Tensor, " h"]) -> None:
         """Learn the weights of the grid's rows, as `Grid.area_weights` gives them.
 
@@ -56,6 +67,19 @@ class Objective(nn.Module):
             ValueError: if a weight is not positive and finite.
         """
         self.squared_error.set_area_weights(weights)
+
+    def latent_error(
+        self,
+        network: Met2Net,
+        found: Float[Tensor, "b v d h2 w2"],
+        aim: Float[Tensor, "b v d h2 w2"],
+        *,
+        height: int,
+    ) -> Float[Tensor, ""]:
+        """Give the squared error of a network's latents, weighted as that of forecasts is."""
+        return self.squared_error.of_latents(
+            found, aim, factor=network.encoders.factor, height=height
+        )
 
     def stages(
         self,
@@ -93,7 +117,7 @@ class TwoStage(Objective):
     Stage 1: online encoders -> momentum translator -> online decoders; L1 is the MSE of the
     forecast. Gradients flow through the momentum translator, but its weights have none.
     Stage 2: momentum encoders -> online translator; L2 is the MSE against the latent of the
-    targets, from the momentum encoders too. The loss is prediction_weight * L1 +
+    targets, from the momentum encoders too. Both count channels and areas alike. The loss is prediction_weight * L1 +
     latent_weight * L2; after each optimizer step `after_step` moves the copies. In training the
     momentum translator runs with batch statistics and drop path, like the online one; in eval
     mode neither. Momentum decoders would train nothing, so there are none.
@@ -175,7 +199,7 @@ class TwoStage(Objective):
                 encoders = self.momentum_encoders
                 seen = encoders(problem.inputs)
             aim = encoders(problem.target_frames)
-        latent_loss = F.mse_loss(inner.translator(seen), aim)
+        latent_loss = self.latent_error(inner, inner.translator(seen), aim, height=grid[0])
         yield {"loss": self.latent_weight * latent_loss, "latent_loss": latent_loss}
 
     def after_step(self, network: nn.Module) -> None:
@@ -204,7 +228,8 @@ class EndToEnd(Objective):
     """Train all of any network on the MSE of its forecast.
 
     Args:
-        differential_divergence_weight: weight of `differential_divergence`; TAU takes 0.1.
+        differential_divergence_weight: weight of `differential_divergence`; TAU takes 0.1. Its
+            softmax runs over all channels and points, so that weights of these do not apply.
         temperature: of that divergence.
 
     Raises:

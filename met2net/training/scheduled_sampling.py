@@ -1,7 +1,8 @@
 """Scheduled sampling: recurrent networks see true frames first, later their own."""
 
+from collections.abc import Mapping
+
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -31,6 +32,7 @@ class ScheduledSampling(EndToEnd):
         start: probability at step 0.
         decrease_per_step: of the probability.
         stop_step: step from which on no true frame is seen.
+        channel_weights, area_weighted: of the MSE, as in `Objective`.
 
     Raises:
         ValueError: if a value is out of range.
@@ -39,9 +41,15 @@ class ScheduledSampling(EndToEnd):
     step: Tensor
 
     def __init__(
-        self, *, start: float = 1.0, decrease_per_step: float = 2e-5, stop_step: int = 50_000
+        self,
+        *,
+        start: float = 1.0,
+        decrease_per_step: float = 2e-5,
+        stop_step: int = 50_000,
+        channel_weights: Mapping[str, float] | None = None,
+        area_weighted: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(channel_weights=channel_weights, area_weighted=area_weighted)
         for name, value, is_right, expected in (
             ("start", start, 0 <= start <= 1, "0 to 1"),
             ("decrease_per_step", decrease_per_step, decrease_per_step >= 0, "at least 0"),
@@ -66,6 +74,7 @@ class ScheduledSampling(EndToEnd):
                     f"the network is a {type(part).__name__}; ScheduledSampling expected a "
                     "recurrent one, which is fed frames one by one"
                 )
+        super().prepare(network)
 
     def truth_probability(self) -> Float[Tensor, ""]:
         """Give the probability that a true frame is seen now."""
@@ -88,8 +97,10 @@ class ScheduledSampling(EndToEnd):
         )
         truth = torch.cat([_seen_ahead(problem.network, problem.inputs), problem.targets], dim=1)
         return {
-            "loss": F.mse_loss(forecast, truth),
-            "prediction_loss": F.mse_loss(forecast[:, -targets.shape[1] :], problem.targets),
+            "loss": self.squared_error(forecast, truth),
+            "prediction_loss": self.squared_error(
+                forecast[:, -targets.shape[1] :], problem.targets
+            ),
             "truth_probability": probability,
         }
 

@@ -1,4 +1,4 @@
-"""The mean squared error of frames, weighted by channel and by area."""
+"""The mean squared error of frames and of latents, weighted by channel and by area."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,11 @@ __all__ = ["SquaredError"]
 class SquaredError(nn.Module):
     """Mean of weight * (forecast - target)^2; the weights' own mean is 1.
 
-    The weights follow from settings and grid alone, so they are no part of a saved state.
+    A frame's weight is its channel's times its row's. A latent has neither: its variable's
+    weight is the mean weight of the variable's channels, so that a variable counts the same with
+    one channel or with several, and its row's weight the mean over the rows of the grid that
+    the latent row covers (`of_latents`). Where one latent stands for all variables, only rows
+    are weighed. The weights follow from settings and grid alone, so they are no part of a saved state.
 
     Args:
         channel_weights: label -> weight; channels that are not named have weight 1. The
@@ -27,6 +31,7 @@ class SquaredError(nn.Module):
     """
 
     channels: Tensor | None
+    variables: Tensor | None
     rows: Tensor | None
 
     def __init__(
@@ -39,6 +44,7 @@ class SquaredError(nn.Module):
                 raise ValueError(f"channel weight of {label} is {weight}; expected above 0")
         self.area_weighted = area_weighted
         self.register_buffer("channels", None, persistent=False)
+        self.register_buffer("variables", None, persistent=False)
         self.register_buffer("rows", None, persistent=False)
 
     def prepare(self, network: nn.Module) -> None:
@@ -59,6 +65,9 @@ class SquaredError(nn.Module):
             )
         weights = torch.tensor([float(self.channel_weights.get(label, 1.0)) for label in labels])
         self.channels = (weights / weights.mean())[:, None, None]
+        parts = weights.split([len(group) for group in variables.values()])
+        means = torch.stack([part.mean() for part in parts])
+        self.variables = (means / means.mean())[:, None, None, None]
 
     def set_area_weights(self, weights: Float[Tensor, " h"]) -> None:
         """Set the weights of rows, as `Grid.area_weights` gives them; they are brought to mean 1.
@@ -89,14 +98,57 @@ class SquaredError(nn.Module):
             return F.mse_loss(forecast, targets)
         return (weights * (forecast - targets).square()).mean()
 
+    def of_latents(
+        self,
+        found: Float[Tensor, "b v d h2 w2"],
+        aim: Float[Tensor, "b v d h2 w2"],
+        *,
+        factor: int,
+        height: int,
+    ) -> Float[Tensor, ""]:
+        """Give the weighted mean of latents' squared error.
+
+        Args:
+            found: latents of every variable, or of all together.
+            aim: what they should be.
+            factor: rows of the grid that a latent row covers; the last one may cover fewer.
+            height: rows of the grid.
+
+        Raises:
+            ValueError: if the area weights are missing or belong to another grid.
+        """
+        weights = self.variables if found.shape[1] > 1 else None
+        rows = self._rows(height)
+        if rows is not None:
+            rows = _means_of(rows, factor)
+            weights = rows if weights is None else weights * rows
+        if weights is None:
+            return F.mse_loss(found, aim)
+        return (weights * (found - aim).square()).mean()
+
     def _weights(self, height: int) -> Tensor | None:
         """Give what broadcasts over `c h w`; None where all weights are 1."""
-        if self.area_weighted:
-            found = 0 if self.rows is None else len(self.rows)
-            if self.rows is None or found != height:
-                raise ValueError(
-                    f"area weights of {found} rows; expected {height}, set by "
-                    "set_area_weights(grid.area_weights())"
-                )
-            return self.rows if self.channels is None else self.channels * self.rows
-        return self.channels
+        rows = self._rows(height)
+        if rows is None or self.channels is None:
+            return self.channels if rows is None else rows
+        return self.channels * rows
+
+    def _rows(self, height: int) -> Tensor | None:
+        """Give the weights of rows, as a column; None where all are 1."""
+        if not self.area_weighted:
+            return None
+        found = 0 if self.rows is None else len(self.rows)
+        if self.rows is None or found != height:
+            raise ValueError(
+                f"area weights of {found} rows; expected {height}, set by "
+                "set_area_weights(grid.area_weights())"
+            )
+        return self.rows
+
+
+def _means_of(rows: Float[Tensor, "h 1"], factor: int) -> Float[Tensor, "h2 1"]:
+    """Average so many rows at a time, what is left at the end too; their mean is 1."""
+    missing = -len(rows) % factor
+    padded = F.pad(rows[:, 0], (0, missing), value=torch.nan)
+    means = padded.unflatten(0, (-1, factor)).nanmean(dim=1, keepdim=True)
+    return means / means.mean()

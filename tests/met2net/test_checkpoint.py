@@ -136,7 +136,7 @@ def test_an_unknown_target_is_refused(tmp_path):
 def test_another_format_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     rewrite(path, change=lambda d: d.update(format=99))
-    with pytest.raises(ValueError, match="has format 99; expected 2"):
+    with pytest.raises(ValueError, match="has format 99; expected 3"):
         load_checkpoint(path)
 
 

@@ -168,6 +168,7 @@ def test_a_copy_forecasts_the_same():
         ({"num_heads": 3}, "num_heads is 3; expected a divisor of latent_dim, 8"),
         ({"num_blocks": 0}, "num_blocks is 0; expected at least 1"),
         ({"num_scales": 0}, "num_scales is 0; expected at least 1"),
+        ({"space_time_identities": 3}, "space_time_identities is 3; expected 1 or 2"),
         ({"drop_path": 1.0}, "drop path rate is 1.0"),
         ({"variables": {}}, "no variables"),
         ({"variables": {"t2m": "t2m"}}, "variable 't2m' is 't2m'; expected a list"),

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 
 class PlainNetwork(nn.Module):
-    """Met2Net with TAU blocks; `groups` are the channels of each encoder and decoder."""
+    """Met2Net with TAU blocks; `groups` are the channels of each encoder and decoder.
+
+    `identities` beside the one inside the TAU block: 2 as released.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class PlainNetwork(nn.Module):
         drop_path: float = 0.0,
         shared: bool = False,
         attention: bool = True,
+        identities: int = 2,
     ) -> None:
         super().__init__()
         down = [bool(i % 2) for i in range(num_scales)]
@@ -48,7 +52,8 @@ class PlainNetwork(nn.Module):
         self.translator = nn.Module()
         self.translator.project_in = nn.Conv2d(num_inputs * spatial_dim, latent_dim, 1)
         self.translator.blocks = nn.ModuleList(
-            _Block(latent_dim, num_heads, drop_path, attention) for _ in range(num_blocks)
+            _Block(latent_dim, num_heads, drop_path, attention, identities)
+            for _ in range(num_blocks)
         )
         self.translator.project_out = nn.Conv2d(latent_dim, num_targets * spatial_dim, 1)
         self.decoders = nn.Module()
@@ -137,8 +142,11 @@ class _Tau(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, dim: int, num_heads: int, drop_path: float, attention: bool) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, drop_path: float, attention: bool, identities: int
+    ) -> None:
         super().__init__()
+        self.identities = identities
         if attention:
             self.attention = _Attention(dim, num_heads)
             self.attention_norm = nn.GroupNorm(1, dim)
@@ -150,7 +158,10 @@ class _Block(nn.Module):
         fields = latent.flatten(end_dim=1)
         if self.has_attention:
             fields = self.attention_norm((latent + self.attention(latent)).flatten(end_dim=1))
-        fields = self.space_time_norm(fields + self.space_time(fields))
+        hidden = self.space_time(fields)
+        for _ in range(self.identities):
+            hidden = hidden + fields
+        fields = self.space_time_norm(hidden)
         return fields.reshape(latent.shape)
 
 
@@ -205,6 +216,7 @@ def two_stage(
     targets: Tensor,
     target_frames: Tensor,
     weights: Tensor | float = 1.0,
+    latent_weights: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Give L1 and L2, each by a forward pass of its own."""
     latent = encode(network, network.encoders, inputs)
@@ -213,7 +225,7 @@ def two_stage(
     with torch.no_grad():
         seen = encode(network, momentum_encoders, inputs)
         aim = encode(network, momentum_encoders, target_frames)
-    second = weighted_mse(translate(network.translator, seen), aim)
+    second = weighted_mse(translate(network.translator, seen), aim, latent_weights)
     return first, second
 
 
@@ -232,9 +244,15 @@ def momentum_parts(network: PlainNetwork) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def latent_prediction(network: PlainNetwork, *, inputs: Tensor, target_frames: Tensor) -> Tensor:
+def latent_prediction(
+    network: PlainNetwork,
+    *,
+    inputs: Tensor,
+    target_frames: Tensor,
+    weights: Tensor | float = 1.0,
+) -> Tensor:
     """Give the loss of the translator between frozen encoders."""
     with torch.no_grad():
         seen = encode(network, network.encoders, inputs)
         aim = encode(network, network.encoders, target_frames)
-    return weighted_mse(translate(network.translator, seen), aim)
+    return weighted_mse(translate(network.translator, seen), aim, weights)

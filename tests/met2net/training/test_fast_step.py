@@ -151,11 +151,18 @@ def test_loss_and_gradients_are_those_of_the_plain_step(
         target_frames = as_seen(targets, reference, GROUPS[autoencoders])
         inputs = as_seen(inputs, reference, GROUPS[autoencoders])
         targets = (targets - reference) / SCALE[:, None, None]
-    by_point = 1.0
+    by_point, by_latent = 1.0, 1.0
     if weighted:
         labels = [label for group in GROUPS[autoencoders].values() for label in group]
         by_channel = torch.tensor([CHANNEL_WEIGHTS.get(label, 1.0) for label in labels]) / 1.5
         by_point = by_channel[:, None, None] * area[:, None]
+        # Rows in pairs; variables as the mean of their channels (1 and 0.5; 3), one for joint.
+        by_variable = {
+            "per_variable": torch.tensor([0.75, 3.0]) / 1.875,
+            "shared": by_channel,
+            "joint": torch.ones(1),
+        }[autoencoders]
+        by_latent = by_variable[:, None, None, None] * (area[0::2] + area[1::2])[:, None] / 2
     if scheme.startswith("two_stage"):
         both = scheme == "two_stage_both_momenta"
         momentum = AUTOENCODER_MOMENTUM if both else 0.0
@@ -164,7 +171,7 @@ def test_loss_and_gradients_are_those_of_the_plain_step(
         encoders.load_state_dict(averaged(momentum, old_encoders, plain.encoders))
         first, second = plain_step.two_stage(
             plain, translator, encoders, inputs=inputs, targets=targets,
-            target_frames=target_frames, weights=by_point,
+            target_frames=target_frames, weights=by_point, latent_weights=by_latent,
         )  # fmt: skip
         expected = 0.5 * first + 2.0 * second if both else first + second
     elif scheme == "end_to_end":
@@ -174,7 +181,9 @@ def test_loss_and_gradients_are_those_of_the_plain_step(
             plain, target_frames=target_frames, targets=targets, weights=by_point
         )
     else:
-        expected = plain_step.latent_prediction(plain, inputs=inputs, target_frames=target_frames)
+        expected = plain_step.latent_prediction(
+            plain, inputs=inputs, target_frames=target_frames, weights=by_latent
+        )
     expected.backward()
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-9, atol=0)
     expected_gradient = gradient(plain)

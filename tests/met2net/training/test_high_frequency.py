@@ -65,6 +65,24 @@ def test_the_objective_adds_the_weighted_loss(make_network):
     assert losses["focal_loss"] > 0
 
 
+def test_channels_and_areas_weigh_the_squared_error_and_channels_the_fine_structures():
+    network = make_met2net().eval()
+    inputs, targets = make_batch()
+    objective = HighFrequencyFocal(channel_weights={"t2m": 4.0}, area_weighted=True)
+    objective.set_area_weights(torch.tensor([1.0, 2.0, 2.0, 1.0]))
+    objective.prepare(network)
+    losses = objective(network, inputs, targets)
+    error = network(inputs) - targets
+    channels, rows = torch.tensor([0.5, 0.5, 2.0]), torch.tensor([1.0, 2.0, 2.0, 1.0]) / 1.5
+    squared = channels[:, None, None] * rows[:, None] * error.square()
+    torch.testing.assert_close(losses["prediction_loss"], squared.mean())
+    parts = [
+        high_frequency_focal_loss(error[:, :, [i]], 0 * error[:, :, [i]], radius=0.1)
+        for i in range(3)
+    ]
+    torch.testing.assert_close(losses["focal_loss"], (channels * torch.stack(parts)).mean())
+
+
 @pytest.mark.parametrize("name", ["weight", "radius"])
 def test_negative_settings_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is -1.0; expected at least 0"):

@@ -72,6 +72,22 @@ def test_the_loss_counts_every_successor():
     )
 
 
+def test_channels_and_areas_weigh_every_successor():
+    network = randomize(make_network()).eval()
+    inputs, targets = make_batch(num_targets=3)
+    objective = at_step(50_000, channel_weights={"t2m": 4.0}, area_weighted=True)
+    objective.set_area_weights(torch.tensor([1.0, 2.0, 2.0, 1.0]))
+    objective.prepare(network)
+    losses = objective(network, inputs, targets)
+    forecast = network.forward_with_targets(inputs, targets, torch.zeros(2, 2, dtype=torch.bool))
+    errors = torch.cat([forecast[:, :1] - inputs[:, 1:], forecast[:, 1:] - targets], dim=1)
+    weights = torch.tensor([0.5, 0.5, 2.0])[:, None, None]
+    weights = weights * torch.tensor([1.0, 2.0, 2.0, 1.0])[:, None] / 1.5
+    weighted = weights * errors.square()
+    torch.testing.assert_close(losses["loss"], weighted.mean())
+    torch.testing.assert_close(losses["prediction_loss"], weighted[:, 1:].mean())
+
+
 def test_truth_is_drawn_for_every_sample_and_frame():
     inputs, targets = make_batch(num_targets=3)
     seen = []

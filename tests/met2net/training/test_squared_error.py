@@ -29,7 +29,45 @@ def test_weights_are_no_part_of_a_saved_state():
     objective.set_area_weights(torch.ones(4))
     objective.prepare(make_met2net())
     assert not objective.state_dict()
-    assert len(list(objective.buffers())) == 2  # but they follow to a GPU
+    assert len(list(objective.buffers())) == 3  # but they follow to a GPU
+
+
+def latents(*shape: int, at: tuple) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents that are wrong by 1 in one place."""
+    found = torch.zeros(shape)
+    found[at] = 1.0
+    return found, torch.zeros(shape)
+
+
+def test_a_latent_counts_as_much_as_its_variable_s_channels_do_on_the_mean():
+    error = SquaredError(channel_weights={"u10": 2.0, "v10": 4.0})
+    error.prepare(make_met2net())  # uv10 has weights 2 and 4, mean 3; t2m has 1; mean of both 2
+    for variable, weight in ((0, 3 / 2), (1, 1 / 2)):
+        pair = latents(1, 2, 1, 1, 1, at=(0, variable))
+        value = error.of_latents(*pair, factor=1, height=1)
+        assert float(value) == pytest.approx(weight / 2)
+    together = latents(1, 1, 1, 1, 1, at=(0, 0))  # one latent for all variables
+    assert float(error.of_latents(*together, factor=1, height=1)) == pytest.approx(1.0)
+
+
+def test_a_latent_row_has_the_mean_area_of_the_rows_that_it_covers():
+    error = SquaredError(area_weighted=True)
+    error.set_area_weights(torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0]))
+    # Rows in pairs, the last one alone: 2, 6 and 9, whose mean is 17 / 3.
+    for row, weight in enumerate((2.0, 6.0, 9.0)):
+        pair = latents(1, 2, 1, 3, 1, at=(0, 0, 0, row))
+        value = error.of_latents(*pair, factor=2, height=5)
+        assert float(value) == pytest.approx(weight / (17 / 3) / 6)
+    ones = torch.ones(1, 2, 3, 3, 4)
+    assert float(error.of_latents(ones, 0 * ones, factor=2, height=5)) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="area weights of 5 rows; expected 6"):
+        error.of_latents(ones, 0 * ones, factor=2, height=6)
+
+
+def test_without_weights_latents_have_the_mean_squared_error():
+    found, aim = torch.randn(2, 2, 3, 2, 2), torch.randn(2, 2, 3, 2, 2)
+    expected = torch.nn.functional.mse_loss(found, aim)
+    assert torch.equal(SquaredError().of_latents(found, aim, factor=2, height=4), expected)
 
 
 def test_wrong_weights_are_refused():
