@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from met2net.training.module import ForecastModule
 from pipelines.atomic import write_text
 
-__all__ = ["EpochMetrics", "LoaderPlace", "MidEpochCheckpoint", "Patience", "StepSeed"]
+__all__ = ["EpochMetrics", "ForecastPatience", "LoaderPlace", "MidEpochCheckpoint", "StepSeed"]
 
 logger = logging.getLogger("met2net.training")
 
@@ -69,7 +69,7 @@ class EpochMetrics(L.Callback):
         logger.info("epoch %d of %s: %s", trainer.current_epoch + 1, trainer.max_epochs, parts)
 
 
-class Patience(EarlyStopping):
+class ForecastPatience(EarlyStopping):
     """Stops a training whose validation error has not fallen for so many epochs.
 
     Epochs in which nothing of the forecast is learned (autoencoders that learn to reconstruct)

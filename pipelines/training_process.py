@@ -30,9 +30,9 @@ from pipelines.loss_guard import LossGuard
 from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
 from pipelines.training_callbacks import (
     EpochMetrics,
+    ForecastPatience,
     LoaderPlace,
     MidEpochCheckpoint,
-    Patience,
     StepSeed,
 )
 from pipelines.training_job import TrainerSettings, TrainingJob, read_job
@@ -136,7 +136,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
             MidEpochCheckpoint(checkpoints / LAST, minutes=settings.checkpoint_minutes)
         )
     if job.optimization.patience is not None:
-        callbacks.append(Patience(job.optimization.patience))
+        callbacks.append(ForecastPatience(job.optimization.patience))
     interactive = sys.stderr.isatty()
     if interactive:
         callbacks.append(TQDMProgressBar(leave=True))

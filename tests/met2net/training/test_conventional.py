@@ -78,6 +78,36 @@ def test_the_switch_survives_a_stop_and_another_length_of_training():
     assert int(resumed.switch_step) == 3
 
 
+def test_a_schedule_for_each_stage_and_forecasts_learned_in_the_second_alone():
+    objective = ReconstructThenPredict(reconstruction_share=0.4)
+    assert objective.cycles(10) == (4, 6)
+    assert not objective.learns_to_forecast
+    for _ in range(4):
+        objective.after_step(nn.Identity())
+    assert objective.learns_to_forecast
+    resumed = ReconstructThenPredict(reconstruction_share=0.4)
+    resumed.load_state_dict(objective.state_dict())
+    assert resumed.cycles(10) == (4, 6)
+
+
+def test_adam_s_moments_of_the_translator_begin_with_its_stage():
+    network = make_met2net()
+    objective = ReconstructThenPredict(reconstruction_steps=2)
+    objective.prepare(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        for stage in objective.stages(network, *make_batch()):
+            stage["loss"].backward()
+        optimizer.step()
+        objective.after_step(network)
+    steps = {
+        name: int(optimizer.state[weight]["step"]) for name, weight in network.named_parameters()
+    }
+    assert {n for name, n in steps.items() if name.startswith("translator")} == {1}
+    assert {n for name, n in steps.items() if not name.startswith("translator")} == {2}
+
+
 def test_wrong_settings_are_refused():
     for settings in ({}, {"reconstruction_share": 0.5, "reconstruction_steps": 3}):
         with pytest.raises(ValueError, match="expected exactly one of them"):

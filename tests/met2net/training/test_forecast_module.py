@@ -8,6 +8,8 @@ from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
+from met2net.models.blocks.drop_path import DropPath
+from met2net.training.conventional import ReconstructThenPredict
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd, TwoStage
 from met2net.training.settings import OptimizationSettings
@@ -169,6 +171,42 @@ def test_every_step_takes_the_scheduled_learning_rate(changes, expected):
     trainer.fit(module, make_loader(), make_loader())
     assert trainer.global_step == len(expected)
     assert module.rates == pytest.approx([1e-2 * factor for factor in expected], abs=1e-12)
+
+
+def test_each_stage_of_the_conventional_scheme_has_a_whole_schedule():
+    objective = ReconstructThenPredict(reconstruction_share=0.5)
+    module = Watching(make_met2net(), objective, make_settings(warmup_fraction=1 / 3))
+    make_trainer().fit(module, make_loader(), make_loader())
+    # Three steps for the autoencoders, three for the translator: up, at the top, at the end.
+    assert module.rates == pytest.approx(2 * [1e-2 / 25, 1e-2, 1e-2 * 4e-6])
+
+
+def test_a_cosine_ends_at_the_final_learning_rate():
+    settings = make_settings(schedule="cosine", warmup_fraction=0.0, final_learning_rate=1e-3)
+    module = Watching(make_met2net(), EndToEnd(), settings)
+    make_trainer().fit(module, make_loader(), make_loader())
+    assert (module.rates[0], module.rates[-1]) == pytest.approx((1e-2, 1e-3))
+
+
+def drop_path_rates(module) -> set[float]:
+    return {part.rate for part in module.modules() if isinstance(part, DropPath)}
+
+
+class NotingDropPath(ForecastModule):
+    """Notes the rates in use at the end of every step, copies' included."""
+
+    def on_before_optimizer_step(self, optimizer):
+        super().on_before_optimizer_step(optimizer)
+        self.seen = [*getattr(self, "seen", []), drop_path_rates(self)]
+
+
+def test_drop_path_ends_after_its_share_of_the_epochs():
+    # Two epochs of three steps.
+    for fraction, expected in ((1.0, 6 * [{0.1}]), (0.5, 3 * [{0.1}] + 3 * [{0.0}])):
+        settings = make_settings(drop_path_fraction=fraction)
+        module = NotingDropPath(make_met2net(drop_path=0.1), TwoStage(), settings)
+        make_trainer().fit(module, make_loader(), make_loader())
+        assert module.seen == expected
 
 
 class InStages(EndToEnd):

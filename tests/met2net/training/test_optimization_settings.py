@@ -2,17 +2,20 @@ import math
 
 import pytest
 
-from met2net.training.schedule import learning_rate_factor
+from met2net.training.schedule import cycles_factor, learning_rate_factor
 from met2net.training.settings import OptimizationSettings
 
 RIGHT = {"learning_rate": 1e-3, "schedule": "one_cycle", "max_epochs": 2, "batch_size": 4}
 
 
-def factors(schedule: str, *, warmup_fraction: float, total_steps: int = 10) -> list[float]:
+def factors(
+    schedule: str, *, warmup_fraction: float, total_steps: int = 10, final_factor: float = 0.0
+) -> list[float]:
     return [
         learning_rate_factor(
-            step, schedule=schedule, total_steps=total_steps, warmup_fraction=warmup_fraction
-        )
+            step, schedule=schedule, total_steps=total_steps, warmup_fraction=warmup_fraction,
+            final_factor=final_factor,
+        )  # fmt: skip
         for step in range(total_steps)
     ]
 
@@ -32,6 +35,9 @@ def test_right_settings_are_kept():
         ("accumulate_batches", 0, "at least 1"),
         ("average_decay", 1.0, "0 < decay < 1 or none"),
         ("warmup_fraction", 1.0, "0 <= fraction < 1"),
+        ("final_learning_rate", 2e-3, "0 to learning_rate"),
+        ("final_learning_rate", -1e-6, "0 to learning_rate"),
+        ("drop_path_fraction", 1.5, "0 to 1"),
         ("weight_decay", -0.1, "at least 0"),
         ("gradient_clip", 0.0, "a positive number or none"),
         ("patience", 0, "at least 1 or none"),
@@ -69,6 +75,20 @@ def test_cosine_by_hand():
     assert found[:3] == pytest.approx([0.5, 1.0, 1.0])
     assert found[3] == pytest.approx((1 + math.cos(math.pi / 7)) / 2)
     assert found[9] == pytest.approx(0.0)
+
+
+def test_cosine_ends_at_its_final_rate():
+    found = factors("cosine", warmup_fraction=0.0, total_steps=5, final_factor=0.1)
+    assert found == pytest.approx([1.0, 0.55 + 0.45 * 0.5**0.5, 0.55, 0.55 - 0.45 * 0.5**0.5, 0.1])
+
+
+def test_schedules_of_stages_follow_one_another():
+    settings = {"schedule": "one_cycle", "warmup_fraction": 0.5}
+    found = [cycles_factor(step, cycles=(4, 6), **settings) for step in range(11)]
+    first = factors("one_cycle", warmup_fraction=0.5, total_steps=4)
+    second = factors("one_cycle", warmup_fraction=0.5, total_steps=6)
+    assert found == [*first, *second, second[-1]]
+    assert (found[4], found[7]) == pytest.approx((1 / 25, 1.0))  # it rises again from the border on
 
 
 def test_constant_by_hand():

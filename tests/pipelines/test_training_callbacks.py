@@ -1,0 +1,41 @@
+import pytest
+import torch
+from lightning import Trainer
+from torch.utils.data import DataLoader
+
+from met2net.training.conventional import ReconstructThenPredict
+from met2net.training.module import ForecastModule
+from met2net.training.objective import EndToEnd
+from met2net.training.settings import OptimizationSettings
+from pipelines.training_callbacks import ForecastPatience
+from tests.met2net.models.model_builders import make_batch, make_met2net
+
+
+class EverWorse(ForecastModule):
+    """Its forecasts get worse from epoch to epoch."""
+
+    def on_validation_epoch_end(self):
+        self.log("val_mse", torch.tensor(float(self.current_epoch)))
+
+
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.parametrize(
+    ("objective", "epochs"),
+    # The first epoch that counts is the best; the patience of two more is then over.
+    [(EndToEnd(), 3), (ReconstructThenPredict(reconstruction_steps=4), 4 - 1 + 3)],
+)
+def test_patience_counts_from_the_first_epoch_that_learns_to_forecast(objective, epochs):
+    settings = OptimizationSettings(
+        learning_rate=1e-3, schedule="constant", max_epochs=12, batch_size=2
+    )
+    module = EverWorse(make_met2net(), objective, settings)
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=12, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[ForecastPatience(2)],
+    )  # fmt: skip
+    inputs, targets = make_batch()
+    windows = [{"inputs": x, "targets": y} for x, y in zip(inputs, targets, strict=True)]
+    loader = DataLoader(windows, batch_size=2)  # one step an epoch
+    trainer.fit(module, loader, loader)
+    assert trainer.current_epoch == epochs
