@@ -7,6 +7,7 @@ from flows.config import Experiment
 from met2net.training_set import TrainingSet
 from pipelines.code_version import git_commit
 from pipelines.initial_weights import InitialWeights
+from pipelines.network_grid import network_on_grid
 from pipelines.training_job import TrainingJob
 
 __all__ = ["model_job", "provenance_of"]
@@ -26,7 +27,8 @@ def model_job(
     Args:
         experiment: has the model's settings.
         model: its name there.
-        training_set: the store to train on; its file name is its fingerprint.
+        training_set: the store to train on; its file name is its fingerprint. On a grid that goes
+            round the globe, the network sees across the edge of longitudes.
         provenance: what is to travel in the checkpoint beside experiment, training set, commit
             and attribution.
         name: of the job, where it is not the model's.
@@ -38,7 +40,7 @@ def model_job(
         training_set=str(training_set),
         training_set_fingerprint=training_set.stem,
         window=experiment.window,
-        network=settings.network,
+        network=network_on_grid(settings.network, training_set),
         objective=settings.objective,
         optimization=settings.optimization,
         trainer=experiment.trainer,

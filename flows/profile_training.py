@@ -1,6 +1,7 @@
 """Where the time and memory of an experiment's trainings go; trains nothing for keeps."""
 
 import sys
+from pathlib import Path
 
 from prefect import flow
 
@@ -11,6 +12,7 @@ from flows.full_experiment import prepare, update_archive
 from flows.result_console import result_console
 from flows.run_name import run_name
 from pipelines.errors import DataError
+from pipelines.network_grid import network_on_grid
 from pipelines.profile_training import profile_job
 from pipelines.training_job import TrainingJob
 
@@ -57,7 +59,7 @@ def _job(experiment: Experiment, name: str, training_set: str) -> TrainingJob:
         training_set=training_set,
         training_set_fingerprint="",
         window=experiment.window,
-        network=model.network,
+        network=network_on_grid(model.network, Path(training_set)),
         objective=model.objective,
         optimization=model.optimization,
         trainer=experiment.trainer,

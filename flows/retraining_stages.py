@@ -17,6 +17,7 @@ from pipelines.arrival import as_moment
 from pipelines.drift import Drift, measure_drift
 from pipelines.ingest import ingest
 from pipelines.initial_weights import InitialWeights, is_same_network
+from pipelines.network_grid import network_on_grid
 from pipelines.period import Month, Period
 from pipelines.prepare import TrainingSetSettings, build_training_set
 from pipelines.reconcile import reconcile
@@ -116,7 +117,8 @@ def train_challenger(
     experiment = settings.experiment
     start, started_from = None, "scratch"
     if settings.start == CHAMPION and champion is not None:
-        if is_same_network(load_checkpoint(champion), experiment.models[REGISTERED].network):
+        network = network_on_grid(experiment.models[REGISTERED].network, training_set)
+        if is_same_network(load_checkpoint(champion), network):
             start, started_from = InitialWeights.of(champion), f"version {plan.champion}"
         else:
             started_from = f"scratch, since version {plan.champion} is another network"

@@ -43,12 +43,15 @@ class Ridge:
         frames: positions of the input frames used, oldest first.
         is_local: by squares of points.
         regularization: chosen of `REGULARIZATIONS`.
+        periodic_longitude: the squares of points go on across the edge between the last and the
+            first longitude.
     """
 
     weights: Float64[np.ndarray, "predictors predicted"]
     frames: tuple[int, ...]
     is_local: bool
     regularization: float
+    periodic_longitude: bool = False
 
 
 def fit_ridge(
@@ -57,16 +60,25 @@ def fit_ridge(
     *,
     climatology: Climatology,
     window: WindowSpec,
+    periodic_longitude: bool = False,
 ) -> Ridge:
     """Fit on the training windows; choose the regularization on the validation windows.
 
     Predictors are the anomalies of seven input frames, those 0, 1, 2, 3, 5 and 8 frames back
     and the oldest (as many of them as there are): of the whole field where these are at most
     1,024 numbers, else of 3 x 3 points around every point, with no anomaly beyond the field's
-    edge. There is no constant term, since anomalies are without mean. The normal equations are
+    edge, but for the edge between the last and the first longitude of a grid that goes round the
+    globe. There is no constant term, since anomalies are without mean. The normal equations are
     summed in float64, a chunk of windows at a time; where windows (times points) are more than
     2,000,000, every n-th window is taken.
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634.
+
+    Args:
+        train: windows to fit on.
+        validation: windows to choose on.
+        climatology: normalized, as the fields.
+        window: of both splits.
+        periodic_longitude: whether the grid goes round the globe (`Grid.is_periodic`).
 
     Raises:
         ValueError: if there is no training or no validation window.
@@ -80,14 +92,25 @@ def fit_ridge(
     is_local = len(frames) * math.prod(shape[1:]) > _MOST_PREDICTORS
     sums, checks = (
         _NormalEquations.of(
-            windows, climatology=climatology, window=window, frames=frames, is_local=is_local
+            windows,
+            climatology=climatology,
+            window=window,
+            frames=frames,
+            is_local=is_local,
+            periodic_longitude=periodic_longitude,
         )
         for windows in (train, validation)
     )
     candidates = [(value, sums.solve(value)) for value in REGULARIZATIONS]
     # The first of equals, so that the choice is the same everywhere.
     regularization, weights = min(candidates, key=lambda each: checks.squared_error(each[1]))
-    return Ridge(weights, frames=frames, is_local=is_local, regularization=regularization)
+    return Ridge(
+        weights,
+        frames=frames,
+        is_local=is_local,
+        regularization=regularization,
+        periodic_longitude=periodic_longitude,
+    )
 
 
 def ridge_forecast(ridge: Ridge, climatology: Climatology, window: WindowSpec) -> ForecastFunction:
@@ -100,7 +123,10 @@ def ridge_forecast(ridge: Ridge, climatology: Climatology, window: WindowSpec) -
         anomalies = _anomalies(
             inputs, init_time, climatology, offsets=window.input_hours, positions=ridge.frames
         )
-        predicted = _predictors(anomalies, is_local=ridge.is_local) @ weights.to(anomalies)
+        predictors = _predictors(
+            anomalies, is_local=ridge.is_local, periodic_longitude=ridge.periodic_longitude
+        )
+        predicted = predictors @ weights.to(anomalies)
         leads, channels, height, width = window.num_targets, *inputs.shape[2:]
         if ridge.is_local:
             fields = rearrange(
@@ -134,10 +160,16 @@ class _NormalEquations:
         window: WindowSpec,
         frames: tuple[int, ...],
         is_local: bool,
+        periodic_longitude: bool,
     ) -> "_NormalEquations":
         """Sum over windows."""
         pairs = _samples(
-            windows, climatology=climatology, window=window, frames=frames, is_local=is_local
+            windows,
+            climatology=climatology,
+            window=window,
+            frames=frames,
+            is_local=is_local,
+            periodic_longitude=periodic_longitude,
         )
         first, predicted = next(pairs)
         sums = first.T @ first, first.T @ predicted
@@ -168,6 +200,7 @@ def _samples(
     window: WindowSpec,
     frames: tuple[int, ...],
     is_local: bool,
+    periodic_longitude: bool,
 ) -> Iterator[tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]]:
     """Give predictors and predicted anomalies, some windows at a time."""
     channels, height, width = windows[0]["inputs"].shape[1:]
@@ -189,7 +222,8 @@ def _samples(
             offsets=window.target_hours, positions=range(window.num_targets),
         )  # fmt: skip
         pattern = "b l c h w -> (b h w) (l c)" if is_local else "b l c h w -> b (l c h w)"
-        yield _predictors(inputs, is_local=is_local), rearrange(targets, pattern)
+        predictors = _predictors(inputs, is_local=is_local, periodic_longitude=periodic_longitude)
+        yield predictors, rearrange(targets, pattern)
 
 
 def _anomalies(
@@ -206,9 +240,14 @@ def _anomalies(
     return frames[:, list(positions)] - means
 
 
-def _predictors(anomalies: Float[Tensor, "b l c h w"], *, is_local: bool) -> Float[Tensor, "n p"]:
+def _predictors(
+    anomalies: Float[Tensor, "b l c h w"], *, is_local: bool, periodic_longitude: bool
+) -> Float[Tensor, "n p"]:
     """Lay out a row a window, or a row a window and point with the points around it."""
     if not is_local:
         return rearrange(anomalies, "b l c h w -> b (l c h w)")
-    squares = F.unfold(rearrange(anomalies, "b l c h w -> b (l c) h w"), 3, padding=1)
+    fields = rearrange(anomalies, "b l c h w -> b (l c) h w")
+    if periodic_longitude:
+        fields = F.pad(fields, (1, 1, 0, 0), mode="circular")
+    squares = F.unfold(fields, 3, padding=(1, 0 if periodic_longitude else 1))
     return rearrange(squares, "b p n -> (b n) p")

@@ -15,7 +15,7 @@ from pipelines.fingerprint import fingerprint
 
 __all__ = ["fitted_ridge"]
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever the same training set and window would give another regression."""
 
 logger = logging.getLogger(__name__)
@@ -36,11 +36,13 @@ def fitted_ridge(data: TrainingSet, *, window: WindowSpec, path: Path) -> Ridge:
         windows_in_split(data, "validation", window),
         climatology=data.climatology,
         window=window,
+        periodic_longitude=data.grid.is_periodic,
     )
     metadata = {
         "fingerprint": key,
         "frames": ",".join(map(str, ridge.frames)),
         "is_local": str(ridge.is_local),
+        "periodic_longitude": str(ridge.periodic_longitude),
         "regularization": repr(ridge.regularization),
     }
     with replacing(path) as temporary:
@@ -67,4 +69,5 @@ def _read(path: Path, key: str) -> Ridge | None:
         frames=tuple(map(int, metadata["frames"].split(","))),
         is_local=metadata["is_local"] == "True",
         regularization=float(metadata["regularization"]),
+        periodic_longitude=metadata["periodic_longitude"] == "True",
     )

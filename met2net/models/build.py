@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["build"]
+__all__ = ["build", "find_class"]
 
 _ALLOWED = ("met2net.models.", "met2net.training.")
 
@@ -24,7 +24,7 @@ def build(settings: Mapping[str, Any]) -> Any:
     """
     if "_target_" not in settings:
         raise ValueError(f"settings have no _target_; found: {', '.join(settings) or 'nothing'}")
-    target = _find(settings["_target_"])
+    target = find_class(settings["_target_"])
     is_partial = settings.get("_partial_", False)
     if not isinstance(is_partial, bool):
         raise ValueError(f"_partial_ is {is_partial!r}; expected true or false")
@@ -48,8 +48,12 @@ def _build_value(value: Any) -> Any:
     return value
 
 
-def _find(name: Any) -> type:
-    """Import the class of a dotted name."""
+def find_class(name: Any) -> type:
+    """Import the class of a dotted name.
+
+    Raises:
+        ValueError: if there is none, or it is not allowed.
+    """
     if not isinstance(name, str) or not name.startswith(_ALLOWED):
         raise ValueError(
             f"_target_ is {name!r}; expected a class inside {' or '.join(p[:-1] for p in _ALLOWED)}"

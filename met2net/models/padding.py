@@ -32,28 +32,48 @@ def pad_to_multiple(
 def close_circle(network: nn.Module) -> None:
     """Let every convolution and pooling see across the edge between last and first longitude.
 
-    For grids that go round the globe; where a kernel reaches further than that, it goes round
-    again. Rows are padded as before; weights keep their names.
+    For grids that go round the globe, with longitude as the last axis; where a kernel reaches
+    further than that, it goes round again. Rows and frames are padded as before; weights keep their
+    names.
     """
     for part in network.modules():
-        if not isinstance(part, nn.Conv2d | nn.AvgPool2d) or isinstance(part.padding, str):
-            continue
-        rows, columns = _pair(part.padding)
-        if columns > 0:
-            part.register_forward_pre_hook(partial(_pad_longitude, width=columns))
-            part.padding = (rows, 0)
+        if isinstance(part, nn.ConvTranspose2d):
+            _close_transposed(part)
+        elif isinstance(part, nn.Conv2d | nn.Conv3d | nn.AvgPool2d):
+            _close(part)
 
 
-def _pad_longitude(_part: nn.Module, inputs: tuple[Any, ...], *, width: int) -> tuple[Tensor]:
+def _close(part: nn.Conv2d | nn.Conv3d | nn.AvgPool2d) -> None:
+    """Pad the input round the circle in place of the layer's own padding of columns."""
+    if isinstance(part.padding, str):
+        return
+    number = 3 if isinstance(part, nn.Conv3d) else 2
+    padding = (part.padding,) * number if isinstance(part.padding, int) else part.padding
+    if padding[-1] > 0:
+        part.register_forward_pre_hook(partial(_pad_longitude, width=padding[-1]))
+        part.padding = (*padding[:-1], 0)
+
+
+def _close_transposed(part: nn.ConvTranspose2d) -> None:
+    """Feed columns from across the edge and take away what they become outside of it."""
+    kernel, stride = part.kernel_size[-1], part.stride[-1]
+    width = -(-kernel // stride)  # no kernel reaches further
+    part.register_forward_pre_hook(partial(_pad_longitude, width=width))
+    part.register_forward_hook(partial(_crop_longitude, width=width * stride))
+
+
+def _pad_longitude(_part: nn.Module, inputs: tuple[Any, ...], *, width: int) -> tuple[Any, ...]:
     """Put the last columns before the first ones and the first ones after the last ones."""
     fields: Tensor = inputs[0]
     size = fields.shape[-1]
-    if width <= size:
-        return (F.pad(fields, (width, width, 0, 0), mode="circular"),)
+    if width <= size and fields.ndim == 4:
+        return (F.pad(fields, (width, width, 0, 0), mode="circular"), *inputs[1:])
     columns = torch.arange(-width, size + width, device=fields.device) % size
-    return (fields[..., columns],)
+    return (fields[..., columns], *inputs[1:])
 
 
-def _pair(padding: int | tuple[int, ...]) -> tuple[int, int]:
-    """Give the padding of rows and of columns."""
-    return (padding, padding) if isinstance(padding, int) else (padding[0], padding[1])
+def _crop_longitude(
+    _part: nn.Module, _inputs: tuple[Any, ...], output: Tensor, *, width: int
+) -> Tensor:
+    """Take columns away on both sides."""
+    return output[..., width:-width]

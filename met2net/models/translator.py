@@ -18,9 +18,9 @@ class TranslatorBlock(nn.Module):
     """Mix the variables, then space and time: z = norm(z + VA(z)); z = norm(2 z + ST(z)).
 
     The same weights serve every variable. Source: Li et al. 2025, arXiv:2507.17189, section 3.5,
-    which names no identity beside ST; the released code has two of them, one inside the feed-forward
-    module that holds ST and one around it, whichever block ST is. ST adds its input too, so
-    that it counts three times.
+    which names no identity beside ST; the released code has two of them, one inside the
+    feed-forward module that holds ST and one around it, whichever block ST is. ST adds its
+    input too, so that it counts three times.
 
     Args:
         num_heads: of VA; None leaves VA and its norm out, and variables do not meet.

@@ -50,7 +50,7 @@ class Objective(nn.Module):
 
     @property
     def learns_to_forecast(self) -> bool:
-        """Whether forecasts get better by what is learned now; most objectives learn nothing else."""
+        """Whether what is learned now serves forecasts; most objectives learn nothing else."""
         return True
 
     def cycles(self, total_steps: int) -> tuple[int, ...]:
@@ -117,10 +117,10 @@ class TwoStage(Objective):
     Stage 1: online encoders -> momentum translator -> online decoders; L1 is the MSE of the
     forecast. Gradients flow through the momentum translator, but its weights have none.
     Stage 2: momentum encoders -> online translator; L2 is the MSE against the latent of the
-    targets, from the momentum encoders too. Both count channels and areas alike. The loss is prediction_weight * L1 +
-    latent_weight * L2; after each optimizer step `after_step` moves the copies. In training the
-    momentum translator runs with batch statistics and drop path, like the online one; in eval
-    mode neither. Momentum decoders would train nothing, so there are none.
+    targets, from the momentum encoders too. Both count channels and areas alike. The loss is
+    prediction_weight * L1 + latent_weight * L2; after each optimizer step `after_step` moves the
+    copies. In training the momentum translator runs with batch statistics and drop path, like
+    the online one; in eval mode neither. Momentum decoders would train nothing, so there are none.
     Source: Li et al. 2025, arXiv:2507.17189, section 3.
 
     Args:

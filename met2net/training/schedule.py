@@ -52,7 +52,9 @@ def cycles_factor(
         step: 0 is the first.
         cycles: number of steps of every schedule, in order; from the end of the last one on, the
             factor is that of its end.
-        schedule, warmup_fraction, final_factor: as in `learning_rate_factor`, of every schedule.
+        schedule: as in `learning_rate_factor`; the same in every stage, as are the others.
+        warmup_fraction: as there.
+        final_factor: as there.
     """
     start = 0
     for length in cycles[:-1]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,7 +20,8 @@ class SquaredError(nn.Module):
     weight is the mean weight of the variable's channels, so that a variable counts the same with
     one channel or with several, and its row's weight the mean over the rows of the grid that
     the latent row covers (`of_latents`). Where one latent stands for all variables, only rows
-    are weighed. The weights follow from settings and grid alone, so they are no part of a saved state.
+    are weighed. The weights follow from settings and grid alone, so they are no part of a saved
+    state.
 
     Args:
         channel_weights: label -> weight; channels that are not named have weight 1. The
@@ -65,7 +67,7 @@ class SquaredError(nn.Module):
             )
         weights = torch.tensor([float(self.channel_weights.get(label, 1.0)) for label in labels])
         self.channels = (weights / weights.mean())[:, None, None]
-        parts = weights.split([len(group) for group in variables.values()])
+        parts = torch.split(weights, [len(group) for group in variables.values()])
         means = torch.stack([part.mean() for part in parts])
         self.variables = (means / means.mean())[:, None, None, None]
 
@@ -150,5 +152,6 @@ def _means_of(rows: Float[Tensor, "h 1"], factor: int) -> Float[Tensor, "h2 1"]:
     """Average so many rows at a time, what is left at the end too; their mean is 1."""
     missing = -len(rows) % factor
     padded = F.pad(rows[:, 0], (0, missing), value=torch.nan)
-    means = padded.unflatten(0, (-1, factor)).nanmean(dim=1, keepdim=True)
-    return means / means.mean()
+    means = rearrange(padded, "(h f) -> h f", f=factor).nanmean(dim=1, keepdim=True)
+    weights: Tensor = means / means.mean()
+    return weights

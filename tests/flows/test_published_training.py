@@ -99,8 +99,13 @@ def test_one_rate_for_all_can_still_be_asked_for(name: str) -> None:
     assert set(rates(f"experiment={name}", "training.learning_rate=2e-3").values()) == {2e-3}
 
 
-@pytest.mark.parametrize("overrides", [[f"experiment={name}"] for name in OWN]
-                         + [["experiment=table1", f"scale={s}"] for s in ("small", "smoke")])  # fmt: skip
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *([f"experiment={name}"] for name in OWN),
+        *(["experiment=table1", f"scale={scale}"] for scale in ("small", "smoke")),
+    ],
+)
 def test_small_budgets_keep_their_own_recipe(overrides: list[str]) -> None:
     for model, found in optimizations(*overrides).items():
         schedule = (found["schedule"], found["warmup_fraction"], found["final_learning_rate"])

@@ -35,7 +35,21 @@ def in_reference_frame(forecaster):
     return forecaster
 
 
-@pytest.mark.parametrize("wrap", [lambda f: f, in_reference_frame], ids=["alone", "in_frame"])
+def on_a_closed_circle(forecaster):
+    checkpoint = forecaster.checkpoint
+    network = Met2Net(
+        variables=checkpoint.variables, num_inputs=2, num_targets=3, num_heads=2,
+        periodic_longitude=True, **SIZES,
+    )  # fmt: skip
+    forecaster.checkpoint = dataclasses.replace(checkpoint, network=randomize(network))
+    return forecaster
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda f: f, in_reference_frame, on_a_closed_circle],
+    ids=["alone", "in_frame", "closed"],
+)
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
     forecaster = wrap(make_forecaster())

@@ -120,6 +120,41 @@ def test_on_large_fields_it_sees_the_points_around(monkeypatch):
     assert error[:, 1, :, :, 2].std() > 0.8  # two points away, two hours before: out of sight
 
 
+def test_on_the_globe_squares_go_on_across_the_edge(monkeypatch):
+    """What is at a point comes from its western neighbour, of which there is always one."""
+    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+    train = fading(3000, seed=1, rate=0.0)
+    for i in range(1, len(train)):
+        train[i] = 0.9 * np.roll(train[i - 1], 1, axis=-1) + 0.1 * train[i]
+    kwargs = {"climatology": CLIMATOLOGY, "window": WINDOW}
+    windows, last = make_windows(train), make_windows(train[-500:])
+    errors = {}
+    for is_periodic in (True, False):
+        ridge = fit_ridge(windows, windows, **kwargs, periodic_longitude=is_periodic)
+        assert ridge.periodic_longitude == is_periodic
+        errors[is_periodic] = (forecast(ridge, last) - all_of(last)["targets"])[:, 0].std()
+    # What is new at every step has a standard deviation of 0.1.
+    assert errors[True] == pytest.approx(0.1, rel=0.05)
+    assert errors[False] > 1.1 * errors[True]
+
+
+def test_on_the_globe_its_forecasts_turn_with_the_fields(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+    constant = Climatology(np.zeros((1, 24, 2, 2, 3), dtype=np.float32))
+    windows = make_windows(fading(300, seed=1))
+    batch = all_of(make_windows(fading(30, seed=3)))
+    for is_periodic in (True, False):
+        ridge = fit_ridge(
+            windows, windows, climatology=CLIMATOLOGY, window=WINDOW,
+            periodic_longitude=is_periodic,
+        )  # fmt: skip
+        assert ridge.is_local
+        give = ridge_forecast(ridge, constant, WINDOW)
+        there = give(batch["inputs"].roll(1, dims=-1), batch["init_time"])
+        back = give(batch["inputs"], batch["init_time"]).roll(1, dims=-1)
+        assert torch.allclose(there, back, atol=1e-5) == is_periodic
+
+
 def test_too_many_samples_are_thinned_evenly(monkeypatch):
     train, validation = fading(305, seed=1), fading(60, seed=2)
     monkeypatch.setattr(module, "_MOST_SAMPLES", 100)

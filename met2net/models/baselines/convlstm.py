@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from met2net.models.baselines.recurrent import RecurrentForecaster, State, same_convolution
 from met2net.models.checks import check_sizes
+from met2net.models.padding import close_circle
 
 __all__ = ["ConvLSTM"]
 
@@ -35,6 +36,7 @@ class ConvLSTM(RecurrentForecaster):
         num_layers: cells.
         kernel_size: of the gates' convolutions, odd.
         patch_size: points of a patch's side.
+        periodic_longitude: as in `Met2Net`.
 
     Raises:
         ValueError: if a size is below 1, the kernel size even, or the groups are wrong.
@@ -51,10 +53,12 @@ class ConvLSTM(RecurrentForecaster):
         num_layers: int = 4,
         kernel_size: int = 5,
         patch_size: int = 2,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__(
             variables=variables, num_inputs=num_inputs, num_targets=num_targets,
             input_variables=input_variables, patch_size=patch_size, grid_multiple=patch_size,
+            periodic_longitude=periodic_longitude,
         )  # fmt: skip
         check_sizes(hidden_dim=hidden_dim, num_layers=num_layers)
         self.hidden_dim = hidden_dim
@@ -63,6 +67,8 @@ class ConvLSTM(RecurrentForecaster):
             _Cell(width, hidden_dim, kernel_size=kernel_size) for width in widths
         )
         self.readout = nn.Conv2d(hidden_dim, self.forecast_dim, 1, bias=False)
+        if periodic_longitude:
+            close_circle(self)
 
     def initial_state(self, patches: Float[Tensor, "b p h w"]) -> State:
         """Start every state from zero."""

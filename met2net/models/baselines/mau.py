@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from met2net.models.baselines.recurrent import RecurrentForecaster, State
 from met2net.models.checks import check_sizes
+from met2net.models.padding import close_circle
 
 __all__ = ["MAU"]
 
@@ -45,6 +46,7 @@ class MAU(RecurrentForecaster):
         history: past states that a unit attends to (tau).
         grid: latitudes and longitudes that the network is for, with normalization weights a
             point; None: any grid.
+        periodic_longitude: as in `Met2Net`.
 
     Raises:
         ValueError: if a size is below 1, the kernel size even, or the groups are wrong; from
@@ -65,6 +67,7 @@ class MAU(RecurrentForecaster):
         num_scales: int = 1,
         history: int = 5,
         grid: Sequence[int] | None = None,
+        periodic_longitude: bool = False,
     ) -> None:
         if num_scales < 0:
             raise ValueError(f"num_scales is {num_scales}; expected at least 0")
@@ -72,6 +75,7 @@ class MAU(RecurrentForecaster):
         super().__init__(
             variables=variables, num_inputs=num_inputs, num_targets=num_targets,
             input_variables=input_variables, patch_size=patch_size, grid_multiple=factor,
+            periodic_longitude=periodic_longitude,
         )  # fmt: skip
         check_sizes(hidden_dim=hidden_dim, num_layers=num_layers, history=history)
         self.hidden_dim, self.history = hidden_dim, history
@@ -90,6 +94,8 @@ class MAU(RecurrentForecaster):
             *(_doubling(hidden_dim, is_last=i == num_scales - 1) for i in range(num_scales)),
             nn.Conv2d(hidden_dim, self.forecast_dim, 1),
         )
+        if periodic_longitude:
+            close_circle(self)
 
     def initial_state(self, patches: Float[Tensor, "b p h w"]) -> State:
         """Start every state, and the past, from zero."""

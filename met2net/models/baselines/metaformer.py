@@ -44,6 +44,7 @@ class MetaFormer(SimVPFrame, ABC):
         mlp_ratio: int = 8,
         drop_path: float = 0.1,
         down_sampling: bool = True,
+        periodic_longitude: bool = False,
     ) -> None:
         check_sizes(latent_dim=latent_dim, mlp_ratio=mlp_ratio)
         if num_blocks < 2:
@@ -70,6 +71,7 @@ class MetaFormer(SimVPFrame, ABC):
             spatial_dim=spatial_dim,
             num_scales=num_scales,
             down_sampling=down_sampling,
+            periodic_longitude=periodic_longitude,
             build_blocks=chain,
         )
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from met2net.models.baselines.recurrent import RecurrentForecaster, State, same_convolution
 from met2net.models.checks import check_sizes
+from met2net.models.padding import close_circle
 
 __all__ = ["PredRNNpp"]
 
@@ -43,10 +44,12 @@ class PredRNNpp(RecurrentForecaster):
         num_layers: int = 4,
         kernel_size: int = 5,
         patch_size: int = 2,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__(
             variables=variables, num_inputs=num_inputs, num_targets=num_targets,
             input_variables=input_variables, patch_size=patch_size, grid_multiple=patch_size,
+            periodic_longitude=periodic_longitude,
         )  # fmt: skip
         check_sizes(hidden_dim=hidden_dim)
         if num_layers < 2:
@@ -58,6 +61,8 @@ class PredRNNpp(RecurrentForecaster):
         )
         self.highway = _Highway(hidden_dim, kernel_size=kernel_size)
         self.readout = nn.Conv2d(hidden_dim, self.forecast_dim, 1, bias=False)
+        if periodic_longitude:
+            close_circle(self)
 
     def initial_state(self, patches: Float[Tensor, "b p h w"]) -> State:
         """Start every state from zero."""

@@ -39,6 +39,8 @@ class RecurrentForecaster(nn.Module, ABC):
         input_variables: channels that the network sees; None: the same.
         patch_size: points of a patch's side.
         grid_multiple: the padded grid's sizes are multiples of it.
+        periodic_longitude: as in `Met2Net`; a subclass calls `close_circle` on itself when it is
+            built.
 
     Raises:
         ValueError: if a size is below 1, the groups are wrong, or a forecast channel is not
@@ -54,6 +56,7 @@ class RecurrentForecaster(nn.Module, ABC):
         input_variables: Mapping[str, Sequence[str]] | None,
         patch_size: int,
         grid_multiple: int,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(num_inputs=num_inputs, num_targets=num_targets, patch_size=patch_size)
@@ -61,6 +64,7 @@ class RecurrentForecaster(nn.Module, ABC):
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
         self.num_inputs, self.num_targets = num_inputs, num_targets
         self.patch_size, self.grid_multiple = patch_size, grid_multiple
+        self.periodic_longitude = periodic_longitude
         self.channels = forecast_channels(self.variables, self.input_variables)
         num_seen = len(channel_labels(self.input_variables))
         self._is_forecast = [channel in self.channels for channel in range(num_seen)]
@@ -165,9 +169,10 @@ class RecurrentForecaster(nn.Module, ABC):
     def _padded(self, frames: Tensor) -> Tensor:
         """Pad the grid of all frames."""
         folded = rearrange(frames, "b t c h w -> (b t) c h w")
-        return rearrange(
-            pad_to_multiple(folded, self.grid_multiple), "(b t) c h w -> b t c h w", b=len(frames)
+        padded = pad_to_multiple(
+            folded, self.grid_multiple, periodic_longitude=self.periodic_longitude
         )
+        return rearrange(padded, "(b t) c h w -> b t c h w", b=len(frames))
 
     def _patches(self, frame: Tensor) -> Tensor:
         """Turn points of a patch into channels."""

@@ -37,6 +37,7 @@ class SimVP(SimVPFrame):
         num_blocks: int = 8,
         num_scales: int = 2,
         down_sampling: bool = True,
+        periodic_longitude: bool = False,
     ) -> None:
         for name, size in (("num_blocks", num_blocks), ("latent_dim", latent_dim)):
             if size < 2:
@@ -49,6 +50,7 @@ class SimVP(SimVPFrame):
             spatial_dim=spatial_dim,
             num_scales=num_scales,
             down_sampling=down_sampling,
+            periodic_longitude=periodic_longitude,
             build_blocks=lambda in_channels, out_channels: IncepU(
                 in_channels, out_channels, latent_dim=latent_dim, num_blocks=num_blocks
             ),

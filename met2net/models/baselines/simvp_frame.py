@@ -12,7 +12,7 @@ from met2net.models.autoencoder import decoder_layers, encoder_layers
 from met2net.models.channels import channel_labels, check_input_variables, check_variables
 from met2net.models.checks import check_frames, check_sizes
 from met2net.models.evaluation_mode import evaluation_mode
-from met2net.models.padding import pad_to_multiple
+from met2net.models.padding import close_circle, pad_to_multiple
 
 __all__ = ["SimVPFrame"]
 
@@ -48,6 +48,7 @@ class SimVPFrame(nn.Module, ABC):
         num_scales: int,
         down_sampling: bool,
         build_blocks: Callable[[int, int], nn.Module],
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(
@@ -71,6 +72,9 @@ class SimVPFrame(nn.Module, ABC):
             num_scales=num_scales,
             down_sampling=down_sampling,
         )
+        self.periodic_longitude = periodic_longitude
+        if periodic_longitude:
+            close_circle(self)
 
     @abstractmethod
     def _translate(self, latent: Float[Tensor, "b td h w"]) -> list[Float[Tensor, "b _ h w"]]:
@@ -108,7 +112,7 @@ class SimVPFrame(nn.Module, ABC):
         check_frames(inputs, num_frames=self.num_inputs, num_channels=num_channels)
         layers: dict[str, Tensor] = {}
         hidden = rearrange(inputs, "b t c h w -> (b t) c h w")
-        hidden = pad_to_multiple(hidden, self.factor)
+        hidden = pad_to_multiple(hidden, self.factor, periodic_longitude=self.periodic_longitude)
         for i, layer in enumerate(self.encoder):
             hidden = layers[f"encoder.{i}"] = layer(hidden)  # (B*T, D, h, w)
         skip = self._skip(layers["encoder.0"])

@@ -12,7 +12,7 @@ from met2net.models.blocks.wavelets import haar_bands, haar_merge
 from met2net.models.channels import channel_labels, check_input_variables, check_variables
 from met2net.models.checks import check_frames, check_sizes
 from met2net.models.evaluation_mode import evaluation_mode
-from met2net.models.padding import pad_to_multiple
+from met2net.models.padding import close_circle, pad_to_multiple
 
 __all__ = ["WaST"]
 
@@ -48,6 +48,7 @@ class WaST(nn.Module):
         num_blocks: blocks before, on and after half the grid.
         mlp_ratio: width of the blocks' second half.
         drop_path: rate of the last block.
+        periodic_longitude: as in `Met2Net`.
 
     Raises:
         ValueError: if a size is below 1, there are not three numbers of blocks, or the groups
@@ -65,6 +66,7 @@ class WaST(nn.Module):
         num_blocks: Sequence[int] = (2, 2, 2),
         mlp_ratio: int = 4,
         drop_path: float = 0.25,
+        periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(
@@ -106,6 +108,9 @@ class WaST(nn.Module):
         self.readout = nn.Sequential(
             nn.BatchNorm3d(dim), nn.GELU(), nn.Conv3d(dim, num_forecast, 3, padding=1)
         )
+        self.periodic_longitude = periodic_longitude
+        if periodic_longitude:
+            close_circle(self)
 
     def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c2 h w"]:
         """Forecast normalized frames."""
@@ -156,7 +161,8 @@ class WaST(nn.Module):
         """Make frames, latitudes and longitudes even in number; put channels before time."""
         first = inputs[:, : self.num_frames - self.num_inputs]
         frames = rearrange(torch.cat([first, inputs], dim=1), "b t c h w -> (b t) c h w")
-        return rearrange(pad_to_multiple(frames, 2), "(b t) c h w -> b c t h w", t=self.num_frames)
+        padded = pad_to_multiple(frames, 2, periodic_longitude=self.periodic_longitude)
+        return rearrange(padded, "(b t) c h w -> b c t h w", t=self.num_frames)
 
     def _unstack(self, fields: Tensor) -> Tensor:
         """Take time out of the channels."""

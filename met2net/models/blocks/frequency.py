@@ -77,21 +77,26 @@ class _RowColumnGate(nn.Module):
 class _ReachingConvolution(nn.Conv2d):
     """Depthwise convolution without the outer taps that meet nothing but padding.
 
-    On a small grid that changes no value and saves most of the work.
+    On a small grid that changes no value and saves most of the work. Where the padding of a
+    direction was taken away, since the fields come with it (`close_circle`), every tap counts.
     """
 
-    def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
+    def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h2 w2"]:
         """Convolve with the taps that reach into the grid."""
+        assert not isinstance(self.padding, str)
         reach = [
-            min(kernel // 2, size - 1)
-            for kernel, size in zip(self.kernel_size, fields.shape[-2:], strict=True)
+            min(kernel // 2, size - 1) if padding else kernel // 2
+            for kernel, size, padding in zip(
+                self.kernel_size, fields.shape[-2:], self.padding, strict=True
+            )
         ]
+        padded = tuple(r if p else 0 for r, p in zip(reach, self.padding, strict=True))
         rows, columns = (
             slice(kernel // 2 - r, kernel // 2 + r + 1)
             for kernel, r in zip(self.kernel_size, reach, strict=True)
         )
         return nn.functional.conv2d(
-            fields, self.weight[:, :, rows, columns], self.bias, padding=tuple(reach),
+            fields, self.weight[:, :, rows, columns], self.bias, padding=padded,
             groups=self.groups,
         )  # fmt: skip
 

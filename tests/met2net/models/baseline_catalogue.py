@@ -111,6 +111,7 @@ def tiny_settings(
     variables: Mapping[str, list[str]] = VARIABLES,
     num_inputs: int = 2,
     num_targets: int = 2,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Settings of a network of milliseconds, as a checkpoint carries them."""
     baseline = BASELINES[name]
@@ -120,6 +121,7 @@ def tiny_settings(
         "variables": {key: list(labels) for key, labels in variables.items()},
         **frames,
         **baseline.tiny,
+        **changes,
     }
 
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from met2net.models.blocks.spatiotemporal import SPATIOTEMPORAL_BLOCKS
 from met2net.models.padding import close_circle, pad_to_multiple
+from tests.met2net.models.baseline_catalogue import BASELINES, make_tiny
 from tests.met2net.models.model_builders import is_same, make_batch, make_met2net, randomize
 
 
@@ -27,6 +28,27 @@ def test_a_closed_circle_by_hand():
     assert convolution(row).tolist() == [[[[3, 1, 2]]]]
 
 
+def test_a_transposed_convolution_goes_round_by_hand():
+    # Doubles the row: a point gives itself to its own place and to the one before it.
+    part = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1, output_padding=1, bias=False)
+    with torch.no_grad():
+        part.weight.zero_()
+        part.weight[0, 0, 1, :2] = torch.tensor([10.0, 1.0])
+    row = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+    assert part(row)[0, 0, 0].tolist() == [1, 20, 2, 30, 3, 0]
+    close_circle(part)
+    assert part(row)[0, 0, 0].tolist() == [1, 20, 2, 30, 3, 10]
+
+
+def test_a_convolution_in_time_and_space_goes_round_in_longitude_alone():
+    part = nn.Conv3d(1, 1, 3, padding=1, bias=False)
+    with torch.no_grad():
+        part.weight.fill_(1.0)
+    close_circle(part)
+    fields = torch.ones(1, 1, 1, 1, 4)
+    assert part(fields)[0, 0, 0, 0].tolist() == [3, 3, 3, 3]
+
+
 def test_a_kernel_may_go_round_more_than_once():
     wide = nn.Conv2d(1, 1, (1, 9), padding=(0, 4), bias=False)
     with torch.no_grad():
@@ -48,3 +70,24 @@ def test_on_a_closed_circle_forecasts_turn_with_the_globe(block):
     assert is_same(network.state_dict(), open_network.state_dict())  # the same weights fit
     there, back = open_network(inputs.roll(10, dims=-1)), open_network(inputs)
     assert not torch.allclose(there, back.roll(10, dims=-1))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_forecasts_of_a_baseline_turn_with_the_globe(name):
+    inputs = make_batch(grid=(4, 16))[0].double()
+    forecasts = {}
+    for is_closed in (True, False):
+        network = randomize(make_tiny(name, periodic_longitude=is_closed)).double().eval()
+        turned = network(inputs.roll(4, dims=-1)).roll(-4, dims=-1)
+        forecasts[is_closed] = network(inputs), turned
+    torch.testing.assert_close(*forecasts[True], rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(*forecasts[False])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_closed_circle_changes_no_weight_of_a_baseline_and_nothing_on_a_region(name):
+    closed, open_ = make_tiny(name, periodic_longitude=True), make_tiny(name)
+    assert is_same(closed.state_dict(), open_.state_dict())
+    inputs = make_batch(grid=(4, 16))[0]
+    told = make_tiny(name, periodic_longitude=False)
+    assert torch.equal(told.eval()(inputs), open_.eval()(inputs))

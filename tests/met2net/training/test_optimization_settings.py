@@ -13,7 +13,10 @@ def factors(
 ) -> list[float]:
     return [
         learning_rate_factor(
-            step, schedule=schedule, total_steps=total_steps, warmup_fraction=warmup_fraction,
+            step,
+            schedule=schedule,
+            total_steps=total_steps,
+            warmup_fraction=warmup_fraction,
             final_factor=final_factor,
         )  # fmt: skip
         for step in range(total_steps)
