@@ -3,8 +3,6 @@
 Imports nothing heavy: a command reads its settings before anything else.
 """
 
-import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,81 +10,112 @@ from typing import Any
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
+from flows.closed_settings import checked, is_declared, kinds_at
 from flows.config_error import ConfigError, one_line
+from flows.overrides import Override, apply, read_override
+from flows.setting_values import check_values
 
 __all__ = ["CONFIGS", "compose", "resolve"]
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+_WRONG = (HydraException, OmegaConfBaseException, ValueError, OSError)
+"""Hydra lets the last two through: a group set to null, a name too long for a file."""
 
 
 def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> DictConfig:
-    """Compose the configuration of a flow.
+    """Compose the configuration of a flow, and check every key and the kind of every value.
 
     Raises:
-        ConfigError: if an override does not fit; the message names the valid choices.
+        ConfigError: if an override does not fit, or a setting is unknown or of another kind; the
+            message names the setting and the valid choices.
     """
-    # The first value, or the second where that is null.
-    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        try:
-            return hydra.compose(config, overrides=list(overrides))
-        # Hydra lets some through: a group set to null, a name too long for a file.
-        except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-            defaults = hydra.compose(config)
-            raise ConfigError(_explain(error, overrides, defaults)) from error
+    return _compose(overrides, config)[0]
 
 
 def resolve(overrides: Sequence[str], *, config: str = "full_experiment") -> dict[str, Any]:
     """Compose the configuration of a flow as plain values, interpolations resolved.
 
     Raises:
-        ConfigError: if an override does not fit, or a value is missing.
+        ConfigError: as `compose`, or if a value is missing.
     """
-    composed = compose(overrides, config=config)
+    composed, settings = _compose(overrides, config)
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise ConfigError(f"{missing[0]} has no value; expected one: {missing[0]}=...")
+    return settings
+
+
+def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[str, Any]]:
+    """Compose; give the configuration as it is, and its checked plain values."""
+    # The first value, or the second where that is null.
+    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
+    asked = [read_override(text) for text in overrides]
+    singles = [one for one in asked if _is_single(one)]
+    composed = _choose([one for one in asked if one not in singles], config)
     try:
-        resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
+        OmegaConf.set_struct(composed, not is_declared(config))
+        for one in singles:
+            as_it_is = OmegaConf.to_container(composed)
+            assert isinstance(as_it_is, dict)
+            apply(composed, one, kinds_at(one.key, as_it_is, config=config))
+        plain = OmegaConf.to_container(composed, resolve=True)
+    except _WRONG as error:
         raise ConfigError(one_line(error)) from error
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
+    assert isinstance(plain, dict)
+    settings = checked(
+        {str(key): value for key, value in plain.items()}, config=config, groups=_groups(config)
+    )
+    check_values(settings)
+    return composed, settings
 
 
-def _explain(error: Exception, overrides: Sequence[str], defaults: DictConfig) -> str:
-    """Say in one line which override is wrong and what could stand there."""
+def _is_single(override: Override) -> bool:
+    """Tell whether an override sets a value, in place of choosing or removing a part."""
+    return override.sign != "~" and override.group(CONFIGS) is None
+
+
+def _choose(overrides: Sequence[Override], config: str) -> DictConfig:
+    """Compose what is chosen of the groups, without what is removed.
+
+    Raises:
+        ConfigError: if there is no such choice, or nothing to remove.
+    """
     for override in overrides:
-        key = override.split("=", 1)[0].lstrip("+~")
-        if "=" not in override:
-            return f"override {override!r} has no value; expected key=value, as training.seed=1"
-        path, value = key.split("@")[0], override.split("=", 1)[1]
-        group = CONFIGS / path.replace(".", "/")
-        if os.path.isdir(group) and "." not in path:  # False, too, for what no path can be
-            choices = sorted(p.stem for p in group.glob("*.yaml"))
-            if value not in choices:
-                return f"no {path} {value!r}; choose one of: {', '.join(choices)}"
-        elif not override.startswith(("+", "~")):
-            wrong = _misspelt(path, defaults)
-            if wrong is not None:
-                return wrong
-    return one_line(error)
-
-
-def _misspelt(path: str, defaults: DictConfig) -> str | None:
-    """Find the first part of a dotted key that the configuration does not have."""
-    node: Any = defaults
-    parts = path.split(".")
-    for index, part in enumerate(parts):
-        if not isinstance(node, DictConfig):
-            return f"{'.'.join(parts[:index])!r} is a single value; it has no {part!r}"
-        if part not in node:
-            choices = sorted(str(key) for key in node if not str(key).startswith("_"))
-            close = difflib.get_close_matches(part, choices, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            inside = f" in {'.'.join(parts[:index])!r}" if index else ""
-            return f"no setting {part!r}{inside}{hint} valid: {', '.join(choices)}"
+        _check_choice(override)
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        done: list[str] = []
         try:
-            node = node[part]
-        except (ConfigKeyError, ConfigAttributeError, OmegaConfBaseException):
-            return None  # a missing or interpolated leaf: it exists, the value is the trouble
-    return None
+            return hydra.compose(config, overrides=[one.text for one in overrides])
+        except _WRONG as error:
+            for one in overrides:  # the first that does not fit what stands before it
+                try:
+                    hydra.compose(config, overrides=[*done, one.text])
+                except _WRONG as first:
+                    raise ConfigError(f"override {one.text!r}: {one_line(first)}") from first
+                done.append(one.text)
+            raise ConfigError(one_line(error)) from error
+
+
+def _check_choice(override: Override) -> None:
+    """Refuse a choice that a group does not have."""
+    group = override.group(CONFIGS)
+    if group is None or override.value is None:
+        return
+    choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+    deeper = (CONFIGS / group).glob("*/*.yaml")
+    inside = [path.relative_to(CONFIGS / group).with_suffix("").as_posix() for path in deeper]
+    if override.value not in (*choices, *inside):
+        raise ConfigError(f"no {group} {override.value!r}; choose one of: {', '.join(choices)}")
+
+
+def _groups(config: str) -> list[str]:
+    """List the groups that a flow's settings choose from."""
+    groups = []
+    for entry in OmegaConf.load(CONFIGS / f"{config}.yaml").get("defaults", ()):
+        if isinstance(entry, str):
+            groups += [] if entry == "_self_" else _groups(entry)
+        else:
+            groups += [str(group) for group in entry]
+    return groups

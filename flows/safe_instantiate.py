@@ -15,7 +15,7 @@ from hydra.utils import instantiate as hydra_instantiate
 
 from pipelines.errors import DataError
 
-__all__ = ["TRUSTED", "check_targets", "instantiate"]
+__all__ = ["TRUSTED", "check_targets", "instantiate", "trusted_packages"]
 
 TRUSTED = "MET2NET_TRUSTED_PACKAGES"
 """Environment variable: further packages, separated by commas, whose classes settings may name.
@@ -61,7 +61,7 @@ def check_targets(node: Any) -> None:
 
 def _check_target(name: Any) -> None:
     """Refuse all but dataclasses, their class methods, and a few functions of ours."""
-    packages = _packages()
+    packages = trusted_packages()
     if not isinstance(name, str) or name.partition(".")[0] not in packages:
         raise DataError(
             f"_target_ is {name!r}; expected a settings class inside {' or '.join(packages)}"
@@ -81,7 +81,7 @@ def _check_target(name: Any) -> None:
         raise DataError(f"_target_ is {name!r}, which is no settings class; expected one")
 
 
-def _packages() -> tuple[str, ...]:
+def trusted_packages() -> tuple[str, ...]:
     """Give the packages whose classes may be named."""
     return (*_PACKAGES, *filter(None, os.environ.get(TRUSTED, "").split(",")))
 
@@ -97,6 +97,6 @@ def _defined_class(name: str) -> type | None:
     except (ImportError, ValueError):
         return None
     found = vars(module).get(class_name)
-    if not isinstance(found, type) or found.__module__.partition(".")[0] not in _packages():
+    if not isinstance(found, type) or found.__module__.partition(".")[0] not in trusted_packages():
         return None
     return found

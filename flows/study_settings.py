@@ -12,6 +12,7 @@ __all__ = ["SCALES", "Part", "Study"]
 _METRICS = ("mse", "mae", "rmse", "r2", "acc", "pcc", "ssim", "psnr")
 _PROTOCOLS = ("clean", "paper", "released")
 SCALES = ("smoke", "small", "paper")
+_OF_SCALE = {"shows", "scale", "in_process", "search_epochs"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Study:
     """A table or figure: experiments that are run one after the other, and what is shown of them.
 
     Attributes:
-        shows: `table1` to `table12`, `fig1` to `fig16`, or a name of its own.
+        shows: `table1` to `table12`, `fig1` to `fig16`, or a name of its own; empty where there is
+            no study, whatever `scale=...` says of one.
         parts: name -> experiment.
         protocols: `clean`, `paper`, `released`.
         metrics: what is shown of each variable, in order.
@@ -64,7 +66,7 @@ class Study:
         ValueError: if a name is unknown or a number out of range.
     """
 
-    shows: str
+    shows: str = ""
     parts: Mapping[str, Part] = field(default_factory=lambda: {"all": Part()})
     protocols: tuple[str, ...] = ("clean", "paper")
     metrics: tuple[str, ...] = ()
@@ -114,8 +116,8 @@ class Study:
             raise ValueError(f"study.search_epochs is {self.search_epochs}; expected at least 1")
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "Study":
-        """Build from plain settings.
+    def of(cls, plain: Mapping[str, Any]) -> "Study | None":
+        """Build from plain settings; None where they are no more than what a scale sets.
 
         Raises:
             ValueError: if a value is refused, `shows` is missing or a key is unknown.
@@ -126,7 +128,9 @@ class Study:
             raise ValueError(
                 f"study has {unknown[0]!r}; expected some of {', '.join(sorted(known))}"
             )
-        if "shows" not in plain:
+        if not plain.get("shows"):
+            if set(plain) <= _OF_SCALE:
+                return None
             raise ValueError("study has no 'shows'; expected an experiment of a table or figure")
         parts = {name: Part(**(part or {})) for name, part in plain.get("parts", {}).items()}
         return cls(**{**plain, **({"parts": parts} if parts else {})})

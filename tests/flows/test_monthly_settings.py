@@ -37,7 +37,7 @@ def test_replay_has_a_workspace_and_a_registered_model_of_its_own():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("start=zero", "start is 'zero'; expected one of: champion, scratch"),
+        ("start=zero", "start is 'zero'; expected champion or scratch"),
         ("now=soon", "now is 'soon'; expected a moment in UTC"),
         ("promotion.confidence=2", "confidence is 2; expected between 0 and 1"),
         ("promotion.metric=normalized_rmse/sst", "expected normalized_rmse or one of"),
