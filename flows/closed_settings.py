@@ -45,7 +45,7 @@ def checked(plain: Mapping[str, Any], *, config: str, groups: Sequence[str] = ()
         return {key: _value(value, key, (Anything(),)) for key, value in plain.items()}
     for key in plain:
         if key not in root.parameters:
-            raise ConfigError(unknown_setting(key, "", {*root.parameters, *groups}, _inside(root)))
+            raise unknown_setting(key, "", {*root.parameters, *groups}, _inside(root))
     settings = _node(plain, "", root)
     data = settings.get("data")
     if isinstance(data, dict) and data.get("habits"):
@@ -152,7 +152,7 @@ def _node(node: Mapping[str, Any], where: str, node_class: Constructor) -> dict[
     settings = {str(key): value for key, value in node.items()}
     for key in settings:
         if key not in known and key not in _OF_HYDRA and not node_class.takes_any:
-            raise ConfigError(unknown_setting(key, where, known))
+            raise unknown_setting(key, where, known)
     done = {}
     for key, parameter in known.items():
         name = f"{where}.{key}" if where else key
@@ -172,7 +172,7 @@ def _habits(data: Mapping[str, Any], root: Constructor) -> dict[str, Any]:
     habits = {}
     for protocol, habit in data["habits"].items():
         if protocol not in ("paper", "released"):
-            raise ConfigError(unknown_setting(protocol, "data.habits", ("paper", "released")))
+            raise unknown_setting(protocol, "data.habits", ("paper", "released"))
         merged = OmegaConf.to_container(OmegaConf.merge(plain, habit))
         whole = _value(merged, f"data.habits.{protocol}", alternatives)
         habits[protocol] = {key: whole[key] for key in habit}

@@ -16,6 +16,7 @@ from flows.closed_settings import checked, is_declared, kinds_at
 from flows.config_error import ConfigError, one_line
 from flows.overrides import Override, apply, read_override
 from flows.setting_values import check_values
+from flows.unknown_setting import UnknownSetting
 
 __all__ = ["CONFIGS", "compose", "resolve"]
 
@@ -64,11 +65,23 @@ def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[st
     except _WRONG as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(plain, dict)
-    settings = checked(
-        {str(key): value for key, value in plain.items()}, config=config, groups=_groups(config)
-    )
+    try:
+        settings = checked(
+            {str(key): value for key, value in plain.items()}, config=config, groups=_groups(config)
+        )
+    except UnknownSetting as error:
+        raise ConfigError(f"{error}{_left_over(error, asked)}") from error
     check_values(settings)
     return composed, settings
+
+
+def _left_over(error: UnknownSetting, asked: Sequence[Override]) -> str:
+    """Say where a setting comes from that the experiment has for another choice of a group."""
+    name = f"{error.where}.{error.key}"
+    chosen = any(one.group(CONFIGS) == error.where and one.sign == "" for one in asked)
+    if not chosen or any(one.key == name for one in asked):
+        return ""
+    return f"; the experiment has it for another {error.where}: ~{name} removes it"
 
 
 def _is_single(override: Override) -> bool:

@@ -13,6 +13,7 @@ from flows.archive_location import archive_location
 from flows.cds_secret import use_secret
 from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
+from flows.early_checks import check_early
 from flows.gpu_slot import gpu_slot
 from flows.model_job import model_job, provenance_of
 from flows.published import published_for
@@ -35,6 +36,7 @@ from pipelines.registry import register
 from pipelines.report import report_run
 from pipelines.result_identity import ScoredModels
 from pipelines.run_folder import RunFolder
+from pipelines.score_checks import check_scoring
 from pipelines.score_summary import open_scores, verdict
 from pipelines.score_table import scores_table
 from pipelines.scored_run import (
@@ -72,10 +74,12 @@ def full_experiment(overrides: list[str]) -> str:
                         explain=explain, train=train_one)  # fmt: skip
         return str(run_study(study, overrides, stages=stages))
     experiment = load_experiment(overrides)
+    check_early(experiment)
     use_secret(experiment.prefect_secret)
     archive = update_archive(experiment)
     training_set = prepare(experiment, archive)
     run = open_run_folder(experiment, training_set)
+    check_scoring(training_set, window=experiment.window, evaluation=experiment.evaluation)
     check_storms(training_set, window=experiment.window, split=experiment.evaluation.split,
                  storms=experiment.evaluation.storms)  # fmt: skip
     checkpoints = {

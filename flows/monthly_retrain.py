@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
+from flows.early_checks import check_machine
 from flows.monthly_settings import load_monthly
 from flows.result_console import result_console
 from flows.retrain_month import retrain_month
@@ -36,6 +37,7 @@ def monthly_retrain(overrides: list[str]) -> Outcome:
         TrainingError: if the training ends without a model.
     """
     settings = load_monthly(overrides)
+    check_machine(settings.experiment)
     use_secret(settings.experiment.prefect_secret)
     # The only place where the clock is read; everything below is told the moment.
     outcome = retrain_month(settings, settings.now or datetime.now(UTC))

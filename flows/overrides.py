@@ -4,6 +4,7 @@ Hydra's grammar would read a folder named `era5,v2` as two values and stop at `#
 setting that is a text or a path takes what stands behind the `=` as it is, unless it is in quotes.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Override:
         """Give the folder of `configs/` that it chooses from; None for a single setting."""
         folder = self.key.partition("@")[0].lstrip("/")
         is_name = re.fullmatch(r"[\w/]+", folder) is not None
-        return folder if is_name and (configs / folder).is_dir() else None
+        # A name too long for a folder is none, too.
+        return folder if is_name and os.path.isdir(configs / folder) else None
 
     def parsed(self) -> Any:
         """Read the value by Hydra's grammar.
@@ -65,12 +67,15 @@ def read_override(text: str) -> Override:
     sign = key[: len(key) - len(name)]
     if not equals and sign != "~":
         raise ConfigError(f"override {text!r} has no value; expected key=value, as training.seed=1")
+    unreadable = ConfigError(
+        f"cannot read the key of override {text!r}; expected key=value, as training.seed=1"
+    )
     try:
         OverridesParser.create().parse_override(f"{key}=0")
     except HydraException as error:
-        raise ConfigError(
-            f"cannot read the key of override {text!r}; expected key=value, as training.seed=1"
-        ) from error
+        raise unreadable from error
+    if not all(name.partition("@")[0].split(".")):
+        raise unreadable
     return Override(text, sign, name, value if equals else None)
 
 

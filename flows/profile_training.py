@@ -8,6 +8,7 @@ from prefect import flow
 from flows.compose import resolve
 from flows.config import Experiment, load_experiment
 from flows.console import run_from_console
+from flows.early_checks import check_trainer
 from flows.full_experiment import prepare, update_archive
 from flows.result_console import result_console
 from flows.run_name import run_name
@@ -33,6 +34,9 @@ def profile_training(overrides: list[str]) -> dict[str, float]:
     """
     settings = resolve(overrides, config=_CONFIG)["profile"]
     experiment = load_experiment(overrides, config=_CONFIG)
+    if settings["num_batches"] < 1:
+        raise DataError(f"profile.num_batches is {settings['num_batches']}; expected at least 1")
+    check_trainer(experiment.trainer)
     names = settings["models"] or list(experiment.models)
     for name in names:
         if name not in experiment.models:

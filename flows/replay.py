@@ -11,6 +11,7 @@ from rich.table import Table
 
 from flows.cds_secret import use_secret
 from flows.console import run_from_console
+from flows.early_checks import check_machine
 from flows.monthly_settings import MonthlySettings, load_monthly
 from flows.result_console import result_console
 from flows.retrain_month import retrain_month
@@ -45,6 +46,7 @@ def replay(overrides: list[str]) -> list[Outcome]:
         TrainingError: if a training ends without a model.
     """
     settings = load_monthly(overrides, config="replay")
+    check_machine(settings.experiment)
     use_secret(settings.experiment.prefect_secret)
     outcomes = [_replay_month(settings, month) for month in _months(settings)]
     experiment = settings.experiment

@@ -137,6 +137,9 @@ def takes(kind: Kind, value: Any) -> bool:
 
 def expected(alternatives: Sequence[Kind]) -> str:
     """Say in words what values of some kinds are."""
+    choices = [value for kind in alternatives if isinstance(kind, Choice) for value in kind.values]
+    if len(choices) > 2 and all(isinstance(kind, Choice) for kind in alternatives):
+        return f"one of: {', '.join('null' if value is None else str(value) for value in choices)}"
     words: list[str] = []
     for kind in alternatives:
         match kind:

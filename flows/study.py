@@ -12,6 +12,7 @@ from flows.cds_secret import use_secret
 from flows.compose import resolve
 from flows.config import Experiment, load_experiment
 from flows.config_error import refusing_wrong_settings
+from flows.early_checks import check_early
 from flows.model_job import model_job, provenance_of
 from flows.result_console import result_console
 from flows.study_counts import count_cells
@@ -26,6 +27,7 @@ from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.published_scores import PublishedScore, published_scores
 from pipelines.result_identity import ScoredModels, scoring_identity
 from pipelines.run_folder import RunFolder
+from pipelines.score_checks import check_scoring
 from pipelines.scored_run import follow_storms
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
 from pipelines.storm_checks import check_storms
@@ -86,6 +88,9 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
     """
     runs = part_experiments(study, overrides)
     first = runs[0].experiment
+    if not study.counts_only:
+        for run in runs:
+            check_early(run.experiment, analyzes=study.analyze)
     use_secret(first.prefect_secret)
     key = fingerprint(to_plain(study), *(run.experiment.science for run in runs))
     folder = first.workspace / "studies" / f"{first.name}-{study.scale}-{key}"
@@ -188,6 +193,10 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
     experiment = run.experiment
     archive = stages.update_archive(experiment)
     training_set = stages.prepare(experiment, archive)
+    check_scoring(
+        training_set, window=experiment.window, evaluation=experiment.evaluation,
+        analyzes=study.analyze,
+    )  # fmt: skip
     storms, table = _storms(experiment, study)
     check_storms(
         training_set, window=experiment.window, split=experiment.evaluation.split, storms=storms,

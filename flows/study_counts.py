@@ -10,7 +10,7 @@ from pipelines.image_sequences.sequences import SequenceSource, sequence_counts
 from pipelines.study_cells import Cell, gathered
 from pipelines.target_grids import NAMED_RESOLUTIONS, target_grid
 
-__all__ = ["count_cells"]
+__all__ = ["count_cells", "num_windows"]
 
 
 def count_cells(runs: Sequence[tuple[str, str, Experiment]]) -> list[Cell]:
@@ -23,8 +23,8 @@ def count_cells(runs: Sequence[tuple[str, str, Experiment]]) -> list[Cell]:
     for row, protocol, experiment in runs:
         height, width = _image_shape(experiment)
         values = {
-            "num_train": _num_windows(experiment, "train"),
-            "num_test": _num_windows(experiment, "test"),
+            "num_train": num_windows(experiment, "train"),
+            "num_test": num_windows(experiment, "test"),
             "num_channels": sum(map(len, experiment.variables.values())),
             "height": height,
             "width": width,
@@ -37,11 +37,18 @@ def count_cells(runs: Sequence[tuple[str, str, Experiment]]) -> list[Cell]:
     return gathered(found)
 
 
-def _num_windows(experiment: Experiment, split: str) -> int:
-    """Find the windows of one split on an axis that has every hour."""
+def num_windows(experiment: Experiment, split: str) -> int:
+    """Find the windows of one split on an axis that has every hour.
+
+    Of a coarser axis, or one with gaps, there are fewer.
+    """
     period, spec = experiment.splits.periods()[split], experiment.window.of_split(split)
     if isinstance(experiment.source, SequenceSource):
-        return sequence_counts(experiment.splits)[split]  # one window a sequence
+        counts = sequence_counts(experiment.splits)
+        num_frames: int | None = getattr(experiment.source, "num_frames", None)
+        if num_frames is not None and experiment.window.span_hours > num_frames:
+            return 0
+        return counts.get(split, counts["test"])  # one window a sequence
     hours = period.hours().astype(np.int64)
     return len(find_windows(hours, spec=spec, in_split=np.ones(len(hours), dtype=bool)))
 

@@ -3,14 +3,31 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["unknown_setting"]
+from flows.config_error import ConfigError
+
+__all__ = ["UnknownSetting", "unknown_setting"]
 
 _LEAST_LIKENESS = 0.6  # of difflib, where 1 is the same
 
 
+class UnknownSetting(ConfigError):
+    """A setting is not known.
+
+    Attributes:
+        key: last part of its name.
+        where: the part before, empty at the root.
+    """
+
+    def __init__(self, message: str, *, key: str, where: str) -> None:
+        """Keep the name beside the message."""
+        super().__init__(message)
+        self.key = key
+        self.where = where
+
+
 def unknown_setting(
     key: str, where: str, known: Iterable[str], elsewhere: Iterable[str] = ()
-) -> str:
+) -> UnknownSetting:
     """Say in one line that a setting is not known, with the nearest one that is.
 
     Args:
@@ -23,7 +40,8 @@ def unknown_setting(
     near = max([*choices, *elsewhere], key=lambda name: _likeness(key, name), default="")
     hint = f"; did you mean {near!r}?" if _likeness(key, near) >= _LEAST_LIKENESS else ""
     inside = f" in {where!r}" if where else ""
-    return f"no setting {key!r}{inside}{hint}; valid: {', '.join(choices) or 'none'}"
+    message = f"no setting {key!r}{inside}{hint}; valid: {', '.join(choices) or 'none'}"
+    return UnknownSetting(message, key=str(key), where=where)
 
 
 def _likeness(key: str, name: str) -> float:

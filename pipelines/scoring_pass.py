@@ -16,19 +16,17 @@ from met2net.verification.benchmark_scores import BenchmarkSums
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.forecast_store import ForecastStoreWriter
 from met2net.verification.group_intervals import RegionalSums, grouped_rmse
-from met2net.verification.regions import Region, box
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.scores import score_forecasts
 from met2net.windows import WindowDataset, WindowSpec
 from pipelines.atomic import replacing
 from pipelines.batch_rmse import rmse_of_batches
-from pipelines.errors import DataError
 from pipelines.evaluation_settings import ScoringSettings
 from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
-from pipelines.land_sea import read_land_and_sea
 from pipelines.run_folder import RunFolder
 from pipelines.score_summary import BASELINES
+from pipelines.scored_regions import scored_regions
 from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
 
 __all__ = ["score_pass"]
@@ -67,7 +65,7 @@ def score_pass(
     Raises:
         DataError: if a region has no point of the grid, or there is no land-sea mask.
     """
-    regions = _regions(data, settings)
+    regions = scored_regions(data.grid, settings)
     std = np.asarray(data.normalizer.std)
     attrs = {name: _text(value) for name, value in provenance.items()}
     extent = np.stack([data.minimum, data.maximum])
@@ -159,17 +157,6 @@ def score_pass(
         )
         parts.append(batches)
     return xr.merge(parts).assign_attrs(provenance | intervals.attrs)
-
-
-def _regions(data: TrainingSet, settings: ScoringSettings) -> list[Region]:
-    """Give boxes, then land and sea."""
-    try:
-        regions = [box(name, data.grid, **edges) for name, edges in settings.regions.items()]
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if settings.land_sea_mask is not None:
-        regions += read_land_and_sea(Path(settings.land_sea_mask), data.grid)
-    return regions
 
 
 def _normalized(values: np.ndarray, data: TrainingSet) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.atomic import write_text
-from pipelines.errors import TrainingError
+from pipelines.errors import DataError, TrainingError
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
 __all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "train"]
@@ -21,6 +21,7 @@ CHECKPOINT = "model.safetensors"
 END_WITH_PARENT = "--end-with-parent"
 DIVERGED = 3
 """Status of a training process whose loss was not finite, or exploded."""
+_REFUSED = 2  # of a training process that found a user's mistake, and said which
 _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
         Path of the checkpoint.
 
     Raises:
+        DataError: if the process refuses its job.
         TrainingError: if the process fails, or another one trains in this folder.
     """
     checkpoint = folder / CHECKPOINT
@@ -104,14 +106,17 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
             f"training of {name} was stopped by its loss; the line above and "
             f"{folder / BAD_BATCH} say at which batch, and how to continue"
         )
+    if status == _REFUSED:
+        raise DataError(f"training of {name} was refused; the line above says what is wrong")
     if status < 0:
-        how = f"was ended by {signal.Signals(-status).name}"
-    else:
-        how = f"ended with status {status}"
+        raise TrainingError(
+            f"training of {name} was ended by {signal.Signals(-status).name}; run the same command "
+            f"again to continue from the last checkpoint in {folder / 'checkpoints'}"
+        )
     if status != 0:
         raise TrainingError(
-            f"training of {name} {how}; run the same command again to continue from the last "
-            f"checkpoint in {folder / 'checkpoints'}"
+            f"training of {name} ended with status {status}; the lines above say why, and once "
+            f"that is mended the same command continues from {folder / 'checkpoints'}"
         )
 
 

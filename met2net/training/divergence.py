@@ -16,14 +16,12 @@ def differential_divergence(
     """Compare where and how much frames change: KL of the softmax of frame differences.
 
     The softmax runs over all channels and points of a difference. As in the published
-    settings, p log(p / q), p from the forecast, is averaged over points, not summed.
+    settings, p log(p / q), p from the forecast, is averaged over points, not summed. A single
+    frame has no differences, and so no divergence: 0.
     Source: Tan et al. 2023, arXiv:2206.12126, section 3.3.
-
-    Raises:
-        ValueError: if there is a single frame.
     """
-    if forecast.shape[1] < 2:
-        raise ValueError("differential divergence of 1 target frame; expected at least 2 frames")
+    if forecast.shape[1] == 1:
+        return forecast.new_zeros(())
     predicted, true = (
         (x.diff(dim=1).flatten(start_dim=2) / temperature).log_softmax(dim=-1)
         for x in (forecast, targets)

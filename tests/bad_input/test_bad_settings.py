@@ -102,6 +102,9 @@ def test_any_override_is_taken_or_explained(
 
 
 def test_a_network_that_cannot_be_built_is_refused_before_anything_is_fetched() -> None:
-    for value, words in (("-8", "latent_dim|negative|positive|Expected"), ("x", "latent_dim|str")):
-        with pytest.raises(ConfigError, match=f"models.met2net.network: .*({words})"):
+    for value, words in (
+        ("-8", "network: .*(latent_dim|negative|positive|Expected)"),
+        ("x", "network.latent_dim is 'x'; expected a whole number"),
+    ):
+        with pytest.raises(ConfigError, match=f"models.met2net.{words}"):
             config.load_experiment([f"models.met2net.network.latent_dim={value}"])

@@ -86,6 +86,18 @@ def test_a_misspelt_key_of_somebody_s_yaml_is_refused(own, text: str, message: s
     assert "\n" not in str(caught.value)
 
 
+def test_what_an_experiment_says_of_another_source_is_told_apart(own) -> None:
+    own("source: {spin_up_days: 3}")
+    assert load_experiment(["experiment=mine"]).source.spin_up_days == 3
+    other = ["experiment=mine", "source=generated"]
+    with pytest.raises(ConfigError, match="for another source: ~source.spin_up_days removes it"):
+        compose(other)
+    assert load_experiment([*other, "~source.spin_up_days"]).source.name == "generated"
+    with pytest.raises(ConfigError, match="no setting 'spin_up_days' in 'source'") as caught:
+        compose([*other, "source.spin_up_days=3"])
+    assert "removes it" not in str(caught.value)
+
+
 @pytest.mark.parametrize("sign", ["", "+", "++"])
 @pytest.mark.parametrize(
     ("key", "where"),

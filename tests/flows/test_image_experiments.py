@@ -83,7 +83,7 @@ def test_taxibj_on_the_terms_of_the_paper(tmp_path: Path) -> None:
 
 def test_made_up_images_stand_in_where_there_are_no_files(tmp_path: Path) -> None:
     experiment = load_experiment([
-        "experiment=taxibj", "source=generated_images", "~source.file", "source.image_size=16",
+        "experiment=taxibj", "source=generated_images", "source.image_size=16",
         f"workspace={tmp_path}", "data.splits.num_train=4", "data.splits.num_validation=2",
         "data.splits.num_test=3",
     ])  # fmt: skip

@@ -147,7 +147,7 @@ def test_an_experiment_without_a_study_is_none() -> None:
         ("++study.protocols=[]", "study.protocols is empty"),
         ("++study.learning_rates=[-1]", "study.learning_rates has -1"),
         ("++study.search_epochs=0", "study.search_epochs is 0"),
-        ("++study.colour=red", "study has 'colour'"),
+        ("++study.colour=red", "no setting 'colour' in 'study'; valid: analyze"),
         ("++study.scale=huge", "study has scales huge"),
     ],
 )
@@ -157,9 +157,10 @@ def test_a_wrong_setting_is_one_line(override: str, message: str) -> None:
         load_study(overrides)
 
 
-def test_a_scale_of_what_is_no_table_is_refused() -> None:
+def test_a_scale_makes_no_study_of_an_experiment_that_is_none() -> None:
+    assert load_study(["experiment=pearl_river", "scale=smoke"]) is None
     with pytest.raises(ConfigError, match="study has no 'shows'"):
-        load_study(["experiment=demo", "scale=smoke"])
+        load_study(["experiment=demo", "study.seeds=[0,1]"])
 
 
 def test_a_study_without_parts_is_refused() -> None:

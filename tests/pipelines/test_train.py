@@ -132,7 +132,9 @@ def test_a_training_does_not_outlive_who_started_it(job: TrainingJob, tmp_path: 
 
 
 def test_a_failed_process_says_how_it_ended(job: TrainingJob, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="training of met2net ended with status 1; run the"):
+    with pytest.raises(
+        TrainingError, match="training of met2net ended with status 1; the lines above"
+    ):
         train(replace(job, training_set=str(tmp_path / "absent.zarr")), folder=tmp_path)
 
 
