@@ -15,7 +15,8 @@ def export_forecaster(checkpoint: Checkpoint, *, device: str = "cpu") -> Exporte
 
     Inputs are float64 `b t c h w` on the checkpoint's grid, for any number of samples;
     forecasts are float64 `b t2 c h w`, the same as `Forecaster.predict` gives on that device.
-    `torch.export.save` writes the program, which needs nothing but PyTorch to run.
+    `torch.export.save` writes the program, which needs nothing but PyTorch to run. It computes
+    and checks nothing: a shape or a value that is no weather is for the caller to refuse.
 
     Args:
         checkpoint: its network is left as it is, in eval mode.

@@ -1,6 +1,7 @@
 """Forecasts in physical units: arrays or xarray in, the same out."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from met2net.checkpoint import Checkpoint
 from met2net.grid import Grid
 from met2net.models.evaluation_mode import evaluation_mode
+from met2net.physical_limits import check_inputs
 from met2net.rollout import rollout_hours
 from met2net.variables import Channel, channel
 
@@ -30,8 +32,14 @@ class Forecaster:
         """Forecast from arrays in channel order, physical units in and out.
 
         Raises:
-            ValueError: if the shape is not the checkpoint's, or a value is not finite.
+            ValueError: if the shape is not the checkpoint's, or a value is not finite or cannot
+                be weather (`met2net.physical_limits`).
         """
+        self._check(inputs)
+        return self._run(inputs)
+
+    def _check(self, inputs: Float[np.ndarray, "b t c h w"], hours: Sequence[str] = ()) -> None:
+        """Refuse arrays of another shape, and values that no weather has; `hours` say when."""
         checkpoint = self.checkpoint
         labels = checkpoint.normalizer.channels
         expected = (checkpoint.window.num_inputs, len(labels), *checkpoint.grid.shape)
@@ -41,7 +49,11 @@ class Forecaster:
         if is_bad.any():
             wrong = ", ".join(np.asarray(labels)[is_bad])
             raise ValueError(f"inputs hold values that are not finite in {wrong}; expected none")
-        network, normalizer = checkpoint.network, checkpoint.normalizer
+        check_inputs(inputs, labels, grid=checkpoint.grid, hours=hours)
+
+    def _run(self, inputs: Float[np.ndarray, "b t c h w"]) -> Float[np.ndarray, "b t2 c h w"]:
+        """Normalize, forecast, and undo the normalization."""
+        network, normalizer = self.checkpoint.network, self.checkpoint.normalizer
         # Centred in double precision: pressures are large beside their changes.
         fields = torch.from_numpy(np.asarray(inputs, dtype=np.float64))
         normalized = normalizer.normalize(fields).float().to(_device(network))
@@ -69,7 +81,8 @@ class Forecaster:
 
         Raises:
             ValueError: if a variable, level or hour is missing, the grid or the units differ,
-                a value is not finite, or the window does not allow a roll-out.
+                a value is not finite or cannot be weather, or the window does not allow a
+                roll-out.
         """
         checkpoint = self.checkpoint
         lead_hours = rollout_hours(checkpoint.window, num_leads=num_leads)
@@ -80,7 +93,9 @@ class Forecaster:
             _read(dataset, label, times=times, units=units)
             for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
         ]
-        predicted = self.roll_out(np.stack(fields, axis=1)[None], num_leads=num_leads)
+        inputs = np.stack(fields, axis=1)[None]
+        self._check(inputs, [str(time.astype("datetime64[h]")) for time in times])
+        predicted = self.roll_out(inputs, num_leads=num_leads)
         return self._to_dataset(predicted[0], start=start, lead_hours=lead_hours)
 
     def roll_out(
@@ -98,10 +113,11 @@ class Forecaster:
         """
         wanted = len(rollout_hours(self.checkpoint.window, num_leads=num_leads))
         num_inputs = self.checkpoint.window.num_inputs
-        frames, predicted = inputs, self.predict(inputs)
+        predicted = self.predict(inputs)
         while predicted.shape[1] < wanted:
             frames = np.concatenate([inputs, predicted], axis=1)[:, -num_inputs:]
-            predicted = np.concatenate([predicted, self.predict(frames)], axis=1)
+            # Not checked: a forecast may leave the limits, as a cloud cover of 1.02 does.
+            predicted = np.concatenate([predicted, self._run(frames)], axis=1)
         return predicted[:, :wanted]
 
     def _to_dataset(

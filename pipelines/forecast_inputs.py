@@ -18,6 +18,7 @@ from pipelines.regrid import GridSettings, regrid
 from pipelines.sources.canonical import canonical
 from pipelines.sources.decode import decode
 from pipelines.sources.source import MonthRequest, Source
+from pipelines.verify_month import check_content
 
 __all__ = ["choose_init_time", "read_fields", "read_inputs", "read_source", "write_inputs"]
 
@@ -74,7 +75,7 @@ def read_source(
         raw_folder: where the source keeps what it received.
 
     Raises:
-        DataError: if the source does not have them.
+        DataError: if the source does not have them, or has values that cannot be weather.
     """
     wanted = hours.astype("datetime64[h]")
     parts = []
@@ -83,6 +84,8 @@ def read_source(
         of_month = wanted[wanted.astype("datetime64[M]") == start]
         request = MonthRequest(month, of_month.astype("datetime64[ns]"), source_fields(fields))
         raw = source.fetch(request, raw_folder)
+        # Before regridding, whose means would hide a few numbers that stand for "no value".
+        _check_values(raw.dataset, request.fields, origin=f"source {source.name}")
         parts.append(regrid(add_derived(raw.dataset, fields), grid))
     joined = xr.concat(parts, dim="time", join="exact", data_vars="minimal", coords="minimal",
                        compat="override", combine_attrs="override")  # fmt: skip
@@ -124,7 +127,8 @@ def write_inputs(
     What is missing is left out; `met2net.forecast` says so where it is needed.
 
     Raises:
-        DataError: if there is none of the hours, or none of the variables.
+        DataError: if there is none of the hours, or none of the variables, or a value cannot
+            be weather: another unit than the file says, a number that stands for "no value".
     """
     offsets = np.asarray(checkpoint.window.input_hours).astype("timedelta64[h]")
     wanted = init_time + offsets
@@ -141,14 +145,20 @@ def write_inputs(
         raise DataError(
             f"found no {', '.join(missing_names)}; found: {', '.join(map(str, dataset.data_vars))}"
         )
-    chosen = dataset[list(fields)].sel(time=wanted)
-    if "level" in chosen.dims:
+    sources = source_fields(fields)
+    # What derived variables were computed from is checked too, where it is there: a humidity of
+    # temperatures in another unit may look like one.
+    read = dataset[[name for name in {**fields, **sources} if name in dataset]].sel(time=wanted)
+    if "level" in read.dims:
         levels = sorted({level for wanted_levels in fields.values() for level in wanted_levels})
-        held = [level for level in levels if level in chosen["level"].values]
-        chosen = chosen.sel(level=held)
+        held = [level for level in levels if level in read["level"].values]
+        read = read.sel(level=held)
+    read = read.drop_vars("expver", errors="ignore").load()
+    _check_values(read, {**sources, **fields}, origin=str(dataset.attrs.get("input", "inputs")))
+    chosen = read[list(fields)]
     for name in chosen.variables:  # a store's own chunks and codecs do not fit netCDF
         chosen[name].encoding = {}
-    write_netcdf(folder / _FILE, chosen.drop_vars("expver", errors="ignore").load())
+    write_netcdf(folder / _FILE, chosen)
     return folder / _FILE
 
 
@@ -156,6 +166,27 @@ def read_inputs(folder: Path) -> xr.Dataset:
     """Read what `write_inputs` wrote, into memory."""
     with xr.open_dataset(folder / _FILE, engine="netcdf4") as dataset:
         return dataset.load()
+
+
+def _check_values(
+    dataset: xr.Dataset, fields: Mapping[str, tuple[int, ...]], *, origin: str
+) -> None:
+    """Hold fields to what an archive accepts; levels that are not there are told later.
+
+    Raises:
+        DataError: naming the file or source, variable, hour, place, value and limits.
+    """
+    held = dataset["level"].values if "level" in dataset.dims else ()
+    present = {
+        name: tuple(level for level in levels if level in held)
+        for name, levels in fields.items()
+        if name in dataset
+    }
+    present = {name: levels for name, levels in present.items() if levels or not fields[name]}
+    try:
+        check_content(dataset.chunk({"time": "auto", "latitude": -1, "longitude": -1}), present)
+    except DataError as error:
+        raise DataError(f"{origin}: {error}") from error
 
 
 def _with_derived(dataset: xr.Dataset, fields: Mapping[str, tuple[int, ...]]) -> xr.Dataset:

@@ -9,20 +9,11 @@ import numpy as np
 import xarray as xr
 
 from met2net.grid import Grid
+from met2net.physical_limits import describe_limits
 from met2net.variables import Variable, variable
 from pipelines.errors import DataError
 
 __all__ = ["check_content", "check_structure"]
-
-_FEW = 0.1  # of the points: so many outside are a broken field, more are another unit
-# Units that a variable is often given in by mistake: how, times what, plus what makes the right.
-_MISTAKES: Mapping[str, tuple[str, float, float]] = {
-    "K": ("degrees Celsius", 1.0, 273.15),
-    "Pa": ("hPa", 100.0, 0.0),
-    "1": ("%", 0.01, 0.0),
-    "m": ("mm", 1e-3, 0.0),
-    "kg kg-1": ("g kg-1", 1e-3, 0.0),
-}
 
 
 def check_structure(
@@ -169,18 +160,8 @@ def _check_extremes(
         outside = (field < low) | (field > high)
         raise DataError(
             f"{label} is {field[outside][0]:g} {table.units} at {_time(array, hour)}, "
-            f"{_place(array[hour], outside)}; expected within {low:g} to {high:g} {table.units}"
-            f"{_likely_mistake(field, table) if outside.mean() > _FEW else ''}"
+            f"{_place(array[hour], outside)}; {describe_limits(field, table)}"
         )
-
-
-def _likely_mistake(field: np.ndarray, table: Variable) -> str:
-    """Name the units in which a whole field would be possible weather, if there are such."""
-    low, high = table.valid_range
-    units, factor, shift = _MISTAKES.get(table.units, ("", 1.0, 0.0))
-    found = field[~np.isnan(field)] * factor + shift
-    fits = bool(units) and low <= found.min() and found.max() <= high
-    return f" (the whole field looks like {units})" if fits else ""
 
 
 def _time(array: xr.DataArray, hour: int) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,27 @@ def test_what_is_missing_is_said_in_one_line(
 ) -> None:
     with pytest.raises(DataError, match=message) as caught:
         stages(place, *overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("2m_temperature", lambda x: x - 273.15, "within 160 to 350 K .the whole .* Celsius"),
+        ("mean_sea_level_pressure", lambda x: x / 100, "the whole field looks like hPa"),
+        ("10m_u_component_of_wind", lambda x: x.where(x["longitude"] > 70, -9999), "-9999 m s-1"),
+        ("2m_dewpoint_temperature", lambda x: x.where(x["longitude"] > 70, 0), "0 K at 2016-01"),
+        ("2m_temperature", lambda x: x.where(x["longitude"] > 70, 1e30), "1e.30 K at 2016-01"),
+    ],
+)
+def test_a_file_that_holds_no_weather_is_refused_before_the_model_runs(
+    place: Path, tmp_path: Path, name: str, change: Callable, message: str
+) -> None:
+    with xr.open_dataset(place / "fields.nc") as fields:
+        wrong = change(fields[name]).assign_attrs(fields[name].attrs)
+        fields.assign({name: wrong}).to_netcdf(tmp_path / "mine.nc")
+    with pytest.raises(DataError, match=f"mine.nc: {name} is .*{message}") as caught:
+        stages(place, "init_time=2016-01-06T03", f"input={tmp_path / 'mine.nc'}")
     assert "\n" not in str(caught.value)
 
 

@@ -23,7 +23,7 @@ torch.save(program.module()(torch.load(sys.argv[2])).detach(), sys.argv[3])
 
 def make_inputs(batch: int) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return (100 + 3 * rng.standard_normal((batch, 2, 3, *GRID.shape))).astype(np.float32)
+    return (180 + 3 * rng.standard_normal((batch, 2, 3, *GRID.shape))).astype(np.float32)
 
 
 def in_reference_frame(forecaster):
@@ -58,7 +58,7 @@ def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
     program = export_forecaster(forecaster.checkpoint)
     found = program.module()(torch.from_numpy(inputs).double())
     expected = forecaster.predict(inputs)
-    # The same operations in another order of memory: float32 roundings of values near 100.
+    # The same operations in another order of memory: float32 roundings of values near 180.
     np.testing.assert_allclose(found.detach().float().numpy(), expected, rtol=1e-5)
     assert is_same(before, snapshot(forecaster.checkpoint.network))
 

@@ -42,7 +42,7 @@ def make_forecaster(labels=("t2m", "r1000", "r850"), *, window=None) -> Forecast
         settings={},
         normalizer=Normalizer(
             tuple(labels),
-            tuple(100.0 + i for i in range(len(labels))),
+            tuple(180.0 + i for i in range(len(labels))),
             tuple(2.0 + i for i in range(len(labels))),
         ),
         grid=GRID,
@@ -63,7 +63,7 @@ def make_dataset(labels=("t2m", "r1000", "r850"), *, hours: int = 24) -> xr.Data
         name, level = NAMES[label]
         shape = (hours, len(levels), *GRID.shape) if level else (hours, *GRID.shape)
         dims = ("time", "level") if level else ("time",)
-        values = (100 + rng.normal(size=shape)).astype(np.float32)
+        values = (180 + rng.normal(size=shape)).astype(np.float32)
         variables[name] = ((*dims, "latitude", "longitude"), values, {"units": UNITS[label]})
     coords = {"time": time, "latitude": list(GRID.latitude), "longitude": list(GRID.longitude)}
     return xr.Dataset(variables, coords=coords | ({"level": levels} if levels else {}))
@@ -71,8 +71,8 @@ def make_dataset(labels=("t2m", "r1000", "r850"), *, hours: int = 24) -> xr.Data
 
 def test_predict_normalizes_runs_and_denormalizes():
     forecaster = make_forecaster()
-    inputs = np.random.default_rng(0).normal(100, 3, size=(2, 2, 3, 3, 4)).astype(np.float32)
-    mean = np.array([100.0, 101.0, 102.0])[:, None, None]
+    inputs = np.random.default_rng(0).normal(180, 3, size=(2, 2, 3, 3, 4)).astype(np.float32)
+    mean = np.array([180.0, 181.0, 182.0])[:, None, None]
     std = np.array([2.0, 3.0, 4.0])[:, None, None]
     normalized = torch.from_numpy(((inputs - mean) / std).astype(np.float32))
     with torch.no_grad():
@@ -159,14 +159,14 @@ def test_pressures_keep_their_digits():
 def test_predicting_changes_neither_modes_nor_buffers(training):
     forecaster = make_forecaster()
     network = forecaster.checkpoint.network.train(training)
-    inputs = np.ones((1, 2, 3, 3, 4), dtype=np.float32)
+    inputs = np.full((1, 2, 3, 3, 4), 180, dtype=np.float32)
     np.testing.assert_array_equal(forecaster.predict(inputs), forecaster.predict(inputs))
     assert network.training is training
 
 
 def test_wrong_arrays_are_refused():
     forecaster = make_forecaster()
-    inputs = np.ones((1, 2, 3, 3, 4), dtype=np.float32)
+    inputs = np.full((1, 2, 3, 3, 4), 180, dtype=np.float32)
     with pytest.raises(ValueError, match=r"shape \(2, 3, 3, 3\) a sample; expected \(2, 3, 3, 4\)"):
         forecaster.predict(inputs[..., :3])
     inputs[0, 1, 2, 0, 0] = np.nan

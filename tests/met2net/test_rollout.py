@@ -104,7 +104,7 @@ def test_samples_of_a_batch_roll_out_alone():
     forecaster = make_forecaster()
     count, window = len(forecaster.checkpoint.normalizer.channels), forecaster.checkpoint.window
     noise = np.random.default_rng(0).normal(size=(2, window.num_inputs, count, *GRID.shape))
-    inputs = (280 + noise).astype(np.float32)
+    inputs = (180 + noise).astype(np.float32)
     both = forecaster.roll_out(inputs, num_leads=5)
     assert both.shape == (2, 5, count, *GRID.shape)
     alone = np.concatenate([forecaster.roll_out(inputs[[n]], num_leads=5) for n in (0, 1)])

@@ -1,10 +1,13 @@
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
+from met2net.grid import equiangular
 from met2net.windows import WindowSpec
 from pipelines.errors import DataError
 from pipelines.forecast_inputs import (
@@ -15,6 +18,7 @@ from pipelines.forecast_inputs import (
     write_inputs,
 )
 from pipelines.regrid import GridSettings
+from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, FakeSource, make_month, month_hours
 from tests.pipelines.small_project import make_checkpoint, make_training_set
 
@@ -124,3 +128,70 @@ def test_missing_hours_and_variables_are_named(tmp_path: Path, checkpoint) -> No
             month.drop_vars("relative_humidity"), checkpoint,
             init_time=np.datetime64("2016-01-02T05", "ns"), folder=tmp_path,
         )  # fmt: skip
+
+
+def in_celsius(month: xr.Dataset) -> xr.Dataset:
+    month["2m_temperature"] -= 273.15
+    return month
+
+
+def with_fill_values(month: xr.Dataset) -> xr.Dataset:
+    month["2m_temperature"][:, 1, :2] = -9999.0
+    return month
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (in_celsius, r"2m_temperature is .* K at 2016-01-02T03, latitude 25, longitude 110; "
+                     r"expected within 160 to 350 K \(the whole field looks like degrees Celsius"),
+        (with_fill_values, "2m_temperature is -9999 K at 2016-01-02T03, latitude 24, longitude "
+                           "110; expected within 160 to 350 K"),
+    ],
+)  # fmt: skip
+def test_a_file_with_impossible_values_is_refused_by_name(
+    tmp_path: Path, checkpoint, change, message: str
+) -> None:
+    change(make_month(month_hours("2016-01")[:48])).to_netcdf(tmp_path / "mine.nc")
+    fields = read_fields(tmp_path / "mine.nc", LABELS).assign_attrs(input="mine.nc")
+    start = np.datetime64("2016-01-02T05", "ns")
+    with pytest.raises(DataError, match=f"mine.nc: {message}"):
+        write_inputs(fields, checkpoint, init_time=start, folder=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_derived_channel_comes_from_is_checked(tmp_path: Path) -> None:
+    month = make_month(hours("2016-01-01", 3), fields={"2m_temperature": ()})
+    celsius = month["2m_temperature"] - 273.15
+    month = month.assign({
+        "2m_temperature": celsius.assign_attrs(units="K"),
+        "2m_dewpoint_temperature": (celsius - 2.0).assign_attrs(units="K"),
+    })  # fmt: skip
+    month.to_netcdf(tmp_path / "celsius.nc")
+    fields = read_fields(tmp_path / "celsius.nc", ("rh2m",))
+    humidity = fields["2m_relative_humidity"]
+    assert humidity.min() > -1 and humidity.max() < 120  # looks like a humidity
+    needed = SimpleNamespace(
+        window=WindowSpec((-1, 0), (1,)), normalizer=SimpleNamespace(channels=("rh2m",))
+    )
+    start = np.datetime64("2016-01-01T02", "ns")
+    with pytest.raises(DataError, match=r"2m_temperature is .*looks like degrees Celsius"):
+        write_inputs(fields, needed, init_time=start, folder=tmp_path)
+
+
+@dataclass(frozen=True)
+class SourceWithFillValues(FakeSource):
+    """A source whose fields hold one number that stands for "no value"."""
+
+    def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+        raw = super().fetch(request, raw_folder)
+        raw.dataset["2m_temperature"][0, 0, 0] = -999.0
+        return raw
+
+
+def test_a_source_is_checked_before_means_hide_what_it_holds(tmp_path: Path) -> None:
+    source = SourceWithFillValues(grid=equiangular(2.0))
+    grid = GridSettings(resolution=30.0)
+    wanted = hours("2016-01-31T22", 2)
+    with pytest.raises(DataError, match="source fake: 2m_temperature is -999 K at 2016-01-31T22"):
+        read_source(source, fields=FIELDS, grid=grid, hours=wanted, raw_folder=tmp_path)
