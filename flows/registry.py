@@ -17,7 +17,7 @@ from flows.result_console import result_console
 from flows.run_name import run_name
 from flows.safe_instantiate import instantiate
 from pipelines.errors import DataError
-from pipelines.registry_aliases import alias_history, champion_on, rollback
+from pipelines.registry_aliases import alias_history, champion_on, notice_moves, rollback
 from pipelines.registry_prune import PruneRule, prune
 from pipelines.registry_versions import list_versions
 
@@ -49,7 +49,14 @@ def registry(overrides: list[str]) -> list[str]:
     if not list_versions(name, tracking_uri=uri):
         raise DataError(f"found no registered model {name} in {uri}; expected one with a version")
     # The only place where the clock is read.
-    return action(settings, read_moment(settings["now"]) or datetime.now(UTC))
+    now = read_moment(settings["now"]) or datetime.now(UTC)
+    for move in notice_moves(name, tracking_uri=uri, now=now):
+        result_console().print(
+            f"{move.alias} is version {move.version or '–'}, no longer {move.previous or '–'}: "
+            f"{move.reason}",
+            markup=False,
+        )
+    return action(settings, now)
 
 
 def _versions(settings: Mapping[str, Any], now: datetime) -> list[str]:

@@ -141,7 +141,9 @@ def _already_done(settings: MonthlySettings, folder: Path, base: Outcome) -> Out
 def _champion(settings: MonthlySettings, now: datetime) -> str | None:
     """Give the version that is champion at a moment."""
     experiment = settings.experiment
-    history = alias_history(experiment.registered_model, tracking_uri=experiment.tracking_uri)
+    history = alias_history(
+        experiment.registered_model, tracking_uri=experiment.tracking_uri, now=now
+    )
     change = champion_on(history, now)
     return None if change is None else change.version
 

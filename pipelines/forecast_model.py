@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
+from pipelines.mlflow_quiet import mlflow_client
 from pipelines.registry_versions import fetch_checkpoint
 
 __all__ = ["ForecastModel", "find_model"]
@@ -61,7 +61,7 @@ def find_model(reference: str, *, tracking_uri: str, folder: Path) -> ForecastMo
             "a checkpoint file"
         )
     name, alias, number = found.groups()
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     try:
         if alias is None:
             version = str(client.get_model_version(name, number).version)

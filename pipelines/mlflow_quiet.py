@@ -16,15 +16,29 @@ with warnings.catch_warnings():
     import mlflow
     import mlflow.pyfunc
 
-__all__ = ["mlflow", "tracking_at"]
+__all__ = ["mlflow", "mlflow_client", "tracking_at"]
+
+_REGISTRY = "MLFLOW_REGISTRY_URI"
+
+
+def mlflow_client(uri: str) -> "mlflow.MlflowClient":
+    """Give a client whose runs and registered models are in one store.
+
+    The environment's MLFLOW_REGISTRY_URI, which would send versions elsewhere than the runs that
+    they came from, does not count.
+    """
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @contextmanager
 def tracking_at(uri: str) -> Iterator[None]:
-    """Point MLflow's module-level functions, which logging a model needs, at a store."""
+    """Point MLflow's module-level functions, which logging a model needs, at one store."""
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    registry = os.environ.pop(_REGISTRY, None)
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+        if registry is not None:
+            os.environ[_REGISTRY] = registry

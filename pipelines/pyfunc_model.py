@@ -4,6 +4,9 @@ It stands in the model's folder beside a copy of `met2net` and must not import a
 of this project.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+_PACKAGE = "met2net"
 MOST_LEADS = 1000
 """Of one request, so that none keeps a server busy for ever."""
 
@@ -21,11 +25,12 @@ class ForecastModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Rebuild the network from its safetensors file."""
-        # Imported here: MLflow puts the copied code on the path before it calls this.
-        from met2net.checkpoint import load_checkpoint
-        from met2net.forecast import Forecaster
+        path = Path(context.artifacts["checkpoint"])
+        with _code_of(path.parents[1] / "code"):
+            from met2net.checkpoint import load_checkpoint
+            from met2net.forecast import Forecaster
 
-        self._forecaster = Forecaster(load_checkpoint(Path(context.artifacts["checkpoint"])))
+            self._forecaster = Forecaster(load_checkpoint(path))
 
     def predict(
         self,
@@ -53,6 +58,33 @@ class ForecastModel(PythonModel):
             return self._forecaster.roll_out(inputs, num_leads=num_leads)
         except (ValueError, TypeError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+@contextmanager
+def _code_of(folder: Path) -> Iterator[None]:
+    """Import `met2net` from a model's own folder, whatever version of it is loaded already.
+
+    MLflow only puts the folder on `sys.path`: a process that has loaded another version, or the
+    package itself, would get that one's modules. Each model keeps its own, which no other import
+    finds. Where the folder has no copy (the script run from a checkout), the package is imported.
+    """
+    if not (folder / _PACKAGE).is_dir():
+        yield
+        return
+    others = _take_modules()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        _take_modules()
+        sys.modules.update(others)
+
+
+def _take_modules() -> dict[str, Any]:
+    """Take the package's modules out of the imported ones."""
+    names = [name for name in sys.modules if name.split(".")[0] == _PACKAGE]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 set_model(ForecastModel())

@@ -14,7 +14,7 @@ import met2net
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256
-from pipelines.mlflow_quiet import mlflow, tracking_at
+from pipelines.mlflow_quiet import mlflow, mlflow_client, tracking_at
 from pipelines.model_card import REPORT, model_card, picture_addresses, report_address, shorten
 from pipelines.registry_aliases import give_first_alias
 from pipelines.score_summary import networks_of, open_scores
@@ -79,7 +79,7 @@ def register(
     if model not in networks_of(dataset):
         found = ", ".join(networks_of(dataset))
         raise DataError(f"{scores} has no scores for network {model!r}; found: {found}")
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     tags = {**tags, "checkpoint_sha256": file_sha256(checkpoint)}
     version = _find_version(client, name, tags)
     if version is None:
@@ -156,7 +156,7 @@ def _log_model(
         card_path.write_text(card, encoding="utf-8")
         # Made here, in the experiment of its run: MLflow would put it into the default one,
         # whose artifacts lie in a folder `mlruns` of wherever this process stands.
-        client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+        client = mlflow_client(tracking_uri)
         model = client.create_logged_model(
             client.get_run(run_id).info.experiment_id, name=name, source_run_id=run_id
         )

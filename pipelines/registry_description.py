@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipelines.registry_aliases import AliasChange
+    from pipelines.alias_record import AliasChange
 
 __all__ = ["describe_model"]
 
@@ -37,6 +37,9 @@ def describe_model(name: str, history: Sequence["AliasChange"]) -> str:
     lines += [
         "",
         "## Changes of aliases",
+        "",
+        "An alias that is moved in this page shows here when the next command of the project "
+        "notices it (`flows/registry.py`).",
         "",
         "| time (UTC) | alias | version | before | reason |",
         "|---|---|---|---|---|",

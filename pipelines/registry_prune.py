@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.mlflow_quiet import mlflow, tracking_at
+from pipelines.mlflow_quiet import mlflow_client, tracking_at
 from pipelines.registry_versions import RegisteredVersion, list_versions
 from pipelines.store_lock import one_at_a_time
 
@@ -78,7 +78,7 @@ def prune(
     # Here: at the top it would come before the module that keeps MLflow's import quiet.
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     for version in chosen:
         entry = client.get_model_version(name, version.version)
         # Weights first: a version whose weights are gone is found and pruned by the next run;

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, tracking_at
+from pipelines.mlflow_quiet import mlflow, mlflow_client, tracking_at
 from pipelines.registry_aliases import alias_history, champions
 
 __all__ = ["RegisteredVersion", "fetch_checkpoint", "list_versions", "version_of_month"]
@@ -43,7 +43,7 @@ class RegisteredVersion:
 
 def list_versions(name: str, *, tracking_uri: str) -> list[RegisteredVersion]:
     """List the versions of a registered model, oldest first; none without a model."""
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     found = client.search_registered_models(f"name = '{name}'")
     if not found:
         return []
@@ -91,7 +91,7 @@ def fetch_checkpoint(name: str, version: str, *, tracking_uri: str, out: Path) -
     Raises:
         DataError: if the version holds no such checkpoint, as a model of another kind.
     """
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     with tempfile.TemporaryDirectory() as folder, tracking_at(tracking_uri):
         uri = client.get_model_version_download_uri(name, version)
         # MLflow 3.17 reads no `file://` folder as a model, but a file out of one.

@@ -15,7 +15,7 @@ import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
-from pipelines.mlflow_quiet import mlflow
+from pipelines.mlflow_quiet import mlflow, mlflow_client
 from pipelines.run_folder import RunFolder
 from pipelines.score_summary import networks_of, open_scores
 from pipelines.store_lock import one_at_a_time
@@ -48,7 +48,7 @@ def open_experiment(tracking_uri: str, name: str) -> str:
     Raises:
         DataError: if the experiment was deleted in MLflow.
     """
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     found = client.get_experiment_by_name(name)
     if found is None:
         return client.create_experiment(name, artifact_location=_artifacts(tracking_uri, name))
@@ -228,7 +228,7 @@ def track_run(
     again with the same scores, it adds nothing to runs that are finished, but that a report
     which was written anew takes the older one's place. Other scores make another run.
     """
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     experiment_id = open_experiment(tracking_uri, experiment)
     made_from = {_SCORES: run.made_from("scores") or "", _REPORT: run.made_from("report") or ""}
     parent = _run_of_scores(
@@ -289,7 +289,7 @@ def _log_results(client: "mlflow.MlflowClient", run_id: str, run: RunFolder) -> 
 
 def log_files(run_id: str, paths: Sequence[Path], *, tracking_uri: str) -> None:
     """Log further files to a run; those that are not there are left out."""
-    _log_files(mlflow.MlflowClient(tracking_uri=tracking_uri), run_id, paths)
+    _log_files(mlflow_client(tracking_uri), run_id, paths)
 
 
 def _is_finished(client: "mlflow.MlflowClient", run_id: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.mlflow_quiet import mlflow
+from pipelines.mlflow_quiet import mlflow, mlflow_client
 from pipelines.store_lock import one_at_a_time
 from pipelines.study_cells import Cell
 from pipelines.tracking import find_or_start_run, log_settings, open_experiment
@@ -30,7 +30,7 @@ def track_study(
 
     Metrics are named `<protocol>/<row>/<variable>/<metric>`.
     """
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     experiment_id = open_experiment(tracking_uri, experiment)
     run_id = find_or_start_run(client, experiment_id, fingerprint=fingerprint, stage="study")
     if client.get_run(run_id).info.status == "FINISHED":

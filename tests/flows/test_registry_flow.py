@@ -91,3 +91,17 @@ def test_rollback_is_one_command_that_needs_a_reason(workspace: Path, capsys):
 def test_a_wrong_request_is_told_in_one_line(workspace: Path, overrides, message):
     with pytest.raises((ConfigError, DataError), match=message):
         ask(workspace, *overrides)
+
+
+def test_list_page_and_champion_agree_after_a_move_in_mlflow_s_page(workspace: Path, capsys):
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    client.set_registered_model_alias(NAME, "champion", "3")
+    assert ask(workspace, "action=champion") == ["3"]
+    assert "champion is version 3, no longer" in capsys.readouterr().out
+    assert "**In production: version 3**" in client.get_registered_model(NAME).description
+    ask(workspace)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("3 "))
+    assert "champion" in row and row.split()[-1] == "yes"
+    before = ask(workspace, "action=rollback", "reason=x")
+    assert ask(workspace, "action=champion") == before != ["3"]

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipelines.errors import DataError
 from pipelines.mlflow_quiet import mlflow
 from pipelines.registry import register
 from pipelines.registry_aliases import alias_history, promote
+from pipelines.registry_versions import fetch_checkpoint
 from pipelines.run_folder import RunFolder
 from pipelines.tracking import find_or_start_run, open_experiment, track_run
 
@@ -203,7 +205,8 @@ store, inputs, out = sys.argv[1:]
 mlflow.set_tracking_uri(store)
 model = mlflow.pyfunc.load_model("models:/demo@champion")
 np.save(out, model.predict(np.load(inputs, allow_pickle=False)))
-print(json.dumps(sys.modules["met2net"].__file__))
+forecaster = model.unwrap_python_model()._forecaster
+print(json.dumps(type(forecaster).predict.__code__.co_filename))
 """
 
 
@@ -257,13 +260,59 @@ def test_second_version_is_challenger_until_promoted_and_all_is_recorded(store, 
     assert client.get_registered_model("aliases").aliases == {"champion": 3}
 
 
-def test_a_crash_between_record_and_alias_is_mended_by_registering_again(store, run_folder):
-    register_demo(store, run_folder, "crash")
+def test_a_crash_between_record_and_alias_is_mended_by_registering_again(
+    store, run_folder, monkeypatch
+):
+    def crash(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", crash)
+        with pytest.raises(KeyboardInterrupt):
+            register_demo(store, run_folder, "crash")
     client = mlflow.MlflowClient(tracking_uri=store)
-    client.delete_registered_model_alias("crash", "champion")
+    assert client.get_registered_model("crash").aliases == {}
     register_demo(store, run_folder, "crash")
     assert client.get_registered_model("crash").aliases == {"champion": 1}
     assert len(alias_history("crash", tracking_uri=store)) == 1
+
+
+def test_versions_stay_beside_their_runs_whatever_the_environment_says(
+    store, run_folder, tmp_path, monkeypatch
+):
+    elsewhere = tmp_path / "elsewhere.db"
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{elsewhere}")
+    version = register_demo(store, run_folder, "together")
+    assert not elsewhere.exists()
+    fetched = fetch_checkpoint("together", version, tracking_uri=store, out=tmp_path / "m")
+    assert fetched.stat().st_size > 0
+    assert os.environ["MLFLOW_REGISTRY_URI"] == f"sqlite:///{elsewhere}"
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI")
+    client = mlflow.MlflowClient(tracking_uri=store)
+    assert client.get_model_version("together", version).run_id
+    assert client.get_registered_model("together").aliases == {"champion": 1}
+
+
+def test_each_version_runs_its_own_code_in_one_process(store, run_folder, tmp_path):
+    register_demo(store, run_folder, "own_code")
+    client = mlflow.MlflowClient(tracking_uri=store)
+    location = client.get_model_version_download_uri("own_code", "1").removeprefix("file://")
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for number, folder in enumerate(folders, start=1):
+        shutil.copytree(location, folder)
+        code = folder / "code" / "met2net" / "forecast.py"
+        text = code.read_text()
+        changed = text.replace("np.asarray(physical.numpy()", f"{number} + 0 * np.asarray(physical")
+        assert changed != text
+        code.write_text(changed)
+    before = {name: module for name, module in sys.modules.items() if "met2net" in name}
+    path = list(sys.path)
+    models = [mlflow.pyfunc.load_model(str(folder)) for folder in folders]
+    found = [float(model.predict(make_inputs()).max()) for model in (*models, *models)]
+    assert found == [1.0, 2.0, 1.0, 2.0]
+    after = {name: module for name, module in sys.modules.items() if "met2net" in name}
+    assert {name: after[name] for name in before} == before
+    sys.path[:] = path  # MLflow leaves the folders there
 
 
 def test_unusable_arguments_are_refused(store, run_folder):

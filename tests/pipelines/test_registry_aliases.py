@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from pipelines.registry_aliases import (
     champion_on,
     champions,
     give_first_alias,
+    notice_moves,
     promote,
     rollback,
 )
@@ -78,6 +81,75 @@ def test_a_clock_behind_the_last_change_is_refused(store):
     give_first_alias(client, "backwards", "1", now=MARCH)
     with pytest.raises(DataError, match="expected a clock that is not behind it, found 2020-03-06"):
         promote("backwards", "2", tracking_uri=store, reason="x", now=MARCH - DAY)
+
+
+def test_a_change_recorded_under_a_clock_ahead_blocks_no_later_one(store):
+    client = make_versions(store, "ahead", 3)
+    give_first_alias(client, "ahead", "1", now=datetime(2140, 1, 1, tzinfo=UTC))
+    promote("ahead", "2", tracking_uri=store, reason="better")
+    promote("ahead", "3", tracking_uri=store, reason="better still")
+    history = alias_history("ahead", tracking_uri=store)
+    assert [change.version for change in history] == ["1", "2", "3"]
+    assert "recorded under a clock at 2140-01-01T00:00" in history[1].reason
+    assert history[2].reason == "better still"
+    assert champion_on(history, datetime.now(UTC)).version == "3"
+    assert client.get_registered_model("ahead").aliases == {"champion": 3}
+    assert rollback("ahead", tracking_uri=store, reason="no").version == "2"
+
+
+def test_an_alias_moved_in_mlflow_s_page_is_what_counts_and_is_recorded(store):
+    client = make_versions(store, "moved", 3)
+    give_first_alias(client, "moved", "1", now=MARCH)
+    promote("moved", "2", tracking_uri=store, reason="better", now=MARCH + DAY)
+    client.set_registered_model_alias("moved", "champion", "3")
+    history = alias_history("moved", tracking_uri=store, now=MARCH + 2 * DAY)
+    assert champion_on(history, MARCH + 2 * DAY).version == "3"
+    assert champion_on(history, MARCH + 1.5 * DAY).version == "2"
+    moves = notice_moves("moved", tracking_uri=store, now=MARCH + 2 * DAY)
+    assert [(m.alias, m.version, m.previous) for m in moves] == [("champion", "3", "2")]
+    assert notice_moves("moved", tracking_uri=store, now=MARCH + 3 * DAY) == []
+    assert alias_history("moved", tracking_uri=store) == history
+    page = client.get_registered_model("moved").description
+    assert "**In production: version 3**" in page and "moved by somebody else" in page
+    change = rollback("moved", tracking_uri=store, reason="not ours", now=MARCH + 4 * DAY)
+    assert (change.version, change.previous) == ("2", "3")
+
+
+def test_a_rollback_notices_a_move_by_itself_and_a_free_alias_goes_to_the_last_champion(store):
+    client = make_versions(store, "freed", 3)
+    give_first_alias(client, "freed", "1", now=MARCH)
+    promote("freed", "2", tracking_uri=store, reason="better", now=MARCH + DAY)
+    client.delete_registered_model_alias("freed", "champion")
+    assert rollback("freed", tracking_uri=store, reason="x", now=MARCH + 2 * DAY).version == "2"
+    assert [c.version for c in alias_history("freed", tracking_uri=store)] == ["1", "2", None, "2"]
+    client.set_registered_model_alias("freed", "champion", "1")
+    with pytest.raises(DataError, match="1 was the first champion; .* chosen by to=<version>: 2"):
+        rollback("freed", tracking_uri=store, reason="x", now=MARCH + 3 * DAY)
+    chosen = rollback("freed", tracking_uri=store, reason="x", to="2", now=MARCH + 4 * DAY)
+    assert chosen.version == "2"
+
+
+def test_a_rollback_skips_champions_that_were_deleted(store):
+    client = make_versions(store, "deleted", 3)
+    give_first_alias(client, "deleted", "1", now=MARCH)
+    for number, version in enumerate(("2", "3"), start=1):
+        promote("deleted", version, tracking_uri=store, reason="better", now=MARCH + number * DAY)
+    client.delete_model_version("deleted", "2")
+    assert rollback("deleted", tracking_uri=store, reason="x", now=MARCH + 4 * DAY).version == "1"
+
+
+def test_records_without_numbers_come_first_in_the_order_of_their_times(store):
+    client = make_versions(store, "old", 2)
+    for time, version in (("2020-01-07T00:00:00.000000", "1"), ("2020-02-07T00:00:00.000000", "2")):
+        change = json.dumps(asdict(make_change(time, version)))
+        client.set_registered_model_tag("old", f"alias_change.{time}", change)
+    client.set_registered_model_alias("old", "champion", "2")
+    assert rollback("old", tracking_uri=store, reason="x", now=MARCH).version == "1"
+    assert [c.version for c in alias_history("old", tracking_uri=store)] == ["1", "2", "1"]
+
+
+def test_moves_of_a_model_that_is_not_there_are_none(store):
+    assert notice_moves("nobody", tracking_uri=store) == []
 
 
 def test_a_declined_first_version_is_not_champion(store):
