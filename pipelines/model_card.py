@@ -1,21 +1,34 @@
 """Model cards: what a registered model is, how good, from what, for what."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import xarray as xr
+from PIL import Image
 
 from met2net.checkpoint import Checkpoint
-from pipelines.score_summary import BASELINES, decimals_for, verdict
+from pipelines.score_summary import decimals_for, verdict
 
-__all__ = ["REPORT", "model_card", "picture_addresses", "report_address", "shorten"]
+__all__ = [
+    "CARD_PICTURES",
+    "REPORT",
+    "card_pictures",
+    "model_card",
+    "picture_addresses",
+    "report_address",
+    "shorten",
+    "shrink_pictures",
+]
 
+CARD_PICTURES = "card_pictures"
+"""Folder of a run's artifacts with the small pictures of its card."""
 REPORT = "report.html"
 """Artifact of a run that its card leads to."""
 _DECISION = ("month", "decision", "reasons", "decided_at", "champion_before")
 """Tags of the monthly retraining that the card tells in words."""
+_CARD_WIDTH = 640  # [pixels]; a page in a window of 1024 has room for so much
 _PICTURES = ("scoreboard", "lead_time_rmse", "map_", "training")  # in this order, if there
 
 
@@ -26,7 +39,7 @@ def model_card(
     checkpoint: Checkpoint,
     scores: xr.Dataset,
     tags: Mapping[str, str],
-    figures: Mapping[str, str],
+    figures: Mapping[str, tuple[str, str]],
     report: str | None = None,
 ) -> str:
     """Write a model's card in Markdown.
@@ -37,7 +50,7 @@ def model_card(
         checkpoint: what is registered.
         scores: of this model and the baselines.
         tags: archive snapshot, commit, fingerprint, protocol ...
-        figures: title -> address of a picture.
+        figures: title -> addresses of a small picture and of the whole one that it leads to.
         report: address of the report; None: there is none.
     """
     provenance = checkpoint.provenance
@@ -55,8 +68,9 @@ def model_card(
         str(verdict(scores, network=model)),
         *([] if report is None else [f"[The report]({report}): every score, map and analysis."]),
         "## Scores\n\n"
-        f"RMSE over all lead times, weighted by area; *normalized*: plain RMSE over training "
-        f"standard deviation, mean over channels. {scores.attrs['num_windows']} windows of the "
+        "RMSE over all lead times, in all columns plain, not weighted by area: every grid point "
+        "counts alike; *normalized*: over training standard deviation, mean over channels. Best "
+        f"first; **bold**: this model. {scores.attrs['num_windows']} windows of the "
         f"{scores.attrs['split']} split; climatology by {scores.attrs['climatology']}.\n\n"
         + _score_table(scores, model=model),
         "## Input and output\n\n"
@@ -74,8 +88,11 @@ def model_card(
         "decisions about safety.",
     ]
     if figures:
-        pictures = "\n".join(f"![{title}]({address})" for title, address in figures.items())
-        sections.append("## Pictures\n\n" + pictures)
+        pictures = "\n\n".join(
+            f"{title}:\n\n[![{title}]({small})]({whole})"
+            for title, (small, whole) in figures.items()
+        )
+        sections.append("## Pictures\n\nEach leads to the whole picture.\n\n" + pictures)
     if attribution:
         sections.append(f"*{attribution}*")
     return "\n\n".join(sections) + "\n"
@@ -98,36 +115,61 @@ def _hours(hours: tuple[int, ...]) -> str:
 
 
 def _score_table(scores: xr.Dataset, *, model: str) -> str:
-    """Write normalized and pooled RMSE of the model and the baselines as a Markdown table."""
-    shown = [model, *(name for name in BASELINES if name in scores["model"].values)]
-    rmse = scores["pooled"].sel(metric="rmse", weighting="area", model=shown)
+    """Write normalized and pooled RMSE of every scored model as a Markdown table, best first."""
+    shown = list(map(str, scores["normalized_rmse"].to_series().sort_values().index))
+    rmse = scores["pooled"].sel(metric="rmse", weighting="plain", model=shown)
     channels = [str(label) for label in scores["channel"].values]
     units = dict(zip(channels, map(str, scores["units"].values), strict=True))
     places = {label: decimals_for(rmse.sel(channel=label).values) for label in channels}
     heads = [label if units[label] == "1" else f"{label} [{units[label]}]" for label in channels]
-    lines = ["| model | normalized | " + " | ".join(heads) + " |"]
+    lines = ["| model | normalized (plain) | " + " | ".join(heads) + " |"]
     lines.append("|---|" + "---:|" * (1 + len(channels)))
     for name in shown:
         cells = [f"{scores['normalized_rmse'].sel(model=name).item():.4f}"]
         cells += [
             f"{rmse.sel(model=name, channel=label).item():.{places[label]}f}" for label in channels
         ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        label = f"**{name}** (this model)" if name == model else name
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def picture_addresses(figures: list[Path], *, run_id: str) -> dict[str, str]:
-    """Choose pictures for a card: title -> address, relative to the tracking server's page."""
-    chosen = [
+def card_pictures(figures: Sequence[Path]) -> list[Path]:
+    """Choose pictures for a card, in order."""
+    chosen = (
         next((path for path in figures if path.stem.startswith(prefix)), None)
         for prefix in _PICTURES
-    ]
+    )
+    return [path for path in chosen if path is not None]
+
+
+def shrink_pictures(figures: Sequence[Path], folder: Path) -> list[Path]:
+    """Write pictures no wider than a model's page, which shows them as wide as they are.
+
+    MLflow's pages take no width from Markdown, and leave out HTML that would give one.
+    """
+    small = []
+    for path in figures:
+        with Image.open(path) as picture:
+            picture.thumbnail((_CARD_WIDTH, 4 * _CARD_WIDTH))
+            picture.save(folder / path.name)
+        small.append(folder / path.name)
+    return small
+
+
+def picture_addresses(figures: Sequence[Path], *, run_id: str) -> dict[str, tuple[str, str]]:
+    """Give title -> addresses of the small and the whole picture, relative to MLflow's page."""
     return {
-        path.stem.replace("_", " "): f"get-artifact?path={quote(f'figures/{path.name}', safe='')}"
-        f"&run_uuid={run_id}"
-        for path in chosen
-        if path is not None
+        path.stem.replace("_", " "): (
+            _address(f"{CARD_PICTURES}/{path.name}", run_id),
+            _address(f"figures/{path.name}", run_id),
+        )
+        for path in figures
     }
+
+
+def _address(artifact: str, run_id: str) -> str:
+    return f"get-artifact?path={quote(artifact, safe='')}&run_uuid={run_id}"
 
 
 def report_address(*, experiment_id: str, run_id: str) -> str:

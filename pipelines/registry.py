@@ -15,7 +15,16 @@ from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256
 from pipelines.mlflow_quiet import mlflow, mlflow_client, tracking_at
-from pipelines.model_card import REPORT, model_card, picture_addresses, report_address, shorten
+from pipelines.model_card import (
+    CARD_PICTURES,
+    REPORT,
+    card_pictures,
+    model_card,
+    picture_addresses,
+    report_address,
+    shorten,
+    shrink_pictures,
+)
 from pipelines.registry_aliases import give_first_alias
 from pipelines.score_summary import networks_of, open_scores
 from pipelines.store_lock import one_at_a_time
@@ -85,13 +94,17 @@ def register(
     if version is None:
         loaded = load_checkpoint(checkpoint)
         _check_example(example, loaded)
-        addresses = picture_addresses(figures, run_id=run_id)
+        pictures = card_pictures(figures)
+        addresses = picture_addresses(pictures, run_id=run_id)
         card = model_card(
             name=name, model=model, checkpoint=loaded, scores=dataset, tags=tags,
             figures=addresses, report=_report(client, run_id),
         )  # fmt: skip
         for path in figures:
             client.log_artifact(run_id, str(path), "figures")
+        with tempfile.TemporaryDirectory() as folder:
+            for path in shrink_pictures(pictures, Path(folder)):
+                client.log_artifact(run_id, str(path), CARD_PICTURES)
         client.log_text(run_id, card, "model_card.md")
         model_id = _log_model(
             checkpoint, loaded, name=name, tracking_uri=tracking_uri, run_id=run_id,

@@ -1,6 +1,8 @@
 from collections.abc import Mapping
 
 import pytest
+import xarray as xr
+from PIL import Image
 from synthetic_run import make_scores
 from torch import nn
 
@@ -8,14 +10,22 @@ from met2net.checkpoint import Checkpoint
 from met2net.grid import equiangular
 from met2net.normalization import Normalizer
 from met2net.windows import WindowSpec
-from pipelines.model_card import model_card, picture_addresses, report_address, shorten
+from pipelines.model_card import (
+    card_pictures,
+    model_card,
+    picture_addresses,
+    report_address,
+    shorten,
+    shrink_pictures,
+)
 
 
 def make_card(
     attribution: str = "Contains Copernicus information",
     more_tags: Mapping[str, str] | None = None,
     report: str | None = None,
-    **figures: str,
+    scores: xr.Dataset | None = None,
+    **figures: tuple[str, str],
 ) -> str:
     checkpoint = Checkpoint(
         network=nn.Identity(),
@@ -27,7 +37,7 @@ def make_card(
         units=("K", "1"),
         provenance={"training_set": "0123", "attribution": attribution},
     )
-    scores = make_scores(["met2net", "tau"], ["t2m", "tcc"])
+    scores = make_scores(["met2net", "tau"], ["t2m", "tcc"]) if scores is None else scores
     tags = {"archive_snapshot": "S1", "protocol": "clean", **(more_tags or {})}
     return model_card(
         name="demo", model="tau", checkpoint=checkpoint, scores=scores, tags=tags,
@@ -35,19 +45,30 @@ def make_card(
     )  # fmt: skip
 
 
-def test_card_compares_the_model_with_the_baselines_alone():
+def test_card_has_every_scored_model_best_first_and_marks_its_own():
     card = make_card()
     rows = [line for line in card.splitlines() if line.startswith("|")]
-    assert rows[0] == "| model | normalized | t2m [K] | tcc |"
-    assert [row.split("|")[1].strip() for row in rows[2:]] == [
-        "tau", "persistence", "anomaly_persistence", "climatology",
-    ]  # fmt: skip
-    assert "met2net" not in card
-    assert card.count("|", card.index("| model")) == 5 * 6
+    assert rows[0] == "| model | normalized (plain) | t2m [K] | tcc |"
+    scores = make_scores(["met2net", "tau"], ["t2m", "tcc"])
+    ranked = scores["normalized_rmse"].to_series().sort_values()
+    found = [row.split("|")[1].strip() for row in rows[2:]]
+    assert [name.removeprefix("**").split("**")[0] for name in found] == list(ranked.index)
+    assert [name for name in found if "**" in name] == ["**tau** (this model)"]
+    assert card.count("|", card.index("| model")) == 5 * (2 + len(ranked))
+
+
+def test_all_columns_of_the_card_count_points_alike():
+    scores = make_scores(["met2net", "tau"], ["t2m", "tcc"])
+    scores["pooled"].loc[{"weighting": "area"}] = 99.0
+    scores["pooled"].loc[{"weighting": "plain", "metric": "rmse", "model": "tau"}] = 1.25
+    card = make_card(scores=scores)
+    row = next(line for line in card.splitlines() if line.startswith("| **tau**"))
+    assert row.count("1.25") == 2 and "99" not in row
+    assert "plain, not weighted by area" in card
 
 
 def test_card_says_shape_provenance_limits_and_attribution():
-    card = make_card(scoreboard="get-artifact?x")
+    card = make_card(scoreboard=("get-artifact?x", "get-artifact?y"))
     for text in (
         "Channels, in this order: t2m [K], tcc",
         "12 frames at -66, -60, ..., 0 h",
@@ -55,11 +76,11 @@ def test_card_says_shape_provenance_limits_and_attribution():
         "- archive_snapshot: `S1`",
         "- training_set: `0123`",
         "Not for warnings",
-        "![scoreboard](get-artifact?x)",
+        "[![scoreboard](get-artifact?x)](get-artifact?y)",
         "*Contains Copernicus information*",
     ):
         assert text in card
-    assert "*" not in make_card(attribution="").replace("*normalized*", "")
+    assert "*" not in make_card(attribution="").replace("*normalized*", "").replace("**", "")
 
 
 def test_a_monthly_model_says_first_what_was_decided_and_why():
@@ -86,10 +107,28 @@ def test_a_card_leads_to_the_report_where_there_is_one():
 
 def test_pictures_are_chosen_in_order_and_addressed_safely(tmp_path):
     paths = [tmp_path / f"{name}.png" for name in ("map_a b", "training", "cka", "map_c")]
-    assert picture_addresses(paths, run_id="r1") == {
-        "map a b": "get-artifact?path=figures%2Fmap_a%20b.png&run_uuid=r1",
-        "training": "get-artifact?path=figures%2Ftraining.png&run_uuid=r1",
+    chosen = card_pictures(paths)
+    assert [path.stem for path in chosen] == ["map_a b", "training"]
+    assert picture_addresses(chosen, run_id="r1") == {
+        name: (
+            f"get-artifact?path=card_pictures%2F{quoted}.png&run_uuid=r1",
+            f"get-artifact?path=figures%2F{quoted}.png&run_uuid=r1",
+        )
+        for name, quoted in (("map a b", "map_a%20b"), ("training", "training"))
     }
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1280, 500), (640, 250)), ((300, 200), (300, 200))]
+)
+def test_no_picture_of_a_card_is_wider_than_its_page(tmp_path, size, expected):
+    (tmp_path / "small").mkdir()
+    Image.new("RGB", size).save(tmp_path / "map.png")
+    (small,) = shrink_pictures([tmp_path / "map.png"], tmp_path / "small")
+    with Image.open(small) as picture:
+        assert picture.size == expected
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.size == size
 
 
 @pytest.mark.parametrize("length", [200, 500, 10_000])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from synthetic_run import axes, make_run_folder
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -98,7 +99,7 @@ def register_demo(store: str, run_folder: Path, name: str, **changes: object) ->
     )
     picture = run_folder / "figures" / "scoreboard.png"
     picture.parent.mkdir(exist_ok=True)
-    picture.write_bytes(b"\x89PNG")
+    Image.new("RGB", (1400, 700)).save(picture)
     arguments = {
         "checkpoint": run_folder / "models" / "met2net" / "model.safetensors",
         "name": name,
@@ -158,6 +159,10 @@ def test_version_has_tags_scores_and_a_card(store, registered):
     assert version.description.startswith("# demo\n")
     assert ATTRIBUTION in version.description
     assert "get-artifact?path=figures%2Fscoreboard.png" in version.description
+    client = mlflow.MlflowClient(tracking_uri=store)
+    small = client.download_artifacts(version.run_id, "card_pictures/scoreboard.png")
+    with Image.open(small) as picture:
+        assert picture.size == (640, 320)
 
 
 def test_a_version_leads_to_its_run_s_report_where_there_is_one(store, run_folder, registered):
