@@ -15,6 +15,7 @@ from flows.config import REGISTERED, Experiment, load_experiment
 from flows.console import run_from_console
 from flows.early_checks import check_early
 from flows.gpu_slot import gpu_slot
+from flows.live_training import shown_in_mlflow
 from flows.model_job import model_job, provenance_of
 from flows.published import published_for
 from flows.result_console import result_console
@@ -48,7 +49,7 @@ from pipelines.scored_run import (
 )
 from pipelines.storm_checks import check_storms
 from pipelines.tracking import track_run
-from pipelines.train import train
+from pipelines.train import CHECKPOINT, is_trained, train
 from pipelines.training_job import TrainingJob
 
 __all__ = ["full_experiment"]
@@ -162,10 +163,19 @@ def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder
     job = model_job(
         experiment, name, training_set=training_set, provenance=provenance_of(training_set)
     )
-    with gpu_slot(experiment.trainer.torch_device):
-        checkpoint = train(job, folder=experiment.workspace / "trainings" / job.folder_name)
-    run.link_model(name, checkpoint.parent)
-    return checkpoint
+    folder = experiment.workspace / "trainings" / job.folder_name
+    if not is_trained(job, folder):
+        with (
+            gpu_slot(experiment.trainer.torch_device),
+            shown_in_mlflow(
+                folder, network=name, tracking_uri=experiment.tracking_uri,
+                workspace=experiment.workspace, experiment=experiment.name,
+                fingerprint=fingerprint(experiment.science, training_set.stem),
+            ),
+        ):  # fmt: skip
+            train(job, folder=folder)
+    run.link_model(name, folder)
+    return folder / CHECKPOINT
 
 
 def scored_models(

@@ -95,7 +95,10 @@ def _challenge(
     drift = measure(settings, training_set, plan.month)
     write_text(run.path / "drift.json", drift.to_json())
     champion = fetch_champion(settings, plan, run)
-    challenger, started_from = train_challenger(settings, plan, training_set, champion, run)
+    key = _version_key(settings, training_set, champion)
+    challenger, started_from = train_challenger(
+        settings, plan, training_set, champion, run, fingerprint=key
+    )
     checkpoints = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
     score(settings, training_set, checkpoints, run)
     facts = gather_facts(
@@ -106,7 +109,7 @@ def _challenge(
     report = write_pages(settings, plan, outcome, drift, run)
     version = register_challenger(
         settings, plan, decision, checkpoint=challenger, run=run, now=now,
-        fingerprint=_version_key(settings, training_set, champion),
+        fingerprint=key,
     )  # fmt: skip
     outcome = replace(
         outcome, version=version, champion=_champion(settings, now), report=str(report)

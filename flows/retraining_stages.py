@@ -7,6 +7,7 @@ from pathlib import Path
 import met2net
 from flows.config import REGISTERED
 from flows.gpu_slot import gpu_slot
+from flows.live_training import shown_in_mlflow
 from flows.model_job import model_job
 from flows.monthly_settings import MonthlySettings
 from flows.retrying import is_worth_retrying
@@ -26,7 +27,7 @@ from pipelines.result_identity import ScoredModels
 from pipelines.retraining_plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
 from pipelines.scored_run import score_run, show_examples
-from pipelines.train import train
+from pipelines.train import CHECKPOINT, is_trained, train
 
 __all__ = [
     "CHALLENGER",
@@ -112,6 +113,8 @@ def train_challenger(
     training_set: Path,
     champion: Path | None,
     run: RunFolder,
+    *,
+    fingerprint: str,
 ) -> tuple[Path, str]:
     """Train, from the champion's weights or from random ones; say which."""
     experiment = settings.experiment
@@ -136,10 +139,19 @@ def train_challenger(
         },
         initial_weights=start,
     )
-    with gpu_slot(experiment.trainer.torch_device):
-        checkpoint = train(job, folder=experiment.workspace / "trainings" / job.folder_name)
-    run.link_model(CHALLENGER, checkpoint.parent)
-    return checkpoint, started_from
+    folder = experiment.workspace / "trainings" / job.folder_name
+    if not is_trained(job, folder):
+        with (
+            gpu_slot(experiment.trainer.torch_device),
+            shown_in_mlflow(
+                folder, network=CHALLENGER, tracking_uri=experiment.tracking_uri,
+                workspace=experiment.workspace, experiment=f"{experiment.name}-monthly",
+                fingerprint=fingerprint, name=plan.month,
+            ),
+        ):  # fmt: skip
+            train(job, folder=folder)
+    run.link_model(CHALLENGER, folder)
+    return folder / CHECKPOINT, started_from
 
 
 @stage("score")

@@ -1,6 +1,7 @@
 """One pass over a split: scores, statistics of every init time, and kept forecasts."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -24,12 +25,15 @@ from pipelines.atomic import replacing
 from pipelines.batch_rmse import rmse_of_batches
 from pipelines.evaluation_settings import ScoringSettings
 from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
+from pipelines.progress_bar import progress_bar
 from pipelines.run_folder import RunFolder
 from pipelines.score_summary import BASELINES
 from pipelines.scored_regions import scored_regions
 from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
 
 __all__ = ["score_pass"]
+
+logger = logging.getLogger(__name__)
 
 
 def score_pass(
@@ -108,6 +112,10 @@ def score_pass(
             watchers.append(
                 lambda batch: stores[batch.model].add(batch.init_time, batch.predictions)
             )
+        advance = files.enter_context(
+            progress_bar("scoring", len(forecasts) * len(windows), unit="forecasts", logger=logger)
+        )
+        watchers.append(lambda batch: advance(len(batch.init_time)))
         scores = score_forecasts(
             forecasts,
             windows,

@@ -28,6 +28,7 @@ __all__ = [
     "log_files",
     "log_scores",
     "log_settings",
+    "open_run",
     "open_experiment",
     "track_run",
 ]
@@ -84,6 +85,24 @@ def find_or_start_run(
     return _start_run(client, experiment_id, fingerprint, stage, parent, name)
 
 
+def open_run(
+    client: "mlflow.MlflowClient",
+    experiment_id: str,
+    *,
+    fingerprint: str,
+    stage: str,
+    name: str | None = None,
+) -> str:
+    """Give the run of this fingerprint and stage that has no scores yet, or start one.
+
+    One that was finished stays as it is: what is trained again makes a run of its own.
+    """
+    for run in _runs(client, experiment_id, fingerprint, stage, None):
+        if _SCORES not in run.data.tags:
+            return str(run.info.run_id)
+    return _start_run(client, experiment_id, fingerprint, stage, None, name)
+
+
 def _run_of_scores(
     client: "mlflow.MlflowClient",
     experiment_id: str,
@@ -93,15 +112,15 @@ def _run_of_scores(
     scores: str,
     name: str | None,
 ) -> str:
-    """Give the run of just these scores; of one that has none yet, its own are these.
-
-    A run that is finished with other scores (of a model that was trained again since) stays as
-    it is, and a new one is started.
-    """
-    for run in _runs(client, experiment_id, fingerprint, stage, None):
-        if run.data.tags.get(_SCORES, scores) == scores:
-            return str(run.info.run_id)
-    return _start_run(client, experiment_id, fingerprint, stage, None, name)
+    """Give the run of just these scores, else the one that has none yet, or start one."""
+    runs = _runs(client, experiment_id, fingerprint, stage, None)
+    same = [run for run in runs if run.data.tags.get(_SCORES) == scores]
+    if not same:
+        return open_run(client, experiment_id, fingerprint=fingerprint, stage=stage, name=name)
+    for run in runs:  # of a training that was repeated to the same weights
+        if _SCORES not in run.data.tags:
+            client.set_terminated(run.info.run_id)
+    return str(same[0].info.run_id)
 
 
 def _runs(
@@ -235,6 +254,7 @@ def track_run(
         client, experiment_id, fingerprint=fingerprint, stage=experiment,
         scores=made_from[_SCORES], name=name,
     )  # fmt: skip
+    client.set_tag(parent, _SCORES, made_from[_SCORES])
     if _is_finished(client, parent):
         if client.get_run(parent).data.tags.get(_REPORT) != made_from[_REPORT]:
             _log_results(client, parent, run)
@@ -272,8 +292,7 @@ def track_run(
         ((f"{split}/normalized_rmse/{k}", float(v), 0) for k, v in normalized.items()),
     )
     _log_results(client, parent, run)
-    for key, value in made_from.items():
-        client.set_tag(parent, key, value)
+    client.set_tag(parent, _REPORT, made_from[_REPORT])
     client.set_terminated(parent)
     return parent
 

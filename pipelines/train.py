@@ -13,7 +13,7 @@ from pipelines.atomic import write_text
 from pipelines.errors import DataError, TrainingError
 from pipelines.training_job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "train"]
+__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "is_trained", "train"]
 
 BAD_BATCH = "bad_batch.json"
 """The batch that stopped a training, in its folder."""
@@ -49,7 +49,7 @@ def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
         TrainingError: if the process fails, or another one trains in this folder.
     """
     checkpoint = folder / CHECKPOINT
-    if _is_done(folder, job):
+    if is_trained(job, folder):
         logger.info("%s: trained already (%s)", job.name, checkpoint)
         return checkpoint
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
     return checkpoint
 
 
-def _is_done(folder: Path, job: TrainingJob) -> bool:
+def is_trained(job: TrainingJob, folder: Path) -> bool:
     """Tell whether the folder holds the finished result of exactly this job."""
     done = folder / _DONE
     return (

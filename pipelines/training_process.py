@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.models.build import build
@@ -28,6 +28,7 @@ from pipelines.errors import DataError, TrainingError
 from pipelines.initial_weights import load_initial
 from pipelines.loss_guard import LossGuard
 from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
+from pipelines.training_bar import TrainingBar
 from pipelines.training_callbacks import (
     EpochMetrics,
     ForecastPatience,
@@ -137,9 +138,8 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         )
     if job.optimization.patience is not None:
         callbacks.append(ForecastPatience(job.optimization.patience))
-    interactive = sys.stderr.isatty()
-    if interactive:
-        callbacks.append(TQDMProgressBar(leave=True))
+    if sys.stderr.isatty():
+        callbacks.append(TrainingBar(job.name))
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
@@ -153,7 +153,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
         logger=False,
-        enable_progress_bar=interactive,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,

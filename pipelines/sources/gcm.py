@@ -15,6 +15,7 @@ from pipelines.atomic import replacing, write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
+from pipelines.progress_bar import progress_bar
 from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator
 from pipelines.sources.source import MonthRequest, RawMonth
 
@@ -179,13 +180,16 @@ def simulate_days(
     else:
         weather.begin(before)
     kept = []
-    for number in range(1, days + 1):
-        day = weather.day()
-        if fields is not None:
-            kept.append(keep(day))
-        if number % 10 == 0 or number == days:
-            _logger.info("simulated to %s (%d of %d days)",
-                         day["time"].values[-1].astype("datetime64[h]"), number, days)  # fmt: skip
+    with progress_bar("simulating", days, unit="days") as advance:
+        for number in range(1, days + 1):
+            day = weather.day()
+            if fields is not None:
+                kept.append(keep(day))
+            advance(1)
+            if number % 10 == 0 or number == days:
+                _logger.info("simulated to %s (%d of %d days)",
+                             day["time"].values[-1].astype("datetime64[h]"), number,
+                             days)  # fmt: skip
     if fields is not None:
         piece = xr.concat(kept, dim="time", data_vars="all", coords="minimal", join="exact",
                           compat="equals", combine_attrs="override")  # fmt: skip
