@@ -119,7 +119,7 @@ def test_pictures_are_chosen_in_order_and_addressed_safely(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((1280, 500), (640, 250)), ((300, 200), (300, 200))]
+    ("size", "expected"), [((1280, 500), (512, 200)), ((300, 200), (300, 200))]
 )
 def test_no_picture_of_a_card_is_wider_than_its_page(tmp_path, size, expected):
     (tmp_path / "small").mkdir()

@@ -162,7 +162,7 @@ def test_version_has_tags_scores_and_a_card(store, registered):
     client = mlflow.MlflowClient(tracking_uri=store)
     small = client.download_artifacts(version.run_id, "card_pictures/scoreboard.png")
     with Image.open(small) as picture:
-        assert picture.size == (640, 320)
+        assert picture.size == (512, 256)
 
 
 def test_a_version_leads_to_its_run_s_report_where_there_is_one(store, run_folder, registered):
