@@ -93,3 +93,15 @@ def test_weights_that_do_not_fit_are_refused(training_set: Path, trained: Path, 
 def test_the_scale_of_differences_is_the_checkpoint_s(training_set: Path, trained: Path):
     scale = load_checkpoint(trained).network.scale
     assert np.isfinite(scale.numpy()).all()
+
+
+def test_a_network_of_an_older_format_is_another_one_than_the_same_settings_build_now(
+    training_set: Path, trained: Path
+):
+    """So a monthly challenger does not go on from its weights, which hold for another formula."""
+    job = make_short_job(training_set)
+    now = load_checkpoint(trained)
+    assert is_same_network(now, job.network)
+    inner = {**now.settings["forecaster"], "space_time_identities": 1}  # as formats 1 and 2 load
+    assert not is_same_network(replace(now, settings={**now.settings, "forecaster": inner}),
+                               job.network)  # fmt: skip
