@@ -101,8 +101,10 @@ class ForecastModule(LightningModule):
 
     def _end_drop_path(self) -> None:
         """Leave no branch out any more once drop path had its share of the epochs."""
-        last = self.settings.drop_path_fraction * self.settings.max_epochs
-        if self._has_drop_path and self.current_epoch >= last:
+        share = self.settings.drop_path_fraction
+        if not self._has_drop_path or share is None:
+            return
+        if self.current_epoch >= share * self.settings.max_epochs:
             for part in self.modules():
                 if isinstance(part, DropPath):
                     part.rate = 0.0

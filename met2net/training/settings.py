@@ -24,7 +24,7 @@ class OptimizationSettings:
         warmup_fraction: share of all steps in which the learning rate rises.
         final_learning_rate: at the end of a `cosine` schedule; the other schedules have none.
         drop_path_fraction: share of the epochs in which drop path works; after it, no branch is
-            left out any more.
+            left out any more. None: in all.
         weight_decay: decoupled from the gradient (AdamW); 0 is plain Adam.
         gradient_clip: largest norm of all gradients together; None: no limit.
         patience: epochs without a better validation score before training stops; None: never.
@@ -46,7 +46,7 @@ class OptimizationSettings:
     accumulate_batches: int = 1
     warmup_fraction: float = 0.3
     final_learning_rate: float = 0.0
-    drop_path_fraction: float = 1.0
+    drop_path_fraction: float | None = None
     weight_decay: float = 0.0
     gradient_clip: float | None = None
     patience: int | None = None
@@ -58,6 +58,7 @@ class OptimizationSettings:
         """Check every value."""
         clip, patience, batches = self.gradient_clip, self.patience, self.batches_per_epoch
         decay, final = self.average_decay, self.final_learning_rate
+        drop_path = self.drop_path_fraction
         for name, is_right, expected in (
             ("learning_rate", self.learning_rate > 0, "a positive number"),
             ("max_epochs", self.max_epochs >= 1, "at least 1"),
@@ -66,7 +67,7 @@ class OptimizationSettings:
             ("accumulate_batches", self.accumulate_batches >= 1, "at least 1"),
             ("warmup_fraction", 0 <= self.warmup_fraction < 1, "0 <= fraction < 1"),
             ("final_learning_rate", 0 <= final <= self.learning_rate, "0 to learning_rate"),
-            ("drop_path_fraction", 0 <= self.drop_path_fraction <= 1, "0 to 1"),
+            ("drop_path_fraction", drop_path is None or 0 <= drop_path <= 1, "0 to 1 or none"),
             ("weight_decay", self.weight_decay >= 0, "at least 0"),
             ("gradient_clip", clip is None or clip > 0, "a positive number or none"),
             ("patience", patience is None or patience >= 1, "at least 1 or none"),

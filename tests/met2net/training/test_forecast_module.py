@@ -202,7 +202,7 @@ class NotingDropPath(ForecastModule):
 
 def test_drop_path_ends_after_its_share_of_the_epochs():
     # Two epochs of three steps.
-    for fraction, expected in ((1.0, 6 * [{0.1}]), (0.5, 3 * [{0.1}] + 3 * [{0.0}])):
+    for fraction, expected in ((None, 6 * [{0.1}]), (0.5, 3 * [{0.1}] + 3 * [{0.0}])):
         settings = make_settings(drop_path_fraction=fraction)
         module = NotingDropPath(make_met2net(drop_path=0.1), TwoStage(), settings)
         make_trainer().fit(module, make_loader(), make_loader())

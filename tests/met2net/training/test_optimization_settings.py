@@ -40,7 +40,7 @@ def test_right_settings_are_kept():
         ("warmup_fraction", 1.0, "0 <= fraction < 1"),
         ("final_learning_rate", 2e-3, "0 to learning_rate"),
         ("final_learning_rate", -1e-6, "0 to learning_rate"),
-        ("drop_path_fraction", 1.5, "0 to 1"),
+        ("drop_path_fraction", 1.5, "0 to 1 or none"),
         ("weight_decay", -0.1, "at least 0"),
         ("gradient_clip", 0.0, "a positive number or none"),
         ("patience", 0, "at least 1 or none"),
