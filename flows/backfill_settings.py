@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from flows.archive_location import archive_location
+from flows.built_setting import built
 from flows.compose import resolve
 from flows.config_error import ConfigError, refusing_wrong_settings
-from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.derived import source_fields
 from pipelines.period import Period
@@ -65,8 +65,8 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
     """
     plain = resolve(overrides, config=config)
     with refusing_wrong_settings():
-        source = instantiate(plain["source"])
-        grid = instantiate(plain["data"]["grid"])
+        source = built(plain, "source")
+        grid = built(plain, "data.grid")
         period = plain["period"]
         labels = [label for group in plain["data"]["variables"].values() for label in group]
         fields = required_fields(labels)
@@ -74,7 +74,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
         return BackfillSettings(
             workspace=workspace,
             source=source,
-            period=instantiate(plain["data"]["period"]) if period is None else Period.parse(period),
+            period=built(plain, "data.period") if period is None else Period.parse(period),
             grid=grid,
             fields=fields,
             archive=archive_location(

@@ -7,13 +7,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from flows.built_setting import built
 from flows.check_networks import check_networks
 from flows.compose import resolve
 from flows.config_error import refusing_wrong_settings
 from flows.data_settings import check_form, data_settings
 from flows.model_name import model_name
 from flows.network_wrappers import wrapped_network
-from flows.safe_instantiate import instantiate
 from met2net.models.channels import channel_labels
 from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
@@ -130,7 +130,9 @@ def load_experiment(overrides: Sequence[str], *, config: str = "full_experiment"
 def _build(plain: Mapping[str, Any]) -> Experiment:
     """Build every node; each class checks its own values."""
     data = data_settings(plain)
-    source = instantiate(plain["source"], _convert_="all")
+    protocol = {**plain["protocol"], "own_statistics": data.get("own_statistics", False)}
+    whole = {"data": data, "protocol": protocol}  # as the protocol has them
+    source = built(plain, "source", _convert_="all")
     check_form(data, source)
     if REGISTERED not in plain["models"]:
         found = ", ".join(plain["models"]) or "none"
@@ -148,26 +150,24 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         workspace=Path(plain["workspace"]),
         seed=plain["seed"],
         source=source,
-        period=instantiate(data["period"]) if "period" in data else None,
-        grid=instantiate(data["grid"]) if "grid" in data else None,
+        period=built(whole, "data.period") if "period" in data else None,
+        grid=built(whole, "data.grid") if "grid" in data else None,
         variables={name: tuple(channels) for name, channels in data["variables"].items()},
-        splits=instantiate(data["splits"]),
-        window=instantiate(data["window"]),
+        splits=built(whole, "data.splits"),
+        window=built(whole, "data.window"),
         models={
             name: ModelSettings(
                 network=networks[name],
                 objective=node["objective"],
-                optimization=instantiate(node["optimization"]),
+                optimization=built(plain, f"models.{name}.optimization"),
             )
             for name, node in plain["models"].items()
         },
         normalization=data.get("normalization", "mean_std"),
-        protocol=instantiate(
-            {**plain["protocol"], "own_statistics": data.get("own_statistics", False)}
-        ),
-        cluster=instantiate(plain["cluster"]),
-        trainer=instantiate(plain["trainer"]),
-        evaluation=instantiate(plain["evaluation"]),
+        protocol=built(whole, "protocol"),
+        cluster=built(plain, "cluster"),
+        trainer=built(plain, "trainer"),
+        evaluation=built(plain, "evaluation"),
         tracking_uri=plain["tracking"]["uri"],
         registered_model=model_name(plain["tracking"]["registered_model"]),
         archive_root=plain["archive"],

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.archive_location import archive_location
+from flows.built_setting import built
 from flows.compose import resolve
 from flows.config_error import refusing_wrong_settings
-from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
@@ -77,7 +77,7 @@ def _build(plain: Mapping[str, Any]) -> ForecastSettings:
     if "grid" not in data:
         raise ValueError(f"experiment {plain['name']} has images; expected one with weather")
     workspace = Path(plain["workspace"])
-    source, grid = instantiate(plain["source"], _convert_="all"), instantiate(data["grid"])
+    source, grid = built(plain, "source", _convert_="all"), built(plain, "data.grid")
     labels = [label for group in data["variables"].values() for label in group]
     return ForecastSettings(
         model=plain["forecaster"] or f"models:/{plain['tracking']['registered_model']}@champion",
@@ -93,6 +93,6 @@ def _build(plain: Mapping[str, Any]) -> ForecastSettings:
             plain["archive"], workspace, source=source, fields=required_fields(labels), grid=grid
         ),
         tracking_uri=plain["tracking"]["uri"],
-        device=instantiate(plain["trainer"]).torch_device,
+        device=built(plain, "trainer").torch_device,
         prefect_secret=plain["prefect_secret"],
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.archive_location import archive_location
+from flows.built_setting import built
 from flows.compose import resolve
 from flows.config import Experiment, load_experiment
 from flows.config_error import ConfigError, refusing_wrong_settings
-from flows.safe_instantiate import instantiate
 from met2net.variables import required_fields
 from pipelines.arrival import Arrival
 from pipelines.comparison import channels_of_metric
@@ -99,17 +99,17 @@ def load_monthly(overrides: Sequence[str], *, config: str = "monthly_retrain") -
         raise ConfigError(f"start is {plain['start']!r}; expected one of: {', '.join(_STARTS)}")
     months = plain["replay"]["months"] if "replay" in plain else None
     with refusing_wrong_settings():
-        promotion: PromotionRule = instantiate(plain["promotion"])
+        promotion: PromotionRule = built(plain, "promotion")
         labels = tuple(label for group in experiment.variables.values() for label in group)
         channels_of_metric(promotion.metric, labels)  # refused now, not after a training
         return MonthlySettings(
             experiment=experiment,
             now=read_moment(plain["now"]),
             start=plain["start"],
-            arrival=instantiate(plain["arrival"]),
-            rolling=instantiate(plain["rolling"]),
+            arrival=built(plain, "arrival"),
+            rolling=built(plain, "rolling"),
             promotion=promotion,
-            drift=instantiate(plain["drift"]),
+            drift=built(plain, "drift"),
             reports=bool(plain["reports"]),
             months=None if months is None else Period.parse(months),
         )

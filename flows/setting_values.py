@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.config_error import ConfigError
+from met2net.training.settings import OptimizationSettings
 from met2net.variables import channel
 
 __all__ = ["check_values"]
@@ -27,6 +28,8 @@ def check_values(settings: Mapping[str, Any]) -> None:
     seed = settings.get("seed", 0)
     if isinstance(seed, int) and not 0 <= seed <= _LARGEST_SEED:
         raise ConfigError(f"seed is {seed}; expected 0 to {_LARGEST_SEED}")
+    if "training" in settings:
+        _check_training(settings["training"])
     if "workspace" in settings:
         _check_workspace(settings["workspace"])
     if "tracking" in settings:
@@ -36,6 +39,15 @@ def check_values(settings: Mapping[str, Any]) -> None:
         for name, labels in data.get("variables", {}).items():
             for label in labels:
                 _check_label(label, f"data.variables.{name}")
+
+
+def _check_training(training: Mapping[str, Any]) -> None:
+    """Refuse what no model could be trained with."""
+    rate = training["learning_rate"]
+    try:
+        OptimizationSettings(**{**training, "learning_rate": 1.0 if rate is None else rate})
+    except ValueError as error:
+        raise ConfigError(f"training.{error}") from error
 
 
 def _check_workspace(workspace: str) -> None:

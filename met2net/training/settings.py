@@ -6,6 +6,7 @@ from typing import Literal, get_args
 __all__ = ["OptimizationSettings", "Precision"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+_LARGEST_SEED = 2**32 - 1  # NumPy's
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 
@@ -72,7 +73,7 @@ class OptimizationSettings:
             ("gradient_clip", clip is None or clip > 0, "a positive number or none"),
             ("patience", patience is None or patience >= 1, "at least 1 or none"),
             ("average_decay", decay is None or 0 < decay < 1, "0 < decay < 1 or none"),
-            ("seed", self.seed >= 0, "at least 0"),
+            ("seed", 0 <= self.seed <= _LARGEST_SEED, f"0 to {_LARGEST_SEED}"),
             ("schedule", self.schedule in get_args(ScheduleName), _one_of(ScheduleName)),
             ("precision", self.precision in get_args(Precision), _one_of(Precision)),
         ):

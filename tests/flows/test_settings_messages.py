@@ -54,6 +54,8 @@ MONTHLY, FORECAST = "monthly_retrain", "forecast"
         (["trainer.compile=1"], "trainer.compile is 1; expected true or false"),
         (["models.tau.network=3"], "models.tau.network is 3; expected settings of Network"),
         (["training._target_=os.system"], "training._target_ is 'os.system'; expected none"),
+        (["training.max_epochs=0"], "training.max_epochs is 0; expected at least 1"),
+        (["training.seed=-1"], "training.seed is -1; expected 0 to 4294967295"),
         # Several runs.
         (["seed=1,2"], "seed=1,2 asks for several runs; expected one value: run one command each"),
         (["experiment=demo,mumbai"], "no experiment 'demo,mumbai'; choose one of: demo,"),
@@ -69,6 +71,23 @@ def test_what_is_wrong_is_said(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(overrides)
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.devices=0", "trainer.devices is 0; expected at least 1"),
+        ("models.tau.optimization.max_epochs=0", "models.tau.optimization.max_epochs is 0; expec"),
+        ("evaluation.scoring.block_days=0", "evaluation.scoring.block_days is 0"),
+        ("data.splits.test.start=2001-01-01", "data.splits: splits train .* overlap"),
+        ("data.splits.test.end=2001-01-01", "data.splits.test: period ends 2001-01-01, before it"),
+        ("source.spin_up_days=0", "source.spin_up_days is 0; expected at least 1"),
+    ],
+)
+def test_what_a_class_refuses_is_told_by_its_full_name(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as caught:
+        load_experiment([override])
     assert "\n" not in str(caught.value)
 
 
