@@ -128,7 +128,9 @@ def test_names_that_are_anyone_s_choice_are_open_at_their_level_alone() -> None:
     ])  # fmt: skip
     assert settings["data"]["variables"]["pressure"] == ["msl"]
     assert "mine" in settings["models"]
-    with pytest.raises(ConfigError, match="evaluation.scoring: region south has south, north, west, ost"):
+    with pytest.raises(
+        ConfigError, match="evaluation.scoring: region south has south, north, west, ost"
+    ):
         load_experiment(
             ["evaluation.scoring.regions={south: {south: 1, north: 2, west: 3, ost: 4}}"]
         )
