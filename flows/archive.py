@@ -12,15 +12,15 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from flows.compose import resolve
-from flows.config_error import ConfigError, refusing_wrong_settings
-from flows.console import run_from_console
-from flows.result_console import result_console
-from flows.run_name import run_name
-from pipelines.archive_check import check_archive
-from pipelines.archive_expiry import ExpiryRule, expire_snapshots, expiring_snapshots
-from pipelines.archive_export import export_zarr
-from pipelines.archive_history import HISTORY_COLUMNS, history_table
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.compose import resolve
+from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from pipelines.archive.check import check_archive
+from pipelines.archive.expiry import ExpiryRule, expire_snapshots, expiring_snapshots
+from pipelines.archive.export import export_zarr
+from pipelines.archive.history import HISTORY_COLUMNS, history_table
 from pipelines.errors import DataError
 
 __all__ = ["ArchiveSettings", "archive"]

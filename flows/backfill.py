@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.acquisition_progress import read_progress
-from flows.acquisition_table import showing, summary_line
-from flows.backfill_settings import BackfillSettings, load_backfill
-from flows.cds_secret import use_secret
-from flows.console import run_from_console
-from flows.run_name import run_name
-from flows.stage import stage
-from pipelines.archive import ArchiveState
-from pipelines.ingest import ingest
-from pipelines.reconcile import reconcile
+from flows.console.acquisition_progress import read_progress
+from flows.console.acquisition_table import showing, summary_line
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.backfill import BackfillSettings, load_backfill
+from flows.stages.cds_secret import use_secret
+from flows.stages.stage import stage
+from pipelines.archive.ingest import ingest
+from pipelines.archive.reconcile import reconcile
+from pipelines.archive.state import ArchiveState
 from pipelines.sources.cds import Cds
 
 __all__ = ["backfill"]

@@ -6,14 +6,14 @@ from prefect import flow
 from rich.console import Console
 from rich.table import Table
 
-from flows.acquisition_progress import read_progress
-from flows.acquisition_table import acquisition_table
-from flows.backfill_settings import BackfillSettings, load_backfill
-from flows.console import run_from_console
-from flows.result_console import result_console
-from flows.run_name import run_name
-from pipelines.archive import current_state
-from pipelines.archive_history import history_table
+from flows.console.acquisition_progress import read_progress
+from flows.console.acquisition_table import acquisition_table
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.backfill import BackfillSettings, load_backfill
+from pipelines.archive.history import history_table
+from pipelines.archive.state import current_state
 from pipelines.sources.cds import Cds
 
 __all__ = ["backfill_status"]

@@ -8,30 +8,35 @@ import xarray as xr
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.cds_secret import use_secret
-from flows.console import run_from_console
-from flows.forecast_settings import SOURCE, ForecastSettings, load_forecast
-from flows.gpu_slot import gpu_slot
-from flows.result_console import result_console
-from flows.retrying import is_worth_retrying
-from flows.run_name import run_name
-from flows.stage import stage
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.forecast import SOURCE, ForecastSettings, load_forecast
+from flows.stages.cds_secret import use_secret
+from flows.stages.gpu_slot import gpu_slot
+from flows.stages.retrying import is_worth_retrying
+from flows.stages.stage import stage
 from met2net.checkpoint import Checkpoint, load_checkpoint
-from met2net.variables import required_fields
-from pipelines.archive import current_state, open_archive
+from met2net.data.variables import required_fields
+from pipelines.archive.state import current_state, open_archive
 from pipelines.errors import DataError
 from pipelines.figures.forecast import forecast_figures
 from pipelines.figures.style import save
-from pipelines.forecast import FORECAST_FILE, make_forecast, open_forecast, write_forecast
-from pipelines.forecast_cyclones import find_tracks, write_tracks
-from pipelines.forecast_inputs import (
+from pipelines.forecasting.cyclones import find_tracks, write_tracks
+from pipelines.forecasting.forecast import (
+    FORECAST_FILE,
+    make_forecast,
+    open_forecast,
+    write_forecast,
+)
+from pipelines.forecasting.inputs import (
     choose_init_time,
     read_fields,
     read_inputs,
     read_source,
     write_inputs,
 )
-from pipelines.forecast_model import ForecastModel, find_model
+from pipelines.forecasting.model import ForecastModel, find_model
 
 __all__ = ["forecast"]
 

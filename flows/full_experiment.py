@@ -9,48 +9,49 @@ import xarray as xr
 from prefect import flow
 
 import met2net
-from flows.archive_location import archive_location
-from flows.cds_secret import use_secret
-from flows.config import REGISTERED, Experiment, load_experiment
-from flows.console import run_from_console
-from flows.early_checks import check_early
-from flows.gpu_slot import gpu_slot
-from flows.live_training import shown_in_mlflow
-from flows.model_job import model_job, provenance_of
-from flows.published import published_for
-from flows.result_console import result_console
-from flows.retrying import is_worth_retrying
-from flows.run_name import run_name
-from flows.stage import stage
-from flows.study import Stages, load_study, run_study
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.config import REGISTERED, Experiment, load_experiment
+from flows.settings.early_checks import check_early
+from flows.settings.published import published_for
+from flows.stages.cds_secret import use_secret
+from flows.stages.gpu_slot import gpu_slot
+from flows.stages.live_training import shown_in_mlflow
+from flows.stages.model_job import model_job, provenance_of
+from flows.stages.retrying import is_worth_retrying
+from flows.stages.stage import stage
+from flows.studies.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
-from met2net.training_set import TrainingSet
-from met2net.variables import required_fields
-from pipelines.archive import ArchiveState
+from met2net.data.training_set import TrainingSet
+from met2net.data.variables import required_fields
+from pipelines.archive.ingest import ingest
+from pipelines.archive.location import archive_location
+from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
-from pipelines.fingerprint import fingerprint
-from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
-from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
-from pipelines.ingest import ingest
-from pipelines.prepare import TrainingSetSettings, build_training_set
-from pipelines.registry import register
-from pipelines.report import report_run
-from pipelines.result_identity import ScoredModels
-from pipelines.run_folder import RunFolder
-from pipelines.score_checks import check_scoring
-from pipelines.score_summary import open_scores, verdict
-from pipelines.score_table import scores_table
-from pipelines.scored_run import (
+from pipelines.evaluation.identity import ScoredModels
+from pipelines.evaluation.score_checks import check_scoring
+from pipelines.evaluation.scored_run import (
     analyze_run,
     follow_storms,
     forget_storms,
     score_run,
     show_examples,
 )
-from pipelines.storm_checks import check_storms
-from pipelines.tracking import track_run
-from pipelines.train import CHECKPOINT, is_trained, train
-from pipelines.training_job import TrainingJob
+from pipelines.evaluation.summary import open_scores, verdict
+from pipelines.evaluation.terminal_table import scores_table
+from pipelines.fingerprint import fingerprint
+from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
+from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
+from pipelines.registry.register import register
+from pipelines.report.page import report_run
+from pipelines.run_folder import RunFolder
+from pipelines.storms.checks import check_storms
+from pipelines.tracking.runs import track_run
+from pipelines.training.job import TrainingJob
+from pipelines.training.train import CHECKPOINT, is_trained, train
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import TrainingSetSettings
 
 __all__ = ["full_experiment"]
 

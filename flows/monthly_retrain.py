@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.cds_secret import use_secret
-from flows.console import run_from_console
-from flows.early_checks import check_machine
-from flows.monthly_settings import load_monthly
-from flows.result_console import result_console
-from flows.retrain_month import retrain_month
-from flows.retraining_events import announce
-from flows.retraining_pages import month_markdown
-from flows.run_name import run_name
-from pipelines.retraining_outcome import Outcome
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.monthly.events import announce
+from flows.monthly.pages import month_markdown
+from flows.monthly.retrain_month import retrain_month
+from flows.settings.early_checks import check_machine
+from flows.settings.monthly import load_monthly
+from flows.stages.cds_secret import use_secret
+from pipelines.retraining.outcome import Outcome
 
 __all__ = ["monthly_retrain"]
 

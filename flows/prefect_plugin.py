@@ -9,7 +9,7 @@ import os
 
 from prefect.plugins import HookContext, SetupResult, register_hook
 
-from flows.stage_logs import show_stage_logs
+from flows.console.stage_logs import show_stage_logs
 
 __all__ = ["setup_environment"]
 
@@ -42,5 +42,5 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
 
     # Prefect asks plugins once a process; a second registration would be an error.
     if "run" not in _app:
-        _app.command("flows.run_command:run_app", name="run", help=_HELP)
+        _app.command("flows.console.run_command:run_app", name="run", help=_HELP)
     return SetupResult(env={k: v for k, v in _QUIET.items() if k not in os.environ})

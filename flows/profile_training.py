@@ -5,17 +5,17 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.compose import resolve
-from flows.config import Experiment, load_experiment
-from flows.console import run_from_console
-from flows.early_checks import check_trainer
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
 from flows.full_experiment import prepare, update_archive
-from flows.result_console import result_console
-from flows.run_name import run_name
+from flows.settings.compose import resolve
+from flows.settings.config import Experiment, load_experiment
+from flows.settings.early_checks import check_trainer
 from pipelines.errors import DataError
-from pipelines.network_grid import network_on_grid
-from pipelines.profile_training import profile_job
-from pipelines.training_job import TrainingJob
+from pipelines.training.job import TrainingJob
+from pipelines.training.network_grid import network_on_grid
+from pipelines.training.profile import profile_job
 
 __all__ = ["profile_training"]
 

@@ -8,18 +8,18 @@ from typing import Any
 from prefect import flow
 from rich.table import Table
 
-from flows.compose import resolve
-from flows.config_error import ConfigError, refusing_wrong_settings
-from flows.console import run_from_console
-from flows.model_name import model_name
-from flows.monthly_settings import read_moment
-from flows.result_console import result_console
-from flows.run_name import run_name
-from flows.safe_instantiate import instantiate
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.settings.compose import resolve
+from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from flows.settings.model_name import model_name
+from flows.settings.monthly import read_moment
+from flows.settings.safe_instantiate import instantiate
 from pipelines.errors import DataError
-from pipelines.registry_aliases import alias_history, champion_on, notice_moves, rollback
-from pipelines.registry_prune import PruneRule, prune
-from pipelines.registry_versions import list_versions
+from pipelines.registry.aliases import alias_history, champion_on, notice_moves, rollback
+from pipelines.registry.prune import PruneRule, prune
+from pipelines.registry.versions import list_versions
 
 __all__ = ["registry"]
 

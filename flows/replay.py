@@ -9,19 +9,19 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from rich.table import Table
 
-from flows.cds_secret import use_secret
-from flows.console import run_from_console
-from flows.early_checks import check_machine
-from flows.monthly_settings import MonthlySettings, load_monthly
-from flows.result_console import result_console
-from flows.retrain_month import retrain_month
-from flows.retraining_pages import write_history
-from flows.run_name import run_name
+from flows.console.result import result_console
+from flows.console.run import run_from_console
+from flows.console.run_name import run_name
+from flows.monthly.pages import write_history
+from flows.monthly.retrain_month import retrain_month
+from flows.settings.early_checks import check_machine
+from flows.settings.monthly import MonthlySettings, load_monthly
+from flows.stages.cds_secret import use_secret
 from pipelines.errors import DataError
-from pipelines.operations_page import Section
 from pipelines.period import Month
-from pipelines.registry_aliases import AliasChange, alias_history
-from pipelines.retraining_outcome import COLUMNS, Outcome, read_outcome
+from pipelines.registry.aliases import AliasChange, alias_history
+from pipelines.report.operations import Section
+from pipelines.retraining.outcome import COLUMNS, Outcome, read_outcome
 
 __all__ = ["replay"]
 

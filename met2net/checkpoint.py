@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.models.build import build
 from met2net.models.channels import channel_labels
 from met2net.models.met2net import Met2Net
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import nn
 
 from met2net.checkpoint import Checkpoint
-from met2net.grid import Grid
+from met2net.data.grid import Grid
+from met2net.data.physical_limits import check_inputs
+from met2net.data.variables import Channel, channel
+from met2net.forecasting.rollout import rollout_hours
 from met2net.models.evaluation_mode import evaluation_mode
-from met2net.physical_limits import check_inputs
-from met2net.rollout import rollout_hours
-from met2net.variables import Channel, channel
 
 __all__ = ["Forecaster"]
 
@@ -33,7 +33,7 @@ class Forecaster:
 
         Raises:
             ValueError: if the shape is not the checkpoint's, or a value is not finite or cannot
-                be weather (`met2net.physical_limits`).
+                be weather (`met2net.data.physical_limits`).
         """
         self._check(inputs)
         return self._run(inputs)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid, equiangular
-from met2net.variables import variable
+from met2net.data.grid import Grid, equiangular
+from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.period import Month
 from pipelines.sources.source import MonthRequest, RawMonth

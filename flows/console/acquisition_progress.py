@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.acquisition_table import Progress
+from flows.console.acquisition_table import Progress
 from pipelines.sources.cds import Cds
 from pipelines.sources.cds.month_status import month_status
 from pipelines.sources.cds.waiting_times import waiting_times

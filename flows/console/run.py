@@ -20,8 +20,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.compose import CONFIGS, compose
-from flows.stage_logs import show_stage_logs
+from flows.console.stage_logs import show_stage_logs
+from flows.settings.compose import CONFIGS, compose
 from pipelines.errors import DataError, TrainingError
 
 __all__ = ["USER_MISTAKE", "run_from_console", "run_loaded_meanwhile"]

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import cyclopts
 from prefect import Flow
 
-from flows.compose import CONFIGS
-from flows.console import USER_MISTAKE, run_from_console, run_loaded_meanwhile
+from flows.console.run import USER_MISTAKE, run_from_console, run_loaded_meanwhile
+from flows.settings.compose import CONFIGS
 from pipelines.errors import DataError
 
 __all__ = ["find_flow", "run", "run_app"]
 
-_FLOWS = Path(__file__).resolve().parent
+_FLOWS = Path(__file__).resolve().parents[1]
 
 # Its help stands where Prefect's CLI learns of it: `flows/prefect_plugin.py`.
 run_app = cyclopts.App(name="run", version_flags=[], help_flags=["--help"])

@@ -2,7 +2,7 @@
 
 from prefect.events import emit_event
 
-from pipelines.retraining_outcome import Outcome
+from pipelines.retraining.outcome import Outcome
 
 __all__ = ["announce"]
 

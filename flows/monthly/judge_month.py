@@ -3,16 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from flows.monthly_settings import MonthlySettings
-from flows.retraining_stages import CHALLENGER, CHAMPION
-from met2net.training_set import TrainingSet
-from pipelines.comparison import Comparison, compare_models
-from pipelines.drift import Drift
-from pipelines.promotion import Decision, Facts
-from pipelines.retraining_outcome import Outcome
-from pipelines.retraining_plan import RetrainingPlan
+from flows.monthly.stages import CHALLENGER, CHAMPION
+from flows.settings.monthly import MonthlySettings
+from met2net.data.training_set import TrainingSet
+from pipelines.evaluation.summary import open_scores
+from pipelines.retraining.comparison import Comparison, compare_models
+from pipelines.retraining.drift import Drift
+from pipelines.retraining.outcome import Outcome
+from pipelines.retraining.plan import RetrainingPlan
+from pipelines.retraining.promotion import Decision, Facts
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import open_scores
 
 __all__ = ["gather_facts", "outcome_of"]
 

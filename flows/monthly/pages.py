@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import met2net
-from flows.monthly_settings import MonthlySettings
-from flows.stage import stage
+from flows.settings.monthly import MonthlySettings
+from flows.stages.stage import stage
 from pipelines.atomic import write_text
-from pipelines.drift import Drift
-from pipelines.operations_page import Section, to_markdown, write_page
-from pipelines.report import report_run
-from pipelines.retraining_outcome import COLUMNS, Outcome
-from pipelines.retraining_plan import RetrainingPlan
+from pipelines.report.operations import Section, to_markdown, write_page
+from pipelines.report.page import report_run
+from pipelines.retraining.drift import Drift
+from pipelines.retraining.outcome import COLUMNS, Outcome
+from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
 
 __all__ = ["month_markdown", "write_history", "write_pages"]

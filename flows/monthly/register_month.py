@@ -6,17 +6,17 @@ from pathlib import Path
 
 import xarray as xr
 
-from flows.monthly_settings import MonthlySettings
-from flows.retraining_stages import CHALLENGER
-from flows.stage import stage
+from flows.monthly.stages import CHALLENGER
+from flows.settings.monthly import MonthlySettings
+from flows.stages.stage import stage
 from met2net.checkpoint import load_checkpoint
-from pipelines.promotion import Decision
-from pipelines.registry import register
-from pipelines.registry_aliases import alias_history, champions, promote
-from pipelines.registry_versions import RegisteredVersion, version_of_month
-from pipelines.retraining_plan import RetrainingPlan
+from pipelines.registry.aliases import alias_history, champions, promote
+from pipelines.registry.register import register
+from pipelines.registry.versions import RegisteredVersion, version_of_month
+from pipelines.retraining.plan import RetrainingPlan
+from pipelines.retraining.promotion import Decision
 from pipelines.run_folder import RunFolder
-from pipelines.tracking import log_files, track_run
+from pipelines.tracking.runs import log_files, track_run
 
 __all__ = ["finish_decision", "register_challenger"]
 

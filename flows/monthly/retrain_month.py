@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.judge_month import gather_facts, outcome_of
-from flows.monthly_settings import MonthlySettings
-from flows.register_month import finish_decision, register_challenger
-from flows.retraining_pages import write_pages
-from flows.retraining_stages import (
+from flows.monthly.judge_month import gather_facts, outcome_of
+from flows.monthly.pages import write_pages
+from flows.monthly.register_month import finish_decision, register_challenger
+from flows.monthly.stages import (
     CHALLENGER,
     CHAMPION,
     bring_in,
@@ -22,22 +21,23 @@ from flows.retraining_stages import (
     score,
     train_challenger,
 )
-from pipelines.archive import ArchiveState, current_state
+from flows.settings.monthly import MonthlySettings
+from pipelines.archive.state import ArchiveState, current_state
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.initial_weights import InitialWeights
 from pipelines.period import Month
-from pipelines.promotion import decide
-from pipelines.registry_aliases import alias_history, champion_on
-from pipelines.registry_versions import version_of_month
-from pipelines.retraining_outcome import Outcome, read_outcome, write_outcome
-from pipelines.retraining_plan import RetrainingPlan, pinned
+from pipelines.registry.aliases import alias_history, champion_on
+from pipelines.registry.versions import version_of_month
+from pipelines.retraining.outcome import Outcome, read_outcome, write_outcome
+from pipelines.retraining.plan import RetrainingPlan, pinned
+from pipelines.retraining.promotion import decide
 from pipelines.run_folder import RunFolder
+from pipelines.training.initial_weights import InitialWeights
 
 __all__ = ["retrain_month"]
 
-_log = logging.getLogger("flows.retrain_month")
+_log = logging.getLogger("flows.monthly.retrain_month")
 
 
 def retrain_month(settings: MonthlySettings, now: datetime) -> Outcome:

@@ -5,29 +5,30 @@ from datetime import datetime
 from pathlib import Path
 
 import met2net
-from flows.config import REGISTERED
-from flows.gpu_slot import gpu_slot
-from flows.live_training import shown_in_mlflow
-from flows.model_job import model_job
-from flows.monthly_settings import MonthlySettings
-from flows.retrying import is_worth_retrying
-from flows.stage import stage
+from flows.settings.config import REGISTERED
+from flows.settings.monthly import MonthlySettings
+from flows.stages.gpu_slot import gpu_slot
+from flows.stages.live_training import shown_in_mlflow
+from flows.stages.model_job import model_job
+from flows.stages.retrying import is_worth_retrying
+from flows.stages.stage import stage
 from met2net.checkpoint import load_checkpoint
-from pipelines.archive import ArchiveState
-from pipelines.arrival import as_moment
-from pipelines.drift import Drift, measure_drift
-from pipelines.ingest import ingest
-from pipelines.initial_weights import InitialWeights, is_same_network
-from pipelines.network_grid import network_on_grid
+from pipelines.archive.ingest import ingest
+from pipelines.archive.reconcile import reconcile
+from pipelines.archive.state import ArchiveState
+from pipelines.evaluation.identity import ScoredModels
+from pipelines.evaluation.scored_run import score_run, show_examples
 from pipelines.period import Month, Period
-from pipelines.prepare import TrainingSetSettings, build_training_set
-from pipelines.reconcile import reconcile
-from pipelines.registry_versions import fetch_checkpoint
-from pipelines.result_identity import ScoredModels
-from pipelines.retraining_plan import RetrainingPlan
+from pipelines.registry.versions import fetch_checkpoint
+from pipelines.retraining.arrival import as_moment
+from pipelines.retraining.drift import Drift, measure_drift
+from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
-from pipelines.scored_run import score_run, show_examples
-from pipelines.train import CHECKPOINT, is_trained, train
+from pipelines.training.initial_weights import InitialWeights, is_same_network
+from pipelines.training.network_grid import network_on_grid
+from pipelines.training.train import CHECKPOINT, is_trained, train
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import TrainingSetSettings
 
 __all__ = [
     "CHALLENGER",

@@ -16,12 +16,12 @@ from typing import Any
 import filelock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server_setup import HEARTBEAT_SECONDS, set_up_server
-from flows.service_process import Service, ServiceError, running, start, stop, wait_healthy
+from flows.services.process import Service, ServiceError, running, start, stop, wait_healthy
+from flows.services.server_setup import HEARTBEAT_SECONDS, set_up_server
 
 __all__ = ["ServiceSettings", "down", "main", "services", "status", "up"]
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_SECONDS = 5.0
 PREFECT, MLFLOW, WORKER = "prefect", "mlflow", "worker"
@@ -230,7 +230,7 @@ def _get(url: str, *, body: Any = None) -> str | None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `up`, `down` or `status`; give the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m flows.services", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m flows.services.local", description=__doc__)
     parser.add_argument("action", choices=("up", "down", "status"))
     parser.add_argument("--workspace", type=Path, default=ServiceSettings.workspace)
     parser.add_argument("--host", default=ServiceSettings.host)

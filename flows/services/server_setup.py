@@ -10,7 +10,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from flows.gpu_slot import GPU_LIMIT
+from flows.stages.gpu_slot import GPU_LIMIT
 
 __all__ = ["HEARTBEAT_SECONDS", "LOST_AFTER_SECONDS", "automations", "set_up_server"]
 

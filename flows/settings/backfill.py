@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.archive_location import archive_location
-from flows.built_setting import built
-from flows.compose import resolve
-from flows.config_error import ConfigError, refusing_wrong_settings
-from met2net.variables import required_fields
-from pipelines.derived import source_fields
+from flows.settings.built_setting import built
+from flows.settings.compose import resolve
+from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from met2net.data.variables import required_fields
+from pipelines.archive.location import archive_location
+from pipelines.fields.derived import source_fields
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, Source
 
 __all__ = ["BackfillSettings", "load_backfill"]

@@ -6,8 +6,8 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 
-from flows.config_error import ConfigError, one_line
-from flows.safe_instantiate import instantiate
+from flows.settings.config_error import ConfigError, one_line
+from flows.settings.safe_instantiate import instantiate
 
 __all__ = ["built"]
 

@@ -1,6 +1,6 @@
 """Settings that are closed: every key is known and every value of the kind that is declared.
 
-A key is known if the constructor of the node's class takes it, or if `flows.settings_schema`
+A key is known if the constructor of the node's class takes it, or if `flows.settings.schema`
 declares it where no class is named. Names that are anyone's choice (variables, models, regions,
 rows of a table) are open at their own level alone.
 """
@@ -10,17 +10,17 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from flows.config_error import ConfigError
-from flows.constructor import Constructor, constructor
-from flows.setting_kinds import Anything, Kind, ListOf, MappingOf, Settings, expected, kinds, takes
-from flows.unknown_setting import unknown_setting
+from flows.settings.config_error import ConfigError
+from flows.settings.constructor import Constructor, constructor
+from flows.settings.kinds import Anything, Kind, ListOf, MappingOf, Settings, expected, kinds, takes
+from flows.settings.unknown import unknown_setting
 
 __all__ = ["MISSING", "checked", "is_declared", "kinds_at"]
 
 MISSING = "???"
 """What a configuration says where a value must be given."""
 
-_SCHEMA = "flows.settings_schema"
+_SCHEMA = "flows.settings.schema"
 _OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
 

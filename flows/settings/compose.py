@@ -12,15 +12,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from flows.closed_settings import checked, is_declared, kinds_at
-from flows.config_error import ConfigError, one_line
-from flows.overrides import Override, apply, read_override
-from flows.setting_values import check_values
-from flows.unknown_setting import UnknownSetting
+from flows.settings.closed import checked, is_declared, kinds_at
+from flows.settings.config_error import ConfigError, one_line
+from flows.settings.overrides import Override, apply, read_override
+from flows.settings.unknown import UnknownSetting
+from flows.settings.values import check_values
 
 __all__ = ["CONFIGS", "compose", "resolve"]
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _WRONG = (HydraException, OmegaConfBaseException, ValueError, OSError)
 """Hydra lets the last two through: a group set to null, a name too long for a file."""
 

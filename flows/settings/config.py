@@ -7,27 +7,27 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from flows.built_setting import built
-from flows.check_networks import check_networks
-from flows.compose import resolve
-from flows.config_error import refusing_wrong_settings
-from flows.data_settings import check_form, data_settings
-from flows.model_name import model_name
-from flows.network_wrappers import wrapped_network
+from flows.settings.built_setting import built
+from flows.settings.check_networks import check_networks
+from flows.settings.compose import resolve
+from flows.settings.config_error import refusing_wrong_settings
+from flows.settings.data import check_form, data_settings
+from flows.settings.model_name import model_name
+from flows.settings.network_wrappers import wrapped_network
+from met2net.data.normalization import Method
+from met2net.data.windows import WindowSpec
 from met2net.models.channels import channel_labels
-from met2net.normalization import Method
 from met2net.training.settings import OptimizationSettings
-from met2net.windows import WindowSpec
 from pipelines.cluster import Cluster
-from pipelines.evaluation_settings import EvaluationSettings
+from pipelines.evaluation.identity import scoring_identity
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.settings import EvaluationSettings
+from pipelines.fields.target_grids import GridSettings
 from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
-from pipelines.prepare import Splits
-from pipelines.protocol import Protocol
-from pipelines.regrid import GridSettings
-from pipelines.result_identity import scoring_identity
 from pipelines.sources.source import Source
-from pipelines.training_job import TrainerSettings
+from pipelines.training.job import TrainerSettings
+from pipelines.training_sets.settings import Splits
 
 __all__ = ["REGISTERED", "Experiment", "ModelSettings", "load_experiment"]
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import torch
 
-from flows.config import Experiment
-from flows.study_counts import num_windows
-from met2net.training_set import SPLITS
+from flows.settings.config import Experiment
+from flows.settings.window_counts import num_windows
+from met2net.data.training_set import SPLITS
 from pipelines.errors import DataError
+from pipelines.evaluation.score_checks import check_window_counts
+from pipelines.evaluation.scored_regions import scored_regions
+from pipelines.fields.target_grids import NAMED_RESOLUTIONS, target_grid
 from pipelines.image_sequences.sequences import SequenceSource
-from pipelines.score_checks import check_window_counts
-from pipelines.scored_regions import scored_regions
-from pipelines.target_grids import NAMED_RESOLUTIONS, target_grid
-from pipelines.training_job import TrainerSettings
+from pipelines.training.job import TrainerSettings
 
 __all__ = ["check_early", "check_machine", "check_trainer"]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.archive_location import archive_location
-from flows.built_setting import built
-from flows.compose import resolve
-from flows.config_error import refusing_wrong_settings
-from met2net.variables import required_fields
-from pipelines.regrid import GridSettings
+from flows.settings.built_setting import built
+from flows.settings.compose import resolve
+from flows.settings.config_error import refusing_wrong_settings
+from met2net.data.variables import required_fields
+from pipelines.archive.location import archive_location
+from pipelines.fields.target_grids import GridSettings
 from pipelines.sources.source import Source
 
 __all__ = ["SOURCE", "ForecastSettings", "load_forecast"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.constructor import Name, definition, is_dataclass
+from flows.settings.constructor import Name, definition, is_dataclass
 
 __all__ = ["Anything", "Choice", "Kind", "ListOf", "MappingOf", "Plain", "Settings", "expected",
            "kinds", "takes"]  # fmt: skip

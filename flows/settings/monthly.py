@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.archive_location import archive_location
-from flows.built_setting import built
-from flows.compose import resolve
-from flows.config import Experiment, load_experiment
-from flows.config_error import ConfigError, refusing_wrong_settings
-from met2net.variables import required_fields
-from pipelines.arrival import Arrival
-from pipelines.comparison import channels_of_metric
-from pipelines.drift import DriftLimits
+from flows.settings.built_setting import built
+from flows.settings.compose import resolve
+from flows.settings.config import Experiment, load_experiment
+from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from met2net.data.variables import required_fields
+from pipelines.archive.location import archive_location
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Period
-from pipelines.promotion import PromotionRule
-from pipelines.rolling_splits import RollingSplits
+from pipelines.retraining.arrival import Arrival
+from pipelines.retraining.comparison import channels_of_metric
+from pipelines.retraining.drift import DriftLimits
+from pipelines.retraining.promotion import PromotionRule
+from pipelines.retraining.rolling_splits import RollingSplits
 
 __all__ = ["MonthlySettings", "load_monthly", "read_moment"]
 

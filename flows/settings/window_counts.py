@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flows.config import Experiment
-from met2net.windows import find_windows
+from flows.settings.config import Experiment
+from met2net.data.windows import find_windows
+from pipelines.fields.target_grids import NAMED_RESOLUTIONS, target_grid
 from pipelines.image_sequences.sequences import SequenceSource, sequence_counts
-from pipelines.study_cells import Cell, gathered
-from pipelines.target_grids import NAMED_RESOLUTIONS, target_grid
+from pipelines.paper.cells import Cell, gathered
 
 __all__ = ["count_cells", "num_windows"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
-from pipelines.live_run import LiveRun, live_curves
+from pipelines.tracking.live_run import LiveRun, live_curves
 
 __all__ = ["mlflow_page", "shown_in_mlflow"]
 

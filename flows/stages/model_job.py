@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.config import Experiment
-from met2net.training_set import TrainingSet
+from flows.settings.config import Experiment
+from met2net.data.training_set import TrainingSet
 from pipelines.code_version import git_commit
-from pipelines.initial_weights import InitialWeights
-from pipelines.network_grid import network_on_grid
-from pipelines.training_job import TrainingJob
+from pipelines.training.initial_weights import InitialWeights
+from pipelines.training.job import TrainingJob
+from pipelines.training.network_grid import network_on_grid
 
 __all__ = ["model_job", "provenance_of"]
 

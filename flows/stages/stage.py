@@ -14,7 +14,7 @@ __all__ = ["stage"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_log = logging.getLogger("flows.stage")
+_log = logging.getLogger("flows.stages.stage")
 
 
 def stage(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:

@@ -8,35 +8,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.cds_secret import use_secret
-from flows.compose import resolve
-from flows.config import Experiment, load_experiment
-from flows.config_error import refusing_wrong_settings
-from flows.early_checks import check_early
-from flows.model_job import model_job, provenance_of
-from flows.result_console import result_console
-from flows.study_counts import count_cells
-from flows.study_settings import Part, Study
-from flows.study_training import Train, train_models
-from met2net.training_set import TrainingSet
-from pipelines.archive import ArchiveState
+from flows.console.result import result_console
+from flows.settings.compose import resolve
+from flows.settings.config import Experiment, load_experiment
+from flows.settings.config_error import refusing_wrong_settings
+from flows.settings.early_checks import check_early
+from flows.settings.study import Part, Study
+from flows.settings.window_counts import count_cells
+from flows.stages.cds_secret import use_secret
+from flows.stages.model_job import model_job, provenance_of
+from flows.studies.training import Train, train_models
+from met2net.data.training_set import TrainingSet
+from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from pipelines.evaluation.identity import ScoredModels, scoring_identity
+from pipelines.evaluation.score_checks import check_scoring
+from pipelines.evaluation.scored_run import follow_storms
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.image_sequences.sequences import SequenceFiles
-from pipelines.published_scores import PublishedScore, published_scores
-from pipelines.result_identity import ScoredModels, scoring_identity
+from pipelines.paper.cells import Cell, score_cells, with_published
+from pipelines.paper.published_scores import PublishedScore, published_scores
 from pipelines.run_folder import RunFolder
-from pipelines.score_checks import check_scoring
-from pipelines.scored_run import follow_storms
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
-from pipelines.storm_checks import check_storms
-from pipelines.study_cells import Cell, score_cells, with_published
-from pipelines.study_costs import cost_cells
-from pipelines.study_figures import FigureChoice, draw_study
-from pipelines.study_parts import ScoredPart, write_parts
-from pipelines.study_table import study_table, write_study_table
-from pipelines.tracking_study import track_study
+from pipelines.storms.checks import check_storms
+from pipelines.studies.costs import cost_cells
+from pipelines.studies.figures import FigureChoice, draw_study
+from pipelines.studies.parts import ScoredPart, write_parts
+from pipelines.studies.table import study_table, write_study_table
+from pipelines.studies.tracking import track_study
 
 __all__ = ["PartRun", "Stages", "load_study", "part_experiments", "run_study"]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from flows.config import Experiment
-from flows.gpu_slot import gpu_slot
-from flows.model_job import model_job, provenance_of
-from flows.study_settings import Study
-from pipelines.training_curves import read_curves
-from pipelines.training_job import TrainingJob
+from flows.settings.config import Experiment
+from flows.settings.study import Study
+from flows.stages.gpu_slot import gpu_slot
+from flows.stages.model_job import model_job, provenance_of
+from pipelines.training.curves import read_curves
+from pipelines.training.job import TrainingJob
 
 __all__ = ["Train", "train_models"]
 

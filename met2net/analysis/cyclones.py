@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 
 from met2net.analysis.great_circle import longitude_difference
 from met2net.analysis.vortex_centre import Miss, TrackerSettings, find_centre, strongest_wind
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 __all__ = ["Track", "TrackerSettings", "track"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from met2net.analysis.great_circle import great_circle_km, longitude_difference, wrap_longitude
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 __all__ = ["Centre", "Miss", "TrackerSettings", "find_centre", "strongest_wind"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from met2net.fields import Allocate, allocate_page_locked
-from met2net.recycled_memory import RecycledMemory
-from met2net.windows import Sample, WindowDataset
+from met2net.data.fields import Allocate, allocate_page_locked
+from met2net.data.recycled_memory import RecycledMemory
+from met2net.data.windows import Sample, WindowDataset
 
 __all__ = ["BatchOrder", "WindowBatches"]
 

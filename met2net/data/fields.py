@@ -67,7 +67,7 @@ class StoredFields:
 
     @classmethod
     def open(cls, path: Path, *, memory_limit: int) -> "StoredFields":
-        """Open a Zarr array written by `pipelines.prepare`.
+        """Open a Zarr array written by `pipelines.training_sets.prepare`.
 
         Args:
             path: the array's folder.

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from met2net.grid import Grid
-from met2net.variables import Variable, channel, is_channel
+from met2net.data.grid import Grid
+from met2net.data.variables import Variable, channel, is_channel
 
 __all__ = ["check_inputs", "describe_limits"]
 

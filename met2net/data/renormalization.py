@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from met2net.fields import StoredFields
-from met2net.normalization import Normalizer
-from met2net.training_set import TrainingSet
-from met2net.verification.climatology import Climatology, MeanFields
+from met2net.data.climatology import Climatology, MeanFields
+from met2net.data.fields import StoredFields
+from met2net.data.normalization import Normalizer
+from met2net.data.training_set import TrainingSet
 
 __all__ = ["renormalized"]
 

@@ -56,7 +56,7 @@ class StoredMeans:
 
     @classmethod
     def open(cls, array: Path) -> "StoredMeans":
-        """Open a Zarr array written by `pipelines.prepare`.
+        """Open a Zarr array written by `pipelines.training_sets.prepare`.
 
         Raises:
             ValueError: if the array is laid out otherwise, or a chunk is absent or cut off.

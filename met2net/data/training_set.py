@@ -10,12 +10,12 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float64, Int8, Int64
 
-from met2net.fields import Fields, StoredFields
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
-from met2net.stored_means import StoredMeans
-from met2net.verification.climatology import Climatology
-from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
+from met2net.data.climatology import Climatology
+from met2net.data.fields import Fields, StoredFields
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.stored_means import StoredMeans
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
 __all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "TrainingSet"]
 
@@ -77,7 +77,7 @@ class TrainingSet:
 
     @classmethod
     def open(cls, path: Path, *, memory_limit: int = MEMORY_LIMIT) -> "TrainingSet":
-        """Open a store written by `pipelines.prepare`.
+        """Open a store written by `pipelines.training_sets.prepare`.
 
         Args:
             path: the store's folder.

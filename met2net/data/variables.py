@@ -39,7 +39,7 @@ class Variable:
         valid_range: smallest and largest value that weather on Earth can have, in `units`.
         nan_allowed: True where ERA5 itself leaves points without a value (sea surface).
         derived_from: names of the variables that it is computed from, hour by hour; empty for
-            what ERA5 has itself. `pipelines.derived` computes it.
+            what ERA5 has itself. `pipelines.fields.derived` computes it.
         formula: how, with units and source; empty where there is nothing to compute.
     """
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from met2net.fields import Allocate, Fields, allocate_new, read_frames
+from met2net.data.fields import Allocate, Fields, allocate_new, read_frames
 
 __all__ = ["Sample", "WindowDataset", "WindowSpec", "find_windows", "hours_since_epoch"]
 

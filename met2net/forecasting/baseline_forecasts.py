@@ -9,9 +9,9 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from met2net.forecast_function import ForecastFunction
-from met2net.verification.climatology import Climatology
-from met2net.windows import WindowSpec
+from met2net.data.climatology import Climatology
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.forecast_function import ForecastFunction
 
 __all__ = [
     "anomaly_persistence",

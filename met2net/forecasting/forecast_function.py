@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
 
 __all__ = ["ForecastFunction", "network_forecast", "renormalize"]
 

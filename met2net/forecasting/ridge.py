@@ -15,10 +15,10 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from met2net.baseline_forecasts import climatology_of_hours
-from met2net.forecast_function import ForecastFunction
-from met2net.verification.climatology import Climatology
-from met2net.windows import WindowDataset, WindowSpec
+from met2net.data.climatology import Climatology
+from met2net.data.windows import WindowDataset, WindowSpec
+from met2net.forecasting.baseline_forecasts import climatology_of_hours
+from met2net.forecasting.forecast_function import ForecastFunction
 
 __all__ = ["REGULARIZATIONS", "Ridge", "fit_ridge", "ridge_forecast"]
 

@@ -1,6 +1,6 @@
 """Lead times past the trained horizon, where a network's forecasts can be its next inputs."""
 
-from met2net.windows import WindowSpec
+from met2net.data.windows import WindowSpec
 
 __all__ = ["rollout_hours"]
 

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from met2net.batches import WindowBatches
+from met2net.data.batches import WindowBatches
 from met2net.training.compilation import compile_parts, eager
 from met2net.training.flops import BACKWARD_FLOPS
 from met2net.training.module import ForecastModule

@@ -13,7 +13,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.structural_similarity import UNIFORM, structural_similarity
 

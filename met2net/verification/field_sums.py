@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from met2net.verification.image_quality import IMAGE_METRICS, ImageQuality, compute_image_quality
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.spectra import zonal_power

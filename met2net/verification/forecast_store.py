@@ -12,9 +12,9 @@ import zarr
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
-from met2net.variables import channel, is_channel
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.variables import channel, is_channel
 
 __all__ = ["ForecastStoreWriter", "write_forecasts"]
 

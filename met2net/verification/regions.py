@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 __all__ = ["Region", "box", "everywhere", "land_and_sea", "point_weights"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64
 
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
 from met2net.verification.metrics import in_physical_units, skill, vector_rmse, wind_pairs
 from met2net.verification.score_sums import ACC_FORMS, SEASONS, ScoreSums
 from met2net.verification.statistics import Statistics

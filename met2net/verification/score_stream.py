@@ -9,11 +9,11 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from met2net.baseline_forecasts import climatology_of_hours
-from met2net.forecast_function import ForecastFunction
-from met2net.verification.climatology import Climatology
+from met2net.data.climatology import Climatology
+from met2net.data.windows import Sample, WindowSpec
+from met2net.forecasting.baseline_forecasts import climatology_of_hours
+from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.verification.statistics import Observations, Statistics
-from met2net.windows import Sample, WindowSpec
 
 __all__ = ["ScoredBatch", "score_stream"]
 

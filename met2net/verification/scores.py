@@ -7,17 +7,17 @@ import xarray as xr
 from jaxtyping import Float64
 from torch.utils.data import Dataset
 
-from met2net.forecast_function import ForecastFunction
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
-from met2net.verification.climatology import Climatology
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import Sample, WindowDataset, WindowSpec
+from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
 from met2net.verification.regions import Region, everywhere, point_weights
 from met2net.verification.score_breakdowns import breakdowns
 from met2net.verification.score_stream import ScoredBatch, score_stream
 from met2net.verification.score_sums import ScoreSums
 from met2net.verification.statistics import WEIGHTINGS, Statistics
-from met2net.windows import Sample, WindowDataset, WindowSpec
 
 __all__ = ["accumulate_sums", "score_forecasts", "to_dataset"]
 

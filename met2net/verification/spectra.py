@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 __all__ = ["zonal_power"]
 

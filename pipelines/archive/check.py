@@ -13,14 +13,14 @@ import icechunk
 import numpy as np
 import xarray as xr
 
-from pipelines.archive import existing_repository, open_snapshot
-from pipelines.archive_contents import ArchiveContents
-from pipelines.archive_layout import open_hours
-from pipelines.archive_storage import BRANCH, S3Settings, cause_of
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.layout import open_hours
+from pipelines.archive.state import existing_repository, open_snapshot
+from pipelines.archive.storage import BRANCH, S3Settings, cause_of
 from pipelines.errors import DataError
+from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
-from pipelines.verify_month import check_content, check_structure
 
 __all__ = ["DAMAGE", "Finding", "check_archive", "check_month"]
 

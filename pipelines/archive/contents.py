@@ -15,8 +15,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from met2net.grid import Grid
-from pipelines.archive_storage import BRANCH
+from met2net.data.grid import Grid
+from pipelines.archive.storage import BRANCH
 from pipelines.errors import DataError
 from pipelines.period import Month
 

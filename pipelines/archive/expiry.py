@@ -7,8 +7,8 @@ from pathlib import Path
 
 import icechunk
 
-from pipelines.archive import existing_repository
-from pipelines.archive_storage import BRANCH, S3Settings, writing
+from pipelines.archive.state import existing_repository
+from pipelines.archive.storage import BRANCH, S3Settings, writing
 
 __all__ = ["ExpiredSnapshot", "Expiry", "ExpiryRule", "expire_snapshots", "expiring_snapshots"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import filelock
 import zarr
 
-from pipelines.archive import existing_repository, open_snapshot
-from pipelines.archive_storage import BRANCH, S3Settings
+from pipelines.archive.state import existing_repository, open_snapshot
+from pipelines.archive.storage import BRANCH, S3Settings
 from pipelines.errors import DataError
 
 __all__ = ["export_zarr"]

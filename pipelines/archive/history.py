@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.archive import existing_repository, history
-from pipelines.archive_contents import ArchiveContents
-from pipelines.archive_storage import S3Settings
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.state import existing_repository, history
+from pipelines.archive.storage import S3Settings
 
 __all__ = ["HISTORY_COLUMNS", "describe_expver", "history_table"]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import icechunk
 
-from pipelines.archive import ArchiveState, state_of
-from pipelines.archive_contents import ArchiveContents
-from pipelines.archive_month import MonthMaker
-from pipelines.archive_plan import WantedMonth, plan_month, plan_months
-from pipelines.archive_storage import S3Settings, writing
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.month import MonthMaker
+from pipelines.archive.plan import WantedMonth, plan_month, plan_months
+from pipelines.archive.state import ArchiveState, state_of
+from pipelines.archive.storage import S3Settings, writing
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source, fetching
 
 __all__ = ["bring_in_months", "ingest"]

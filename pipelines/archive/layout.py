@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 from pipelines.sources.source import Source
 
 __all__ = ["open_hours", "to_layout", "write_month"]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import fingerprint
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
 
 __all__ = ["archive_location"]

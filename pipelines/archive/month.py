@@ -21,19 +21,20 @@ import numpy as np
 import xarray as xr
 
 import met2net
-from pipelines.archive_change import MonthChange, compare
-from pipelines.archive_check import DAMAGE, check_month
-from pipelines.archive_contents import ArchiveContents, write_record
-from pipelines.archive_layout import open_hours, to_layout, write_month
-from pipelines.archive_plan import MonthPlan, WantedMonth
-from pipelines.archive_storage import BRANCH
-from pipelines.derived import add_derived, source_fields
+from pipelines.archive.change import MonthChange, compare
+from pipelines.archive.check import DAMAGE, check_month
+from pipelines.archive.contents import ArchiveContents, write_record
+from pipelines.archive.layout import open_hours, to_layout, write_month
+from pipelines.archive.plan import MonthPlan, WantedMonth
+from pipelines.archive.storage import BRANCH
 from pipelines.errors import DataError
+from pipelines.fields.derived import add_derived, source_fields
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import GridSettings
+from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
-from pipelines.regrid import GridSettings, regrid
 from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
-from pipelines.verify_month import check_content, check_structure
 
 __all__ = ["MonthMaker"]
 

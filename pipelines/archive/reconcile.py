@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.archive import ArchiveState, state_of
-from pipelines.archive_contents import ArchiveContents
-from pipelines.archive_month import MonthMaker
-from pipelines.archive_plan import WantedMonth
-from pipelines.archive_storage import S3Settings, writing
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.ingest import bring_in_months
+from pipelines.archive.month import MonthMaker
+from pipelines.archive.plan import WantedMonth
+from pipelines.archive.state import ArchiveState, state_of
+from pipelines.archive.storage import S3Settings, writing
 from pipelines.errors import DataError
-from pipelines.ingest import bring_in_months
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Month
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import Source
 
 __all__ = ["PRELIMINARY", "preliminary_months", "reconcile"]
@@ -61,7 +61,7 @@ def reconcile(
         The archive's state afterwards.
 
     Raises:
-        DataError: if there is no archive, or as `pipelines.ingest.ingest`.
+        DataError: if there is no archive, or as `pipelines.archive.ingest.ingest`.
     """
     maker = MonthMaker(source, fields, grid, raw_folder)
     if received_after is None:

@@ -1,8 +1,8 @@
 """The archive: months of verified fields in an Icechunk repository, one commit a month.
 
 Inside is a CF dataset in Zarr v3: `name(time[, level], latitude, longitude)` float32 in
-physical units and `expver(time)`. This module reads it; `pipelines.ingest` and
-`pipelines.reconcile` write it.
+physical units and `expver(time)`. This module reads it; `pipelines.archive.ingest` and
+`pipelines.archive.reconcile` write it.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import icechunk
 import numpy as np
 import xarray as xr
 
-from pipelines.archive_contents import ArchiveContents
-from pipelines.archive_storage import BRANCH, S3Settings, open_repository
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pipelines.archive import ArchiveState, existing_repository
-from pipelines.archive_contents import ArchiveContents
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.state import ArchiveState, existing_repository
 from pipelines.fingerprint import fingerprint
 
 __all__ = ["used_values"]

@@ -13,15 +13,15 @@ from met2net.analysis.attention import attention_array, mean_attention, seasonal
 from met2net.analysis.cka import MIN_SAMPLES, CkaAccumulator
 from met2net.analysis.feature_hooks import layer_features, listed_layers
 from met2net.checkpoint import Checkpoint
-from met2net.forecast_function import renormalize
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.forecast_function import renormalize
 from pipelines.atomic import write_netcdf
-from pipelines.costs_file import write_costs
 from pipelines.errors import DataError
-from pipelines.evaluation_inputs import load_fitting, windows_in_split
+from pipelines.evaluation.sample_properties import channel_densities, network_costs
 from pipelines.run_folder import RunFolder
-from pipelines.sample_properties import channel_densities, network_costs
+from pipelines.training.costs_file import write_costs
+from pipelines.training_sets.windows import load_fitting, windows_in_split
 
 __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
 
@@ -45,13 +45,13 @@ def analyze(
     """Compute CKA of every checkpoint, and attention of those that offer it.
 
     Args:
-        training_set: Zarr store made by `pipelines.prepare`.
+        training_set: Zarr store made by `pipelines.training_sets.prepare`.
         window: frames; those of the checkpoints must be the same.
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file. Every network gets CKA between its layers,
             one with `trace` also between variables, one with `attention_maps` attention.
         out: folder; `analysis.nc` is written into it, and `costs.nc`, see
-            `pipelines.costs_file`.
+            `pipelines.training.costs_file`.
         num_samples: windows, evenly spaced over the split; fewer where it has fewer.
         seed: of the order in which windows are put together into batches of 16.
 
@@ -67,7 +67,7 @@ def analyze(
           blocks; `attention_std_over_samples_<name>`, `..._heads_...`, `..._blocks_...`;
           `attention_season_<name>(season, ...)`, `attention_season_change_<name>`, and
           `season_count(season)`;
-        - what `pipelines.sample_properties` gives of the inputs and the networks.
+        - what `pipelines.evaluation.sample_properties` gives of the inputs and the networks.
 
     Raises:
         DataError: if the split has fewer than 4 windows, or a checkpoint does not fit or has

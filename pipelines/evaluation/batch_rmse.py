@@ -33,7 +33,7 @@ def rmse_of_batches(
 
     Args:
         read: model and place of the lead time -> parts of init times and sums, as
-            `pipelines.statistics_file.read_statistics`.
+            `pipelines.evaluation.statistics_file.read_statistics`.
         models: names.
         num_leads: number of lead times.
         variables: group name -> channels; together all channels, in order.

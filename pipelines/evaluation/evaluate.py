@@ -10,20 +10,20 @@ from typing import Any
 import torch
 import xarray as xr
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.forecast_function import ForecastFunction, network_forecast
-from met2net.ridge import ridge_forecast
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
+from met2net.forecasting.forecast_function import ForecastFunction, network_forecast
+from met2net.forecasting.ridge import ridge_forecast
 from pipelines.atomic import write_netcdf, write_text
 from pipelines.errors import DataError
-from pipelines.evaluation_inputs import load_fitting, windows_in_split
-from pipelines.evaluation_settings import ScoringSettings
-from pipelines.fitted_ridge import fitted_ridge
-from pipelines.protocol import Protocol
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.ridge import fitted_ridge
+from pipelines.evaluation.scoring_pass import score_pass
+from pipelines.evaluation.settings import ScoringSettings
+from pipelines.evaluation.split_statistics import split_normalizer
 from pipelines.run_folder import RunFolder
-from pipelines.scoring_pass import score_pass
-from pipelines.split_statistics import split_normalizer
+from pipelines.training_sets.windows import load_fitting, windows_in_split
 
 __all__ = ["evaluate", "write_examples"]
 
@@ -47,7 +47,7 @@ def evaluate(
     """Score checkpoints, persistence, anomaly persistence, climatology and ridge on every window.
 
     Args:
-        training_set: Zarr store made by `pipelines.prepare`.
+        training_set: Zarr store made by `pipelines.training_sets.prepare`.
         window: frames; those of the checkpoints must be the same.
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file.

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import ScoringSettings
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.settings import ScoringSettings
 from pipelines.fingerprint import file_sha256, fingerprint
-from pipelines.protocol import Protocol
 
 __all__ = ["ScoredModels", "scoring_identity"]
 
@@ -27,7 +27,7 @@ class ScoredModels:
     """Trained networks, and the windows on which they are looked at.
 
     Attributes:
-        training_set: Zarr store made by `pipelines.prepare`.
+        training_set: Zarr store made by `pipelines.training_sets.prepare`.
         window: frames.
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file, in the order of tables.
@@ -64,7 +64,7 @@ class ScoredModels:
         return fingerprint("analysis", _ANALYSIS, self.identity, num_samples, seed)
 
     def tracks(self, storm: str, *, table: Path | None) -> str:
-        """Name the tracks of a storm; `table` as in `pipelines.best_tracks.best_track`."""
+        """Name the tracks of a storm; `table` as in `pipelines.storms.best_tracks.best_track`."""
         best = None if table is None else file_sha256(table)
         return fingerprint("tracks", _TRACKS, self.identity, storm, best)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from met2net.verification.regions import Region, land_and_sea
 from pipelines.errors import DataError
 

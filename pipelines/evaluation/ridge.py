@@ -6,12 +6,12 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from met2net.ridge import Ridge, fit_ridge
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.ridge import Ridge, fit_ridge
 from pipelines.atomic import replacing
-from pipelines.evaluation_inputs import windows_in_split
 from pipelines.fingerprint import fingerprint
+from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["fitted_ridge"]
 

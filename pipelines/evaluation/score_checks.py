@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from met2net.analysis.cka import MIN_SAMPLES
-from met2net.training_set import SPLITS, TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import SPLITS, TrainingSet
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import EvaluationSettings
-from pipelines.scored_regions import scored_regions
+from pipelines.evaluation.scored_regions import scored_regions
+from pipelines.evaluation.settings import EvaluationSettings
 
 __all__ = ["check_scoring", "check_window_counts"]
 

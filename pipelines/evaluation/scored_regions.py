@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from met2net.verification.regions import Region, box
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import ScoringSettings
-from pipelines.land_sea import read_land_and_sea
+from pipelines.evaluation.land_sea import read_land_and_sea
+from pipelines.evaluation.settings import ScoringSettings
 
 __all__ = ["scored_regions"]
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.analyze import analyze
-from pipelines.evaluate import evaluate, write_examples
-from pipelines.evaluation_settings import ScoringSettings
-from pipelines.result_identity import ScoredModels
+from pipelines.evaluation.analyze import analyze
+from pipelines.evaluation.evaluate import evaluate, write_examples
+from pipelines.evaluation.identity import ScoredModels
+from pipelines.evaluation.settings import ScoringSettings
 from pipelines.run_folder import RunFolder
-from pipelines.storms import storm_file, track_storms
+from pipelines.storms.follow import storm_file, track_storms
 
 __all__ = ["analyze_run", "follow_storms", "forget_storms", "score_run", "show_examples"]
 
@@ -16,7 +16,7 @@ __all__ = ["analyze_run", "follow_storms", "forget_storms", "score_run", "show_e
 def score_run(
     run: RunFolder, models: ScoredModels, *, scoring: ScoringSettings, batch_size: int, device: str
 ) -> None:
-    """Score models and baselines; arguments as of `pipelines.evaluate.evaluate`."""
+    """Score models and baselines; arguments as of `pipelines.evaluation.evaluate.evaluate`."""
     identity = models.scores(scoring)
     if run.is_current("scores", identity, run.scores, run.scores_json, run.statistics):
         return
@@ -41,7 +41,7 @@ def show_examples(run: RunFolder, models: ScoredModels, *, num: int) -> None:
 
 
 def analyze_run(run: RunFolder, models: ScoredModels, *, num_samples: int, seed: int) -> None:
-    """Compute CKA and attention; arguments as of `pipelines.analyze.analyze`."""
+    """Compute CKA and attention; arguments as of `pipelines.evaluation.analyze.analyze`."""
     identity = models.analysis(num_samples=num_samples, seed=seed)
     if run.is_current("analysis", identity, run.analysis):
         return
@@ -61,7 +61,7 @@ def follow_storms(
     device: str,
     table: Path | None = None,
 ) -> None:
-    """Follow storms; arguments as of `pipelines.storms.track_storms`."""
+    """Follow storms; arguments as of `pipelines.storms.follow.track_storms`."""
     for storm in storms:
         file = storm_file(run.path, storm)
         identity = models.tracks(storm, table=table)

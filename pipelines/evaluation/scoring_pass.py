@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.forecast_function import ForecastFunction
-from met2net.training_set import TrainingSet
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowDataset, WindowSpec
+from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.verification.benchmark_scores import BenchmarkSums
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.forecast_store import ForecastStoreWriter
@@ -20,16 +21,15 @@ from met2net.verification.group_intervals import RegionalSums, grouped_rmse
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.scores import score_forecasts
-from met2net.windows import WindowDataset, WindowSpec
 from pipelines.atomic import replacing
-from pipelines.batch_rmse import rmse_of_batches
-from pipelines.evaluation_settings import ScoringSettings
+from pipelines.evaluation.batch_rmse import rmse_of_batches
+from pipelines.evaluation.scored_regions import scored_regions
+from pipelines.evaluation.settings import ScoringSettings
+from pipelines.evaluation.statistics_file import StatisticsWriter, read_init_times, read_statistics
+from pipelines.evaluation.summary import BASELINES
 from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
 from pipelines.progress_bar import progress_bar
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import BASELINES
-from pipelines.scored_regions import scored_regions
-from pipelines.statistics_file import StatisticsWriter, read_init_times, read_statistics
 
 __all__ = ["score_pass"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from met2net.verification.block_bootstrap import BlockBootstrap
-from pipelines.best_tracks import find_storm
-from pipelines.map_settings import MapSettings
+from pipelines.fields.target_grids import Box
+from pipelines.maps.settings import MapSettings
 from pipelines.period import Period
-from pipelines.storm_checks import check_storm_settings
-from pipelines.target_grids import Box
+from pipelines.storms.best_tracks import find_storm
+from pipelines.storms.checks import check_storm_settings
 
 __all__ = ["EvaluationSettings", "ScoringSettings"]
 
@@ -24,7 +24,7 @@ class ScoringSettings:
         regions: name -> `south`, `north`, `west` and `east` of a box that is scored too
             [degrees].
         land_sea_mask: file that tells land from sea, which are scored too, or None; see
-            `pipelines.land_sea`.
+            `pipelines.evaluation.land_sea`.
         save_forecasts: keep every model's forecasts as a Zarr store.
         block_days: days in a block of the bootstrap behind the intervals.
         num_resamples: resamples of the bootstrap.
@@ -77,7 +77,8 @@ class EvaluationSettings:
         num_examples: worked windows in the report.
         num_analysis_samples: windows behind CKA and attention maps.
         scoring: regions, intervals, kept forecasts.
-        storms: cyclones that are followed, as `Mawar 2023`; see `pipelines.best_tracks.find_storm`.
+        storms: cyclones that are followed, as `Mawar 2023`; see
+            `pipelines.storms.best_tracks.find_storm`.
         maps: how maps are drawn; no score depends on it.
 
     Raises:

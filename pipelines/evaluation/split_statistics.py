@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from met2net.normalization import Normalizer
-from met2net.training_set import TrainingSet
-from pipelines.training_statistics import hourly_moments, merge_moments
+from met2net.data.normalization import Normalizer
+from met2net.data.training_set import TrainingSet
+from pipelines.training_sets.statistics import hourly_moments, merge_moments
 
 __all__ = ["split_normalizer"]
 

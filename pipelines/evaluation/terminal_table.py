@@ -7,8 +7,8 @@ import xarray as xr
 from rich import box
 from rich.table import Table
 
-from pipelines.p_value_text import p_value_text
-from pipelines.score_summary import decimals_for, open_scores
+from pipelines.evaluation.p_value_text import p_value_text
+from pipelines.evaluation.summary import decimals_for, open_scores
 
 __all__ = ["scores_table"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 from pipelines.errors import DataError
 
 __all__ = ["add_derived", "relative_humidity", "source_fields", "wind_speed"]

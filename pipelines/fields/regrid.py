@@ -3,11 +3,11 @@
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.variables import VARIABLES
+from met2net.data.grid import Grid
+from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
-from pipelines.regrid_weights import METHODS, RegridWeights
-from pipelines.target_grids import NAMED_RESOLUTIONS, Box, GridSettings, block, target_grid
+from pipelines.fields.regrid_weights import METHODS, RegridWeights
+from pipelines.fields.target_grids import NAMED_RESOLUTIONS, Box, GridSettings, block, target_grid
 
 __all__ = ["NAMED_RESOLUTIONS", "Box", "GridSettings", "regrid", "target_grid"]
 
@@ -20,7 +20,7 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
 
     Where the wanted points are a block of the source's own, they are cut out and nothing is
     computed. Otherwise every value is a weighted sum of the source's, taken in float64 (see
-    `pipelines.regrid_weights`). A point without a value leaves every cell that it touches
+    `pipelines.fields.regrid_weights`). A point without a value leaves every cell that it touches
     without one, except for variables that ERA5 itself leaves out in places: those are the
     mean of what there is, where at least `settings.nan_threshold` of the weight has values.
 

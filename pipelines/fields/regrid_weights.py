@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from met2net.grid import Grid, cell_edges
+from met2net.data.grid import Grid, cell_edges
 from pipelines.errors import DataError
 
 __all__ = ["METHODS", "RegridWeights", "bilinear", "conservative"]

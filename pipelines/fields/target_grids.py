@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 
 __all__ = ["NAMED_RESOLUTIONS", "Box", "GridSettings", "block", "target_grid"]
@@ -89,7 +89,7 @@ class GridSettings:
         resolution: spacing of points [degrees] or its name, or None for the source's own. With
             a box, points start at its north and west; without, the grid is global: the one of
             that name in `NAMED_RESOLUTIONS`, for other spacings one without points on the
-            poles (see `met2net.grid.equiangular`).
+            poles (see `met2net.data.grid.equiangular`).
         latitude: all latitudes of the grid, decreasing [degrees_north]; with `longitude`, in
             place of box and resolution. Cells end halfway between points.
         longitude: all longitudes of the grid, increasing within [0, 360) [degrees_east].

@@ -8,9 +8,9 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.physical_limits import describe_limits
-from met2net.variables import Variable, variable
+from met2net.data.grid import Grid
+from met2net.data.physical_limits import describe_limits
+from met2net.data.variables import Variable, variable
 from pipelines.errors import DataError
 
 __all__ = ["check_content", "check_structure"]

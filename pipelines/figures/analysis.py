@@ -42,7 +42,7 @@ def cka_curves(
     figure 5.
 
     Args:
-        analysis: as `pipelines.analyze` writes it.
+        analysis: as `pipelines.evaluation.analyze` writes it.
         pair: two variables; by default t2m and tcc, as in the paper, else the first two.
         order: models in the order that sets their colours; that of the file by default.
     """

@@ -5,9 +5,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipelines.evaluation.lead_times import lead_axis, lead_name
 from pipelines.figures.scores import curve_panels, draw_lines, label_line_ends
 from pipelines.figures.style import color_of, line_of, panels
-from pipelines.lead_times import lead_axis, lead_name
 
 __all__ = ["group_dots", "hourly_curves", "skill_curves", "spectra"]
 

@@ -5,10 +5,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
-from met2net.grid import cell_edges
-from pipelines.coastlines import Coastlines
+from met2net.data.grid import cell_edges
+from pipelines.evaluation.lead_times import has_images
 from pipelines.figures.coasts import draw_coast
-from pipelines.lead_times import has_images
+from pipelines.maps.coastlines import Coastlines
 
 __all__ = ["draw_cells", "map_aspect"]
 

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from pipelines.coastlines import Coastlines
+from pipelines.maps.coastlines import Coastlines
 
 __all__ = ["draw_coast"]
 

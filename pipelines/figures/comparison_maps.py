@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from pipelines.coastlines import Coastlines
+from pipelines.evaluation.lead_times import has_images
 from pipelines.figures.cells import draw_cells
-from pipelines.lead_times import has_images
-from pipelines.map_settings import MapSettings
+from pipelines.maps.coastlines import Coastlines
+from pipelines.maps.settings import MapSettings
 
 __all__ = ["comparison_maps"]
 
@@ -34,7 +34,7 @@ def comparison_maps(
     Source: Li et al. 2025, arXiv:2507.17189, figures 4 and 10 to 16.
 
     Args:
-        example: as `pipelines.evaluate.write_examples` writes it.
+        example: as `pipelines.evaluation.evaluate.write_examples` writes it.
         channel: what is drawn.
         models: in the order of the columns.
         number: which worked window.

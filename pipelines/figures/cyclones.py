@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter
 
 from met2net.analysis.cyclones import Track
 from met2net.analysis.great_circle import longitude_difference
-from pipelines.coastlines import Coastlines
-from pipelines.cyclone_tracks import fixed_lead_track
 from pipelines.figures.coasts import draw_coast
 from pipelines.figures.style import color_of, line_of, panels
+from pipelines.maps.coastlines import Coastlines
+from pipelines.storms.tracks import fixed_lead_track
 
 __all__ = ["intensity_curves", "track_errors_by_lead", "track_map", "tracks_of"]
 
@@ -32,7 +32,7 @@ def tracks_of(tracks: xr.Dataset, *, lead_time: float) -> dict[str, Track]:
     The best track is cut to the time in which the analysis has the storm.
 
     Args:
-        tracks: as `pipelines.cyclone_tracks.track_storm` writes them.
+        tracks: as `pipelines.storms.tracks.track_storm` writes them.
         lead_time: one of theirs.
     """
     best = _truth(tracks, prefix="best_", dim="best_time")

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
+from pipelines.evaluation.lead_times import has_images
 from pipelines.figures.scores import CHARACTER, label_line_ends
 from pipelines.figures.style import color_of, panels
-from pipelines.lead_times import has_images
 
 __all__ = ["resources_and_skill", "value_distributions"]
 
@@ -61,9 +61,9 @@ def resources_and_skill(
     Source: Li et al. 2025, arXiv:2507.17189, table 11.
 
     Args:
-        analysis: as `pipelines.analyze` writes it.
+        analysis: as `pipelines.evaluation.analyze` writes it.
         scores: of the same networks.
-        costs: as `pipelines.costs_file` writes it; None: no panel of times.
+        costs: as `pipelines.training.costs_file` writes it; None: no panel of times.
     """
     models = [str(name) for name in analysis["network"].values]
     order = [str(name) for name in scores["model"].values]

@@ -9,8 +9,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from met2net.analysis.cyclones import Track
-from pipelines.coastlines import Coastlines
 from pipelines.figures.cells import draw_cells, map_aspect
+from pipelines.maps.coastlines import Coastlines
 
 __all__ = ["forecast_figures", "lead_time_maps"]
 

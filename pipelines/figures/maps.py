@@ -7,10 +7,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from pipelines.coastlines import Coastlines
+from pipelines.evaluation.lead_times import has_images, lead_name
 from pipelines.figures.cells import draw_cells, map_aspect
-from pipelines.lead_times import has_images, lead_name
-from pipelines.map_settings import MapSettings
+from pipelines.maps.coastlines import Coastlines
+from pipelines.maps.settings import MapSettings
 
 __all__ = ["forecast_maps"]
 
@@ -32,7 +32,7 @@ def forecast_maps(
     whose colours diverge around 0.
 
     Args:
-        example: as `pipelines.evaluate.write_examples` writes it.
+        example: as `pipelines.evaluation.evaluate.write_examples` writes it.
         channel: what is drawn.
         model: whose forecast.
         number: which worked window.

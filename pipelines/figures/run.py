@@ -6,8 +6,8 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from pipelines.coastlines import Coastlines
-from pipelines.costs_file import read_costs
+from pipelines.evaluation.lead_times import has_images
+from pipelines.evaluation.summary import networks_of, open_scores, verdict
 from pipelines.figures.analysis import (
     attention_change_maps,
     attention_heat_maps,
@@ -27,11 +27,11 @@ from pipelines.figures.distributions import resources_and_skill, value_distribut
 from pipelines.figures.maps import forecast_maps
 from pipelines.figures.scores import lead_time_curves, scoreboard, training_curves
 from pipelines.figures.style import save
-from pipelines.lead_times import has_images
-from pipelines.map_settings import MapSettings
+from pipelines.maps.coastlines import Coastlines
+from pipelines.maps.settings import MapSettings
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import networks_of, open_scores, verdict
-from pipelines.training_curves import read_curves
+from pipelines.training.costs_file import read_costs
+from pipelines.training.curves import read_curves
 
 __all__ = ["draw_run"]
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
+from pipelines.evaluation.lead_times import has_images, lead_axis
 from pipelines.figures.style import color_of, line_of, panels
-from pipelines.lead_times import has_images, lead_axis
 
 __all__ = [
     "CHARACTER",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipelines.atomic import replacing
-from pipelines.score_summary import BASELINES
+from pipelines.evaluation.summary import BASELINES
 
 __all__ = ["DOTS_PER_INCH", "color_of", "line_of", "panels", "save"]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.analysis.cyclones import Track, TrackerSettings, track
+from met2net.analysis.cyclones import Track, track
 from met2net.analysis.great_circle import great_circle_km
-from met2net.grid import Grid
+from met2net.analysis.vortex_centre import TrackerSettings
+from met2net.data.grid import Grid
 from pipelines.atomic import write_netcdf
 
 __all__ = ["TRACKS_FILE", "find_tracks", "write_tracks"]

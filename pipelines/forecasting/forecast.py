@@ -15,7 +15,7 @@ from met2net.forecast import Forecaster
 from pipelines.atomic import write_netcdf
 from pipelines.code_version import git_commit
 from pipelines.errors import DataError
-from pipelines.forecast_model import ForecastModel
+from pipelines.forecasting.model import ForecastModel
 
 __all__ = ["FORECAST_FILE", "ZARR_FOLDER", "make_forecast", "open_forecast", "write_forecast"]
 

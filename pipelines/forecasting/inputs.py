@@ -8,17 +8,18 @@ import xarray as xr
 import zarr
 
 from met2net.checkpoint import Checkpoint
-from met2net.variables import required_fields, variable
-from met2net.windows import WindowSpec
+from met2net.data.variables import required_fields, variable
+from met2net.data.windows import WindowSpec
 from pipelines.atomic import write_netcdf
-from pipelines.derived import add_derived, source_fields
 from pipelines.errors import DataError
+from pipelines.fields.derived import add_derived, source_fields
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import GridSettings
+from pipelines.fields.verify_month import check_content
+from pipelines.formats.canonical import canonical
+from pipelines.formats.decode import decode
 from pipelines.period import Month
-from pipelines.regrid import GridSettings, regrid
-from pipelines.sources.canonical import canonical
-from pipelines.sources.decode import decode
 from pipelines.sources.source import MonthRequest, Source
-from pipelines.verify_month import check_content
 
 __all__ = ["choose_init_time", "read_fields", "read_inputs", "read_source", "write_inputs"]
 

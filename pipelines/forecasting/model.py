@@ -7,8 +7,8 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow_client
-from pipelines.registry_versions import fetch_checkpoint
+from pipelines.registry.versions import fetch_checkpoint
+from pipelines.tracking.mlflow_quiet import mlflow_client
 
 __all__ = ["ForecastModel", "find_model"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.variables import VARIABLES, Variable
-from met2net.windows import hours_since_epoch
+from met2net.data.grid import Grid
+from met2net.data.variables import VARIABLES, Variable
+from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 
 __all__ = ["canonical", "same_units"]

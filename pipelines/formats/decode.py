@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.sources.canonical import canonical
-from pipelines.sources.classic_netcdf import check_classic_netcdf
-from pipelines.sources.decode_chunks import hours_a_chunk
-from pipelines.sources.file_format import file_format
-from pipelines.sources.grib import read_grib
+from pipelines.formats.canonical import canonical
+from pipelines.formats.chunks import hours_a_chunk
+from pipelines.formats.classic_netcdf import check_classic_netcdf
+from pipelines.formats.file_format import file_format
+from pipelines.formats.grib import read_grib
 
 __all__ = ["decode"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.sources.decode_chunks import hours_a_chunk
-from pipelines.sources.grib_library import eccodes
-from pipelines.sources.grib_messages import GribMessage, open_message, read_messages
+from pipelines.formats.chunks import hours_a_chunk
+from pipelines.formats.grib_library import eccodes
+from pipelines.formats.grib_messages import GribMessage, open_message, read_messages
 
 __all__ = ["read_grib"]
 

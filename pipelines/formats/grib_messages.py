@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from met2net.variables import VARIABLES
+from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
-from pipelines.sources.grib_library import eccodes
+from pipelines.formats.grib_library import eccodes
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import met2net
-from met2net.training_set import SPLITS
+from met2net.data.training_set import SPLITS
 from pipelines.image_sequences.moving_objects import draw, trajectories
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from met2net.training_set import SPLITS
+from met2net.data.training_set import SPLITS
 from pipelines.errors import DataError
 from pipelines.image_sequences.idx import find_idx, read_idx_images
 from pipelines.image_sequences.moving_objects import draw, trajectories

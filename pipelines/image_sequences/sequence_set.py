@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 import met2net
-from met2net.fields import chunk_path
-from met2net.normalization import METHODS, Method, Normalizer
-from met2net.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.fields import chunk_path
+from met2net.data.normalization import METHODS, Method, Normalizer
+from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
@@ -23,10 +23,10 @@ from pipelines.image_sequences.sequences import (
     sequence_counts,
     sequence_hours,
 )
-from pipelines.prepare import build_once
-from pipelines.training_set_layout import Layout, chunk_hours_for, write_metadata
-from pipelines.training_set_settings import Splits
-from pipelines.training_statistics import (
+from pipelines.training_sets.layout import Layout, chunk_hours_for, write_metadata
+from pipelines.training_sets.prepare import build_once
+from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.statistics import (
     DIFFERENCE_HOURS,
     TrainingStatistics,
     difference_moments,
@@ -52,7 +52,7 @@ class SequenceSetSettings:
     Attributes:
         variables: group name -> channel labels of the source, as {"mnist": ("mnist",)}.
         splits: see `sequences.sequence_splits`.
-        normalization: see `met2net.normalization`; benchmarks of images use `none`.
+        normalization: see `met2net.data.normalization`; benchmarks of images use `none`.
 
     Raises:
         ValueError: if there is no channel, one is named twice, or there is no such

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.coastlines import AUTO, Coastlines
+from pipelines.maps.coastlines import AUTO, Coastlines
 
 __all__ = ["MapSettings"]
 
@@ -15,7 +15,7 @@ class MapSettings:
     Attributes:
         lead_hours: lead times that are drawn, a row each [hours, or frames of image
             sequences]; empty: the first, the middle and the last.
-        coastlines: `auto`, `none` or a GeoJSON file, see `pipelines.coastlines`.
+        coastlines: `auto`, `none` or a GeoJSON file, see `pipelines.maps.coastlines`.
 
     Raises:
         ValueError: if a lead time stands twice, or a value is of another kind.

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.published_scores import PublishedScore, metric_unit
-from pipelines.study_parts import ScoredPart
+from pipelines.paper.published_scores import PublishedScore, metric_unit
+from pipelines.studies.parts import ScoredPart
 
 __all__ = ["Cell", "gathered", "score_cells", "with_published"]
 

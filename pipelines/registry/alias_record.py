@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_description import describe_model
+from pipelines.registry.description import describe_model
+from pipelines.tracking.mlflow_quiet import mlflow
 
 __all__ = ["AliasChange", "give_alias", "read_aliases", "read_history", "record_moves"]
 

@@ -1,22 +1,22 @@
 """Aliases of a registered model: who is champion, since when, and why.
 
-The record of all changes (`pipelines.alias_record`) answers who was champion on any date; who is
-champion now is what the registry says, whoever gave it the alias.
+The record of all changes (`pipelines.registry.alias_record`) answers who was champion on any date;
+who is champion now is what the registry says, whoever gave it the alias.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 
-from pipelines.alias_record import (
+from pipelines.errors import DataError
+from pipelines.registry.alias_record import (
     AliasChange,
     give_alias,
     read_aliases,
     read_history,
     record_moves,
 )
-from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, mlflow_client
-from pipelines.store_lock import one_at_a_time
+from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client
+from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = [
     "AliasChange",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipelines.alias_record import AliasChange
+    from pipelines.registry.alias_record import AliasChange
 
 __all__ = ["describe_model"]
 

@@ -9,7 +9,7 @@ import xarray as xr
 from PIL import Image
 
 from met2net.checkpoint import Checkpoint
-from pipelines.score_summary import decimals_for, verdict
+from pipelines.evaluation.summary import decimals_for, verdict
 
 __all__ = [
     "CARD_PICTURES",

@@ -4,9 +4,9 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.mlflow_quiet import mlflow_client, tracking_at
-from pipelines.registry_versions import RegisteredVersion, list_versions
-from pipelines.store_lock import one_at_a_time
+from pipelines.registry.versions import RegisteredVersion, list_versions
+from pipelines.tracking.mlflow_quiet import mlflow_client, tracking_at
+from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["PruneRule", "prune", "prunable"]
 

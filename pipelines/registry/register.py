@@ -13,9 +13,10 @@ import xarray as xr
 import met2net
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from pipelines.errors import DataError
+from pipelines.evaluation.summary import networks_of, open_scores
 from pipelines.fingerprint import file_sha256
-from pipelines.mlflow_quiet import mlflow, mlflow_client, tracking_at
-from pipelines.model_card import (
+from pipelines.registry.aliases import give_first_alias
+from pipelines.registry.model_card import (
     CARD_PICTURES,
     REPORT,
     card_pictures,
@@ -25,9 +26,8 @@ from pipelines.model_card import (
     shorten,
     shrink_pictures,
 )
-from pipelines.registry_aliases import give_first_alias
-from pipelines.score_summary import networks_of, open_scores
-from pipelines.store_lock import one_at_a_time
+from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client, tracking_at
+from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["register"]
 

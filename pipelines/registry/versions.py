@@ -10,8 +10,8 @@ from typing import Any
 
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, mlflow_client, tracking_at
-from pipelines.registry_aliases import alias_history, champions
+from pipelines.registry.aliases import alias_history, champions
+from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client, tracking_at
 
 __all__ = ["RegisteredVersion", "fetch_checkpoint", "list_versions", "version_of_month"]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.lead_times import has_images
-from pipelines.report_table import Table, matrix
-from pipelines.report_tables import RATIOS, best_of, headings, model_names, title_of
-from pipelines.score_summary import decimals_for
+from pipelines.evaluation.lead_times import has_images
+from pipelines.evaluation.summary import decimals_for
+from pipelines.report.table import Table, matrix
+from pipelines.report.tables import RATIOS, best_of, headings, model_names, title_of
 
 __all__ = ["group_tables", "image_tables", "per_time_table", "wind_table"]
 

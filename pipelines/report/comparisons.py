@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.lead_times import lead_name
-from pipelines.p_value_text import p_value_text
-from pipelines.report_table import Table, text
-from pipelines.report_tables import model_names
+from pipelines.evaluation.lead_times import lead_name
+from pipelines.evaluation.p_value_text import p_value_text
+from pipelines.report.table import Table, text
+from pipelines.report.tables import model_names
 
 __all__ = ["comparison_table"]
 

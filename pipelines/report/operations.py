@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.atomic import write_text
-from pipelines.page_template import page_template
+from pipelines.report.template import page_template
 
 __all__ = ["Section", "to_markdown", "write_page"]
 
@@ -43,7 +43,7 @@ def to_markdown(title: str, sections: Sequence[Section]) -> str:
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> Path:
     """Write sections as HTML, whole or not at all."""
-    template = page_template("operations_page.html.j2")
+    template = page_template("operations.html.j2")
     write_text(path, template.render(title=title, sections=sections))
     return path
 

@@ -11,34 +11,34 @@ import xarray as xr
 
 from pipelines.atomic import write_text
 from pipelines.code_version import sources_sha256
-from pipelines.costs_file import read_costs
+from pipelines.evaluation.lead_times import has_images
+from pipelines.evaluation.summary import open_scores, verdict
 from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
 from pipelines.fingerprint import fingerprint
-from pipelines.lead_times import has_images
-from pipelines.map_settings import MapSettings
-from pipelines.page_template import page_template
-from pipelines.report_breakdowns import group_tables, image_tables, per_time_table, wind_table
-from pipelines.report_captions import caption
-from pipelines.report_comparisons import comparison_table
-from pipelines.report_published import PublishedTable, published_table
-from pipelines.report_resources import resources_table
-from pipelines.report_storms import storm_tables
-from pipelines.report_table import Table
-from pipelines.report_tables import (
+from pipelines.maps.settings import MapSettings
+from pipelines.report.breakdowns import group_tables, image_tables, per_time_table, wind_table
+from pipelines.report.captions import caption
+from pipelines.report.comparisons import comparison_table
+from pipelines.report.published import PublishedTable, published_table
+from pipelines.report.resources import resources_table
+from pipelines.report.storms import storm_tables
+from pipelines.report.table import Table
+from pipelines.report.tables import (
     lead_time_tables,
     pooled_table,
     skill_table,
     skill_tables_by_lead,
     window_tables,
 )
+from pipelines.report.template import page_template
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import open_scores, verdict
+from pipelines.training.costs_file import read_costs
 
 __all__ = ["report_run", "write_report"]
 
 _MAPS = MapSettings()
-_DRAWN_BY = ("report*", "figures/*.py")
+_DRAWN_BY = ("report/*.py", "report/*.j2", "figures/*.py", "maps/*.py")
 """The files behind a page: where one has changed, pages are written anew."""
 
 _GROUPS = {
@@ -111,7 +111,7 @@ def write_report(
         },
     }
     _write_tables(run.tables, list(_tables_in(context)))
-    write_text(out, page_template("report.html.j2").render(context))
+    write_text(out, page_template("page.html.j2").render(context))
     return out
 
 
@@ -132,7 +132,7 @@ def report_run(
     results = {file.stem: run.made_from(file.stem) for file in run.tracks}
     results |= {name: run.made_from(name) for name in ("scores", "examples", "analysis")}
     drawn_by = sources_sha256(
-        path for pattern in _DRAWN_BY for path in Path(__file__).parent.glob(pattern)
+        path for pattern in _DRAWN_BY for path in Path(__file__).parents[1].glob(pattern)
     )
     identity = fingerprint(
         results, title, list(provenance.items()), attribution, network, published, maps, drawn_by

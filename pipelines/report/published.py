@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.published_scores import PublishedScore, published_scores
-from pipelines.report_table import Table, text
+from pipelines.evaluation.summary import decimals_for, open_scores
+from pipelines.paper.cells import score_cells, with_published
+from pipelines.paper.published_scores import PublishedScore, published_scores
+from pipelines.report.table import Table, text
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import decimals_for, open_scores
-from pipelines.study_cells import score_cells, with_published
-from pipelines.study_parts import ScoredPart
+from pipelines.studies.parts import ScoredPart
 
 __all__ = ["PublishedTable", "published_table"]
 
@@ -23,7 +23,7 @@ class PublishedTable:
     """A table of the paper whose data and protocol a run has.
 
     Attributes:
-        table: see `pipelines.published_scores`.
+        table: see `pipelines.paper.published_scores`.
         variables: group name -> channels of the run.
     """
 
@@ -32,7 +32,7 @@ class PublishedTable:
 
 
 def published_table(run_folder: Path, published: PublishedTable | None) -> Table | None:
-    """Tabulate the paper's scores with ours beside them, as `pipelines.study_cells` takes them.
+    """Tabulate the paper's scores with ours beside them, as `pipelines.paper.cells` takes them.
 
     A row of the paper stands beside our model of its name; where the paper has a network a
     variable, beside ours that has so too, as `tau_single`. Our other models come last. None

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.report_table import Table, text
-from pipelines.score_summary import decimals_for
+from pipelines.evaluation.summary import decimals_for
+from pipelines.report.table import Table, text
 
 __all__ = ["resources_table"]
 
@@ -22,9 +22,10 @@ def resources_table(
     Source: Li et al. 2025, arXiv:2507.17189, table 11.
 
     Args:
-        analysis: as `pipelines.analyze` writes it; None is given where it lacks the costs.
+        analysis: as `pipelines.evaluation.analyze` writes it; None is given where it lacks the
+            costs.
         scores: of the same networks.
-        costs: as `pipelines.costs_file` writes it, or None.
+        costs: as `pipelines.training.costs_file` writes it, or None.
     """
     if "parameters" not in analysis:
         return None

@@ -1,6 +1,6 @@
 """A storm whose track is known, in made-up fields: what the tracker and its figures do with it.
 
-`python -m pipelines.storm_example --storm "Mawar 2023" --out workspace/storm_example` puts a
+`python -m pipelines.report.storm_example --storm "Mawar 2023" --out workspace/storm_example` puts a
 vortex with the pressure of the best track at its positions, hour by hour, on 0.25 degrees, adds
 smooth weather and noise, follows it as it would in ERA5, and draws both.
 """
@@ -16,12 +16,12 @@ import xarray as xr
 from met2net.analysis.cyclones import Track
 from met2net.analysis.great_circle import great_circle_km, longitude_difference, wrap_longitude
 from met2net.analysis.track_errors import track_errors
-from met2net.grid import Grid
-from pipelines.best_tracks import best_track, find_storm
-from pipelines.cyclone_tracks import analysis_track, track_storm
+from met2net.data.grid import Grid
 from pipelines.errors import DataError
 from pipelines.figures.cyclones import intensity_curves, track_map, tracks_of
 from pipelines.figures.style import save
+from pipelines.storms.best_tracks import best_track, find_storm
+from pipelines.storms.tracks import analysis_track, track_storm
 
 __all__ = ["draw_example", "made_up_analysis"]
 
@@ -86,10 +86,10 @@ def draw_example(storm: str, *, out: Path, table: Path | None = None) -> str:
     """Follow a storm in made-up fields; write its tracks and two figures.
 
     Args:
-        storm: see `pipelines.best_tracks.find_storm`.
+        storm: see `pipelines.storms.best_tracks.find_storm`.
         out: folder; `tracks_<name>.nc`, `storm_<name>_track.png` and
             `storm_<name>_intensity.png` are written into it.
-        table: of best tracks; see `pipelines.best_tracks.best_track`.
+        table: of best tracks; see `pipelines.storms.best_tracks.best_track`.
 
     Returns:
         How far the tracked centres lie from the best track.
@@ -153,7 +153,7 @@ def _grid_around(best: Track) -> Grid:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.storm_example")
+    parser = argparse.ArgumentParser(prog="python -m pipelines.report.storm_example")
     parser.add_argument("--storm", default="Mawar 2023", help="name and year, or number in IBTrACS")
     parser.add_argument("--out", type=Path, default=Path("workspace") / "storm_example")
     given = parser.parse_args(arguments)

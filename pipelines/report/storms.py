@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.report_table import Table, matrix
+from pipelines.report.table import Table, matrix
 
 __all__ = ["storm_tables"]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from pipelines.score_summary import decimals_for
+from pipelines.evaluation.summary import decimals_for
 
 __all__ = ["UNDEFINED", "Table", "matrix", "text"]
 

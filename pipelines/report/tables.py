@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from pipelines.lead_times import has_images, lead_name
-from pipelines.report_table import Table, matrix, text
-from pipelines.score_summary import decimals_for
+from met2net.data.grid import Grid
+from pipelines.evaluation.lead_times import has_images, lead_name
+from pipelines.evaluation.summary import decimals_for
+from pipelines.report.table import Table, matrix, text
 
 __all__ = [
     "RATIOS",

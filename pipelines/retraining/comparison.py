@@ -13,7 +13,7 @@ from met2net.verification.interval_scales import LOGARITHM
 from met2net.verification.paired_tests import paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
 from pipelines.errors import DataError
-from pipelines.statistics_file import read_init_times, read_scale, read_statistics
+from pipelines.evaluation.statistics_file import read_init_times, read_scale, read_statistics
 
 __all__ = ["METRIC", "Comparison", "channels_of_metric", "compare_models"]
 

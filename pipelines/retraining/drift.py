@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from met2net.training_set import TrainingSet
-from pipelines.drift_sample import QUANTILES, DriftSample
+from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
 from pipelines.period import Month
+from pipelines.retraining.drift_sample import QUANTILES, DriftSample
 
 __all__ = ["ChannelDrift", "Drift", "DriftLimits", "measure_drift"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from met2net.training_set import TrainingSet
-from met2net.variables import channel
+from met2net.data.training_set import TrainingSet
+from met2net.data.variables import channel
 
 __all__ = ["QUANTILES", "DriftSample"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.atomic import write_text
-from pipelines.p_value_text import p_value_text
+from pipelines.evaluation.p_value_text import p_value_text
 
 __all__ = ["COLUMNS", "Action", "Outcome", "read_outcome", "write_outcome"]
 

@@ -8,10 +8,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines.archive import ArchiveState
+from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
 from pipelines.period import Period
-from pipelines.prepare import Splits
+from pipelines.training_sets.settings import Splits
 
 __all__ = ["RetrainingPlan", "pinned"]
 

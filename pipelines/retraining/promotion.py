@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.comparison import METRIC, Comparison
-from pipelines.p_value_text import p_value_text
-from pipelines.score_summary import BASELINES
+from pipelines.evaluation.p_value_text import p_value_text
+from pipelines.evaluation.summary import BASELINES
+from pipelines.retraining.comparison import METRIC, Comparison
 
 __all__ = ["Decision", "Facts", "PromotionRule", "decide"]
 
@@ -18,13 +18,13 @@ class PromotionRule:
     """What a challenger must show.
 
     Attributes:
-        metric: the error that is compared; see `pipelines.comparison.METRIC`.
+        metric: the error that is compared; see `pipelines.retraining.comparison.METRIC`.
         margin: fraction of the champion's error by which the challenger's must be lower.
         confidence: with which the two must differ, by a two-sided paired test.
         test: `block_bootstrap` over days, or `diebold_mariano`.
         yardstick: a baseline whose normalized RMSE must be beaten; None: none.
         maximum_drift: the new month's largest drift, in parts of its limits
-            (`pipelines.drift`), above which nothing is promoted; None: drift only warns.
+            (`pipelines.retraining.drift`), above which nothing is promoted; None: drift only warns.
 
     Raises:
         ValueError: if a value is out of range.

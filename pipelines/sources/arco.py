@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.variables import VARIABLES
+from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.formats.canonical import canonical
 from pipelines.period import Period
-from pipelines.sources.canonical import canonical
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.remote_array import lazy_field, network_errors
 from pipelines.sources.source import MonthRequest, RawMonth

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.variables import variable
-from met2net.windows import hours_since_epoch
+from met2net.data.variables import variable
+from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.sources.decode import decode
+from pipelines.formats.decode import decode
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.windows import hours_since_epoch
+from met2net.data.grid import Grid
+from met2net.data.windows import hours_since_epoch
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
-from pipelines.sources.decode import decode
-from pipelines.sources.file_format import DATA_SUFFIXES, file_format
+from pipelines.formats.decode import decode
+from pipelines.formats.file_format import DATA_SUFFIXES, file_format
 
 __all__ = ["IndexedFile", "index_folder"]
 

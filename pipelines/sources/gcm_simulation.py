@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 from pipelines.errors import DataError
 
 __all__ = ["LEVELS", "SIMULATOR_VERSION", "Simulator", "simulator"]

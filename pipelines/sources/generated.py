@@ -9,12 +9,12 @@ import xarray as xr
 from jaxtyping import Float64
 
 from met2net.analysis.great_circle import longitude_difference
-from met2net.grid import Grid
-from met2net.variables import variable
+from met2net.data.grid import Grid
+from met2net.data.variables import variable
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import NAMED_RESOLUTIONS, GridSettings, target_grid
 from pipelines.fingerprint import to_plain
 from pipelines.sources.source import MonthRequest, RawMonth
-from pipelines.target_grids import NAMED_RESOLUTIONS, GridSettings, target_grid
 
 __all__ = ["EXPVER", "STORMS", "STORM_NUMBERS", "Generated"]
 

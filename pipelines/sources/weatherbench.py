@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.sources.canonical import canonical
+from pipelines.formats.canonical import canonical
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth

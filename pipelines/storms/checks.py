@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from met2net.analysis.cyclones import Track
-from met2net.grid import Grid
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec, find_windows
-from pipelines.best_tracks import Storm, best_track, find_storm
+from met2net.data.grid import Grid
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec, find_windows
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import Box
 from pipelines.period import Period
-from pipelines.target_grids import Box
+from pipelines.storms.best_tracks import Storm, best_track, find_storm
 
 __all__ = ["PRESSURE", "check_storm_settings", "check_storms", "hours_of_storm", "windows_of_storm"]
 
@@ -32,7 +32,7 @@ def check_storm_settings(
     """Check what settings alone tell: channels, the split's hours, and the box of the grid.
 
     Args:
-        storms: names or numbers, see `pipelines.best_tracks.find_storm`.
+        storms: names or numbers, see `pipelines.storms.best_tracks.find_storm`.
         channels: that will be forecast.
         split: whose forecasts are followed.
         period: of the split.
@@ -66,7 +66,7 @@ def check_storms(
     """Check the same, the domain and the windows in a training set.
 
     Raises:
-        DataError: as `pipelines.storms.track_storms`, but for what only the fields tell.
+        DataError: as `pipelines.storms.follow.track_storms`, but for what only the fields tell.
     """
     if not storms:
         return

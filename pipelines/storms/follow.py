@@ -9,13 +9,13 @@ import torch
 import xarray as xr
 
 from met2net.analysis.cyclones import Track
-from met2net.forecast_function import ForecastFunction, network_forecast
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
-from pipelines.best_tracks import Storm, best_track, find_storm
-from pipelines.cyclone_tracks import analysis_track, track_storm
-from pipelines.evaluation_inputs import load_fitting
-from pipelines.storm_checks import PRESSURE, hours_of_storm, windows_of_storm
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.forecast_function import ForecastFunction, network_forecast
+from pipelines.storms.best_tracks import Storm, best_track, find_storm
+from pipelines.storms.checks import PRESSURE, hours_of_storm, windows_of_storm
+from pipelines.storms.tracks import analysis_track, track_storm
+from pipelines.training_sets.windows import load_fitting
 
 __all__ = ["storm_file", "track_storms"]
 
@@ -48,8 +48,8 @@ def track_storms(
     """Follow storms in the analysis and in the forecasts of a split.
 
     Args:
-        training_set: Zarr store made by `pipelines.prepare`, with `msl` and, for winds, `u10`
-            and `v10`.
+        training_set: Zarr store made by `pipelines.training_sets.prepare`, with `msl` and, for
+            winds, `u10` and `v10`.
         window: frames; those of the checkpoints must be the same.
         split: where the storms are looked for.
         checkpoints: model name -> checkpoint file.
@@ -60,7 +60,7 @@ def track_storms(
         table: of best tracks; see `best_track`.
 
     Returns:
-        The files, described in `pipelines.cyclone_tracks.track_storm`.
+        The files, described in `pipelines.storms.tracks.track_storm`.
 
     Raises:
         DataError: if there is no pressure, a storm lies outside the split's hours or the

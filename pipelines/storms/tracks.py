@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.analysis.cyclones import Track, TrackerSettings, track
+from met2net.analysis.cyclones import Track, track
 from met2net.analysis.track_errors import track_errors
+from met2net.analysis.vortex_centre import TrackerSettings
+from met2net.data.grid import Grid
 from met2net.forecast import Forecaster
-from met2net.grid import Grid
 from pipelines.atomic import write_netcdf
-from pipelines.best_tracks import Storm
 from pipelines.errors import DataError
+from pipelines.storms.best_tracks import Storm
 
 __all__ = ["analysis_track", "fixed_lead_track", "forecast_storm", "track_forecasts", "track_storm"]
 

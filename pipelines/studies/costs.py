@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pipelines.published_scores import metric_unit
-from pipelines.study_cells import Cell, gathered
-from pipelines.study_parts import ScoredPart
+from pipelines.paper.cells import Cell, gathered
+from pipelines.paper.published_scores import metric_unit
+from pipelines.studies.parts import ScoredPart
 
 __all__ = ["COSTS", "cost_cells"]
 

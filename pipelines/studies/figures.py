@@ -16,13 +16,13 @@ from pipelines.figures import (
     save,
     value_distributions,
 )
+from pipelines.figures.comparison_maps import comparison_maps
 from pipelines.figures.cyclones import track_errors_by_lead, track_map, tracks_of
 from pipelines.figures.style import color_of, panels
-from pipelines.map_settings import MapSettings
+from pipelines.maps.settings import MapSettings
+from pipelines.paper.cells import Cell
 from pipelines.run_folder import RunFolder
-from pipelines.study_cells import Cell
-from pipelines.study_maps import comparison_maps
-from pipelines.study_parts import ScoredPart
+from pipelines.studies.parts import ScoredPart
 
 __all__ = ["DRAWINGS", "FigureChoice", "draw_study"]
 

@@ -9,10 +9,10 @@ import xarray as xr
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from pipelines.evaluation.summary import open_scores
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import open_scores
-from pipelines.training_cost import TrainingCost, training_cost
-from pipelines.training_job import TrainingJob
+from pipelines.training.cost import TrainingCost, training_cost
+from pipelines.training.job import TrainingJob
 
 __all__ = ["ScoredPart", "read_parts", "write_parts"]
 
@@ -65,7 +65,7 @@ class ScoredPart:
             jobs: model -> its training.
             num_windows: of the training split.
             folder: where measurements are kept.
-            in_process: see `pipelines.training_cost`.
+            in_process: see `pipelines.training.cost`.
         """
         costs = {
             name: training_cost(job, folder=folder, in_process=in_process)

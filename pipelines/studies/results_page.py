@@ -1,6 +1,6 @@
 """The page of results: what was measured at one small budget, and what it says of the paper.
 
-`python -m pipelines.results_page PAGE.md STUDY_FOLDER...`
+`python -m pipelines.studies.results_page PAGE.md STUDY_FOLDER...`
 """
 
 import sys
@@ -13,8 +13,8 @@ import yaml
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
-from pipelines.score_summary import BASELINES
-from pipelines.study_parts import ScoredPart, read_parts
+from pipelines.evaluation.summary import BASELINES
+from pipelines.studies.parts import ScoredPart, read_parts
 
 __all__ = ["CLAIMS", "Claim", "judged", "results_section", "write_results_page"]
 
@@ -68,7 +68,7 @@ def write_results_page(folders: Sequence[Path], out: Path) -> Path:
         "from TAU by way of an encoder and decoder a variable (MED) and attention between "
         "variables, both trained end to end, to two stages.",
         "",
-        "Made by the command of each section, then `python -m pipelines.results_page "
+        "Made by the command of each section, then `python -m pipelines.studies.results_page "
         "docs/results.md STUDY_FOLDER...`.",
         "",
     ]

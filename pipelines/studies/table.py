@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from pipelines.atomic import write_text
-from pipelines.study_cells import Cell
+from pipelines.paper.cells import Cell
 
 __all__ = ["study_markdown", "study_table", "write_study_table"]
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.mlflow_quiet import mlflow, mlflow_client
-from pipelines.store_lock import one_at_a_time
-from pipelines.study_cells import Cell
-from pipelines.tracking import find_or_start_run, log_settings, open_experiment
+from pipelines.paper.cells import Cell
+from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client
+from pipelines.tracking.runs import find_or_start_run, log_settings, open_experiment
+from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["track_study"]
 

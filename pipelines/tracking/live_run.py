@@ -10,9 +10,9 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import DataError, TrainingError
-from pipelines.mlflow_quiet import mlflow_client
-from pipelines.store_lock import one_at_a_time
-from pipelines.tracking import find_or_start_run, log_curves, open_experiment, open_run
+from pipelines.tracking.mlflow_quiet import mlflow_client
+from pipelines.tracking.runs import find_or_start_run, log_curves, open_experiment, open_run
+from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["LiveRun", "live_curves"]
 

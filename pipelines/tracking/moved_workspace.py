@@ -1,4 +1,6 @@
-"""`python -m pipelines.moved_workspace FOLDER`: MLflow's addresses after a workspace was moved.
+"""MLflow's addresses after a workspace was moved.
+
+`python -m pipelines.tracking.moved_workspace FOLDER`
 
 MLflow notes where artifacts lie by absolute path. Everything else in a workspace is found from
 where the workspace is.
@@ -96,7 +98,7 @@ def _check_complete(connection: sqlite3.Connection, before: str, artifacts: Path
 def main(arguments: Sequence[str]) -> int:
     """Readdress the artifacts of a workspace; give the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipelines.moved_workspace",
+        prog="python -m pipelines.tracking.moved_workspace",
         description="Make MLflow look for artifacts where a moved workspace is now.",
     )
     parser.add_argument("workspace", type=Path)

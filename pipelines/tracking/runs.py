@@ -14,12 +14,12 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
+from pipelines.evaluation.summary import networks_of, open_scores
 from pipelines.fingerprint import to_plain
-from pipelines.mlflow_quiet import mlflow, mlflow_client
 from pipelines.run_folder import RunFolder
-from pipelines.score_summary import networks_of, open_scores
-from pipelines.store_lock import one_at_a_time
-from pipelines.training_curves import read_curves
+from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client
+from pipelines.tracking.store_lock import one_at_a_time
+from pipelines.training.curves import read_curves
 
 __all__ = [
     "find_or_start_run",

@@ -1,6 +1,6 @@
 """What one network costs: weights, multiply-adds, memory and time of a training step, measured.
 
-`python -m pipelines.training_cost job.json cost.json` measures in a process of its own, whose
+`python -m pipelines.training.cost job.json cost.json` measures in a process of its own, whose
 memory nobody else uses.
 """
 
@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from met2net.data.training_set import TrainingSet
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.build import build
 from met2net.models.evaluation_mode import evaluation_mode
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.objective import Objective
-from met2net.training_set import TrainingSet
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.training_job import TrainingJob, read_job, write_job
+from pipelines.training.job import TrainingJob, read_job, write_job
 
 __all__ = ["TrainingCost", "measure_cost", "training_cost"]
 
@@ -136,7 +136,7 @@ def _run_process(job: TrainingJob, job_file: Path, path: Path) -> None:
     """Measure in a new process."""
     logger.info("%s: measuring a training step", job.name)
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.training_cost", str(job_file), str(path)],
+        [sys.executable, "-m", "pipelines.training.cost", str(job_file), str(path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:

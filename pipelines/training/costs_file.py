@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 
 from pipelines.atomic import write_netcdf
-from pipelines.training_cost import TrainingCost, training_cost
-from pipelines.training_job import TrainingJob, read_job
+from pipelines.training.cost import TrainingCost, training_cost
+from pipelines.training.job import TrainingJob, read_job
 
 __all__ = ["COSTS_FILE", "read_costs", "write_costs"]
 

@@ -2,11 +2,11 @@
 
 import lightning as L
 
-from met2net.batches import BatchOrder, WindowBatches
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowDataset
-from pipelines.evaluation_inputs import windows_in_split
-from pipelines.training_job import TrainingJob
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowDataset
+from pipelines.training.job import TrainingJob
+from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["WindowModule"]
 

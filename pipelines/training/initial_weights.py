@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from met2net.checkpoint import Checkpoint, load_checkpoint
-from met2net.training_set import TrainingSet
+from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.evaluation_inputs import check_fits
 from pipelines.fingerprint import file_sha256, to_plain
+from pipelines.training_sets.windows import check_fits
 
 if TYPE_CHECKING:
-    from pipelines.training_job import TrainingJob
+    from pipelines.training.job import TrainingJob
 
 __all__ = ["InitialWeights", "is_same_network", "load_initial"]
 

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from met2net.data.windows import WindowSpec
 from met2net.training.settings import OptimizationSettings
-from met2net.windows import WindowSpec
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.initial_weights import InitialWeights
 from pipelines.memory_limit import parse_memory_limit
+from pipelines.training.initial_weights import InitialWeights
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from met2net.training.module import ForecastModule
 from pipelines.atomic import write_text
 from pipelines.errors import TrainingError
-from pipelines.train import BAD_BATCH
+from pipelines.training.train import BAD_BATCH
 
 __all__ = ["LossGuard"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from met2net.models.longitudes import with_periodic_longitude
 from pipelines.errors import DataError
 

@@ -1,4 +1,4 @@
-"""The training process: `python -m pipelines.training_process job.json`.
+"""The training process: `python -m pipelines.training.process job.json`.
 
 With `--end-with-parent` it ends when its standard input does.
 """
@@ -16,29 +16,29 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
+from met2net.data.renormalization import renormalized
+from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
 from met2net.models.reference_frame import ReferenceFrame
-from met2net.renormalization import renormalized
 from met2net.training.compilation import compile_parts
 from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
 from met2net.training.repeated_blocks import recompute_activations
-from met2net.training_set import TrainingSet
 from pipelines.errors import DataError, TrainingError
-from pipelines.initial_weights import load_initial
-from pipelines.loss_guard import LossGuard
-from pipelines.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
-from pipelines.training_bar import TrainingBar
-from pipelines.training_callbacks import (
+from pipelines.training.bar import TrainingBar
+from pipelines.training.callbacks import (
     EpochMetrics,
     ForecastPatience,
     LoaderPlace,
     MidEpochCheckpoint,
     StepSeed,
 )
-from pipelines.training_job import TrainerSettings, TrainingJob, read_job
-from pipelines.whole_checkpoints import WholeCheckpoints
-from pipelines.window_module import WindowModule
+from pipelines.training.data_module import WindowModule
+from pipelines.training.initial_weights import load_initial
+from pipelines.training.job import TrainerSettings, TrainingJob, read_job
+from pipelines.training.loss_guard import LossGuard
+from pipelines.training.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
+from pipelines.training.whole_checkpoints import WholeCheckpoints
 
 __all__ = ["run_training"]
 

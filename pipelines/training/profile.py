@@ -5,16 +5,16 @@ from pathlib import Path
 import lightning as L
 import torch
 
-from met2net.batches import BatchOrder, WindowBatches
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.module import ForecastModule
 from met2net.training.profile import StepProfile, profile_training
 from met2net.training.repeated_blocks import recompute_activations
-from met2net.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.evaluation_inputs import windows_in_split
-from pipelines.training_job import TrainingJob
+from pipelines.training.job import TrainingJob
+from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["profile_job"]
 

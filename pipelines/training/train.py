@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError, TrainingError
-from pipelines.training_job import TrainerSettings, TrainingJob, write_job
+from pipelines.training.job import TrainerSettings, TrainingJob, write_job
 
 __all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "is_trained", "train"]
 
@@ -75,7 +75,7 @@ def is_trained(job: TrainingJob, folder: Path) -> bool:
 
 def _command(settings: TrainerSettings, job_file: Path) -> list[str]:
     """Give the command of the training process, or of the torchrun that starts several."""
-    program = ["-m", "pipelines.training_process", str(job_file)]
+    program = ["-m", "pipelines.training.process", str(job_file)]
     if settings.num_processes == 1:
         return [sys.executable, *program]
     if settings.rendezvous is None:
@@ -124,14 +124,14 @@ def _run_here(job: TrainingJob, folder: Path) -> None:
     """Train in this process, without Lightning's remarks."""
     # Imported here: Lightning takes a quarter of the time that a flow needs to start, and most
     # trainings run in a process of their own.
-    from pipelines.training_process import run_training
+    from pipelines.training.process import run_training
 
     lightning = logging.getLogger("lightning.pytorch")
     level = lightning.level
     lightning.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # As in `pipelines.training_process`.
+            # As in `pipelines.training.process`.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

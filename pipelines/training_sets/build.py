@@ -13,16 +13,17 @@ import xarray as xr
 from dask.utils import format_bytes
 
 import met2net
-from met2net.normalization import Normalizer
-from met2net.training_set import SPLITS, VALIDATION_AND_TEST
-from met2net.variables import channel, required_fields
-from pipelines.archive import ArchiveState
+from met2net.data.normalization import Normalizer
+from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.variables import channel, required_fields
+from pipelines.archive.state import ArchiveState
 from pipelines.cluster import Workers
 from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
-from pipelines.training_set_layout import Layout, write_metadata
-from pipelines.training_set_settings import Splits, TrainingSetSettings
-from pipelines.training_set_tasks import (
+from pipelines.training_sets.layout import Layout, write_metadata
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.statistics import DIFFERENCE_HOURS, merge_statistics
+from pipelines.training_sets.tasks import (
     ClimatologyPart,
     FieldBlock,
     average,
@@ -30,7 +31,6 @@ from pipelines.training_set_tasks import (
     normalize,
     row_bytes,
 )
-from pipelines.training_statistics import DIFFERENCE_HOURS, merge_statistics
 
 __all__ = ["write_store"]
 

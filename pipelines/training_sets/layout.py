@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from met2net.training_set import SPLITS, VALIDATION_AND_TEST
-from met2net.verification.climatology import NUM_DAYS, spans_two_years
-from pipelines.training_statistics import TrainingStatistics
+from met2net.data.climatology import NUM_DAYS, spans_two_years
+from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from pipelines.training_sets.statistics import TrainingStatistics
 
 __all__ = ["Layout", "chunk_hours_for", "write_metadata"]
 
@@ -94,7 +94,7 @@ def write_metadata(
         layout: of the large arrays.
         axes: `latitude`, `longitude` and `expver(time)` of the archive, in memory.
         times: hours of the set, datetime64[h].
-        split: see `met2net.training_set.SPLITS`.
+        split: see `met2net.data.training_set.SPLITS`.
         statistics: one of each a channel.
         channels: labels, in order.
         units: physical units, one a channel.

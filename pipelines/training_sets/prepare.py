@@ -12,16 +12,16 @@ from pathlib import Path
 
 import filelock
 
-from met2net.training_set import TrainingSet
-from met2net.variables import required_fields
-from pipelines.archive import ArchiveState
-from pipelines.archive_values import used_values
+from met2net.data.training_set import TrainingSet
+from met2net.data.variables import required_fields
+from pipelines.archive.state import ArchiveState
+from pipelines.archive.values import used_values
 from pipelines.cluster import Cluster, Threads
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
-from pipelines.training_set_build import write_store
-from pipelines.training_set_checksums import checksum_file, damaged_files, write_checksums
-from pipelines.training_set_settings import Splits, TrainingSetSettings
+from pipelines.training_sets.build import write_store
+from pipelines.training_sets.checksums import checksum_file, damaged_files, write_checksums
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 
 __all__ = [
     "FORMAT_VERSION",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from met2net.normalization import METHODS, Method
-from met2net.training_set import SPLITS
-from met2net.variables import channel
+from met2net.data.normalization import METHODS, Method
+from met2net.data.training_set import SPLITS
+from met2net.data.variables import channel
 from pipelines.period import Period
 
 __all__ = ["Splits", "TrainingSetSettings"]
@@ -63,7 +63,7 @@ class TrainingSetSettings:
         variables: group name -> channel labels, in order, as {"uv10": ("u10", "v10")}.
         splits: hours of each split.
         smoothing_days: width of the climatology's running mean over days, odd.
-        normalization: `mean_std` or `min_max`, see `met2net.normalization`.
+        normalization: `mean_std` or `min_max`, see `met2net.data.normalization`.
 
     Raises:
         ValueError: if a group is empty, a channel is unknown or named twice,

@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.fields import chunk_path
-from met2net.normalization import Normalizer
-from met2net.variables import channel
-from met2net.verification.climatology import ClimatologyAccumulator
-from pipelines.archive import ArchiveState
-from pipelines.archive_check import DAMAGE
-from pipelines.archive_storage import cause_of
+from met2net.data.climatology import ClimatologyAccumulator
+from met2net.data.fields import chunk_path
+from met2net.data.normalization import Normalizer
+from met2net.data.variables import channel
+from pipelines.archive.check import DAMAGE
+from pipelines.archive.state import ArchiveState
+from pipelines.archive.storage import cause_of
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
-from pipelines.training_statistics import (
+from pipelines.training_sets.statistics import (
     DIFFERENCE_HOURS,
     difference_moments,
     hourly_moments,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from met2net.checkpoint import Checkpoint, load_checkpoint
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowDataset, WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowDataset, WindowSpec
 from pipelines.errors import DataError
 
 __all__ = ["check_fits", "load_fitting", "windows_in_split"]

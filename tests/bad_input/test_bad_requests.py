@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from met2net.checkpoint import save_checkpoint
-from pipelines.mlflow_quiet import mlflow
-from pipelines.pyfunc_model import ForecastModel
+from pipelines.registry.pyfunc_model import ForecastModel
+from pipelines.tracking.mlflow_quiet import mlflow
 from tests.bad_input.refusals import generated, tree
 from tests.met2net.test_checkpoint import GRID, make_checkpoint
 

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows import backfill_settings, config, forecast_settings, monthly_settings, study
-from flows.compose import resolve
-from flows.config_error import ConfigError
+from flows.settings import backfill as backfill_settings
+from flows.settings import config
+from flows.settings import forecast as forecast_settings
+from flows.settings import monthly as monthly_settings
+from flows.settings.compose import resolve
+from flows.settings.config_error import ConfigError
+from flows.studies import study
 from pipelines.errors import DataError
 from tests.bad_input.refusals import assert_explained, generated, tree
 

@@ -10,18 +10,18 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.variables import VARIABLES
-from pipelines.archive import current_state
+from met2net.data.variables import VARIABLES
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import current_state
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
+from pipelines.fields.verify_month import check_content
+from pipelines.formats.decode import decode
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
-from pipelines.sources.decode import decode
 from pipelines.sources.files import Files
-from pipelines.verify_month import check_content
 from tests.bad_input.refusals import assert_explained, generated, tree
 from tests.builders import FakeSource, make_month
-from tests.pipelines.sources.grib_files import message
+from tests.pipelines.formats.grib_files import message
 
 pytestmark = [
     # xarray and NumPy about damaged attributes and values; ranges are checked afterwards.

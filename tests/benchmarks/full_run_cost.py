@@ -9,10 +9,10 @@ import json
 import sys
 from dataclasses import asdict, replace
 
-from flows.study import load_study, part_experiments
-from flows.study_counts import count_cells
-from pipelines.training_cost import measure_cost
-from pipelines.training_job import TrainingJob
+from flows.settings.window_counts import count_cells
+from flows.studies.study import load_study, part_experiments
+from pipelines.training.cost import measure_cost
+from pipelines.training.job import TrainingJob
 
 
 def measure(name: str, model: str, *, device: str, batch_size: int) -> dict[str, float | str]:

@@ -14,12 +14,12 @@ import dask
 import netCDF4
 import numpy as np
 
-from pipelines.ingest import ingest
+from pipelines.archive.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
+from pipelines.formats.decode import decode
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
-from pipelines.sources.decode import decode
 from pipelines.sources.files import Files
-from tests.pipelines.sources.grib_files import message
+from tests.pipelines.formats.grib_files import message
 
 __all__ = ["fields_of", "write_grib", "write_netcdf"]
 

@@ -9,11 +9,11 @@ import icechunk
 import numpy as np
 import pytest
 
-from pipelines.archive import current_state
-from pipelines.archive_check import check_archive
-from pipelines.ingest import ingest
+from pipelines.archive.check import check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import current_state
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Month, Period
-from pipelines.regrid import GridSettings
 from pipelines.sources.files import Files
 from tests.benchmarks.conftest import RecordRatio
 

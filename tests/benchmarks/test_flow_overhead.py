@@ -47,7 +47,7 @@ def test_the_demo_is_work_and_not_orchestration(tmp_path: Path, record_ratio) ->
     stages = {m["name"]: float(m["seconds"]) for m in _STAGE.finditer(output)}
     trainings = [name for name in stages if name.startswith("train ")]
     assert len(trainings) == 3 and {"update archive", "score", "register"} <= set(stages), output
-    _, imports = run(sys.executable, "-c", "import pipelines.training_process", folder=tmp_path)
+    _, imports = run(sys.executable, "-c", "import pipelines.training.process", folder=tmp_path)
     overhead = wall - sum(stages.values())
     for name, seconds in stages.items():
         record_ratio(f"demo: {name}", seconds, bound="reported", unit="s")
@@ -61,8 +61,8 @@ def test_the_demo_is_work_and_not_orchestration(tmp_path: Path, record_ratio) ->
 EMPTY = """
 from prefect import flow
 import flows.full_experiment  # what the demo imports
-from flows.run_name import run_name
-from flows.stage import stage
+from flows.console.run_name import run_name
+from flows.stages.stage import stage
 
 @flow(name="empty", flow_run_name=run_name, validate_parameters=False)
 def empty(overrides: list[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.study import load_study, part_experiments
+from flows.studies.study import load_study, part_experiments
 
 pytestmark = pytest.mark.bench
 _ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from met2net.grid import Grid, equiangular
-from pipelines.archive import open_archive
-from pipelines.regrid_weights import conservative
+from met2net.data.grid import Grid, equiangular
+from pipelines.archive.state import open_archive
+from pipelines.fields.regrid_weights import conservative
 from tests.benchmarks.global_month import LATITUDE, LONGITUDE, fields_of, write_grib, write_netcdf
 
 pytestmark = pytest.mark.bench

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from met2net.forecast_function import network_forecast
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
+from met2net.forecasting.forecast_function import network_forecast
 from tests.benchmarks.training_steps import (
     SIZES,
     make_fast,

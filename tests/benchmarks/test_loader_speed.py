@@ -13,9 +13,9 @@ import xbatcher
 from torch.utils.data import DataLoader, Subset
 from xbatcher.loaders.torch import MapDataset
 
-from met2net.batches import BatchOrder, WindowBatches
-from met2net.fields import StoredFields, chunk_path
-from met2net.windows import WindowDataset, WindowSpec, find_windows
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.fields import StoredFields, chunk_path
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 
 pytestmark = pytest.mark.bench
 

@@ -12,9 +12,10 @@ import threadpoolctl
 import xarray as xr
 import xarray_regrid  # noqa: F401  (adds `.regrid`)
 
-from met2net.grid import Grid, equiangular
-from pipelines.regrid import GridSettings, regrid
-from pipelines.regrid_weights import conservative
+from met2net.data.grid import Grid, equiangular
+from pipelines.fields.regrid import regrid
+from pipelines.fields.regrid_weights import conservative
+from pipelines.fields.target_grids import GridSettings
 
 pytestmark = pytest.mark.bench
 

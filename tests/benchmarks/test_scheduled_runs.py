@@ -17,9 +17,9 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.service_process import running
-from flows.services import ServiceSettings, down, up
-from tests.pipelines.served_model import free_port
+from flows.services.local import ServiceSettings, down, up
+from flows.services.process import running
+from tests.pipelines.registry.served_model import free_port
 
 pytestmark = pytest.mark.bench
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.test_studies import STUDIES
+from tests.flows.studies.test_studies import STUDIES
 
 pytestmark = pytest.mark.bench
 _ROOT = Path(__file__).parents[2]

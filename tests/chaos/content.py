@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
-from pipelines.archive import history, open_archive
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_aliases import alias_history
+from pipelines.archive.state import history, open_archive
+from pipelines.registry.aliases import alias_history
+from pipelines.tracking.mlflow_quiet import mlflow
 
 __all__ = [
     "archive_content", "dataset_content", "file_content", "hash_of", "registry_content",

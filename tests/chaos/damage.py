@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.archive_check import check_archive
+from pipelines.archive.check import check_archive
 from pipelines.errors import DataError
 from tests.chaos.stages import STAGES, build_again, replace_months, training_set, write_raw
 

@@ -35,7 +35,7 @@ def overrides(folder: Path, cycles: int) -> list[str]:
     return [
         "experiment=mumbai_monthly",
         f"workspace={folder / 'workspace'}",
-        "source._target_=tests.flows.arriving_source.ArrivingSource",
+        "source._target_=tests.flows.monthly.arriving_source.ArrivingSource",
         "~data.variables.msl", "~data.variables.v10", "~data.variables.d2m",
         "data.window.num_inputs=2", "data.window.num_targets=2",
         *(f"models.met2net.network.{key}={value}" for key, value in {
@@ -69,9 +69,10 @@ def measure(folder: Path) -> dict[str, float]:
 
 def run_cycles(folder: Path, cycles: int) -> None:
     """Replay months one after another, and measure after each."""
-    from flows import replay, retraining_stages
-    from flows.console import run_from_console
-    from pipelines.train import train
+    from flows import replay
+    from flows.console.run import run_from_console
+    from flows.monthly import stages as retraining_stages
+    from pipelines.training.train import train
 
     # Another process would import for ten seconds.
     retraining_stages.train = partial(train, in_process=True)

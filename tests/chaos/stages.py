@@ -7,26 +7,27 @@ from pathlib import Path
 
 import xarray as xr
 
-import pipelines.training_process  # noqa: F401  (before a child is forked)
+import pipelines.training.process  # noqa: F401  (before a child is forked)
 from met2net.checkpoint import load_checkpoint
-from pipelines.archive import current_state, open_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import current_state, open_archive
 from pipelines.errors import DataError
-from pipelines.evaluate import evaluate, write_examples
-from pipelines.evaluation_settings import ScoringSettings
-from pipelines.forecast import FORECAST_FILE, make_forecast, write_forecast
-from pipelines.forecast_inputs import choose_init_time, read_inputs, write_inputs
-from pipelines.forecast_model import find_model
-from pipelines.ingest import ingest
-from pipelines.mlflow_quiet import mlflow
+from pipelines.evaluation.evaluate import evaluate, write_examples
+from pipelines.evaluation.settings import ScoringSettings
+from pipelines.fields.target_grids import GridSettings
+from pipelines.forecasting.forecast import FORECAST_FILE, make_forecast, write_forecast
+from pipelines.forecasting.inputs import choose_init_time, read_inputs, write_inputs
+from pipelines.forecasting.model import find_model
 from pipelines.period import Month, Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.registry import register
-from pipelines.regrid import GridSettings
+from pipelines.registry.register import register
 from pipelines.run_folder import RunFolder
 from pipelines.sources.files import Files
 from pipelines.sources.source import MonthRequest
-from pipelines.tracking import find_or_start_run, open_experiment, track_run
-from pipelines.train import train
+from pipelines.tracking.mlflow_quiet import mlflow
+from pipelines.tracking.runs import find_or_start_run, open_experiment, track_run
+from pipelines.training.train import train
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import make_month
 from tests.chaos.content import (
     archive_content,
@@ -45,7 +46,7 @@ from tests.pipelines.small_project import (
 )
 from tests.pipelines.sources.cds.acquiring import TEMPERATURE, quick_cds
 from tests.pipelines.synthetic_run import write_curves
-from tests.pipelines.training_jobs import make_job, with_trainer
+from tests.pipelines.training.training_jobs import make_job, with_trainer
 
 __all__ = ["MODEL", "STAGES", "Stage", "build_again", "replace_months", "training_set", "write_raw"]
 

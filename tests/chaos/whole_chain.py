@@ -41,7 +41,7 @@ from tests.chaos.trials import (
     server_trouble,
     twice,
 )
-from tests.pipelines.served_model import free_port
+from tests.pipelines.registry.served_model import free_port
 
 __all__ = ["CHAIN", "PLAN", "run_chains"]
 
@@ -57,7 +57,7 @@ def overrides(folder: Path, *, train_end: str, last: str) -> list[str]:
     test = "2021-02-09" if last == "2021-02-10" else "2021-01-30"
     return [
         "experiment=era5_cropped", "~models.tau", f"workspace={folder / 'workspace'}",
-        "data.grid.box={_target_: pipelines.regrid.Box, "
+        "data.grid.box={_target_: pipelines.fields.target_grids.Box, "
         "north: 44.0, west: 110.0, south: 43.5, east: 110.5}",
         "data.period.start=2021-01-22", f"data.period.end={last}",
         "data.splits.train.start=2021-01-22", f"data.splits.train.end={train_end}",
@@ -89,9 +89,9 @@ def run_warm(folder: Path, settings: Sequence[str], *, server: str) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows import forecast, full_experiment
-    from flows.console import run_from_console
-    from pipelines import report
-    from pipelines.train import train
+    from flows.console.run import run_from_console
+    from pipelines.report import page as report
+    from pipelines.training.train import train
 
     # Another process would import for ten seconds.
     full_experiment.train = partial(train, in_process=True)

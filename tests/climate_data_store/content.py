@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 from tests.climate_data_store.encode_grib import encode_grib
 from tests.climate_data_store.encode_netcdf import (
     encode_netcdf,

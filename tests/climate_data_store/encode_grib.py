@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pipelines.sources.grib_library import eccodes
+from pipelines.formats.grib_library import eccodes
 
 # The reader's own lock: both run in one process under test.
-from pipelines.sources.grib_messages import _ECCODES
+from pipelines.formats.grib_messages import _ECCODES
 from tests.climate_data_store.layers import Layer, Reply
 
 __all__ = ["encode_grib"]

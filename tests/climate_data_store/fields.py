@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from met2net.variables import VARIABLES, variable
+from met2net.data.variables import VARIABLES, variable
 
 __all__ = ["ARCHIVED", "field", "fields"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from met2net.variables import Variable
+from met2net.data.variables import Variable
 from tests.climate_data_store.fields import fields
 
 __all__ = ["Layer", "Reply"]

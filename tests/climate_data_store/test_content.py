@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import requests
 
-from met2net.variables import variable
-from pipelines.sources.decode import decode
+from met2net.data.variables import variable
+from pipelines.formats.decode import decode
 from tests.climate_data_store.fields import ARCHIVED, fields
 from tests.climate_data_store.requests_to_store import PRESSURE, SINGLE, client, request
 from tests.climate_data_store.server import ClimateDataStore

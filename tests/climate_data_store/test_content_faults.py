@@ -8,7 +8,7 @@ import requests
 from ecmwf.datastores.processing import DownloadError
 
 from pipelines.errors import DataError
-from pipelines.sources.decode import decode
+from pipelines.formats.decode import decode
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.requests_to_store import (
     PRESSURE,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from pipelines.sources.decode import decode
+from pipelines.formats.decode import decode
 from tests.climate_data_store.requests_to_store import PRESSURE, SINGLE, client, request
 from tests.climate_data_store.server import ClimateDataStore
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from pipelines.errors import DataError
-from pipelines.sources.decode import decode
+from pipelines.formats.decode import decode
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.requests_to_store import SINGLE, client, fetch, good_file, request
 from tests.climate_data_store.server import ClimateDataStore

@@ -17,19 +17,19 @@ import torch
 import xarray as xr
 from scipy import stats
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.grid import Grid, equiangular
-from met2net.normalization import Normalizer
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid, equiangular
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.block_bootstrap import BlockBootstrap
 from met2net.verification.bootstrap_estimate import Estimate
-from met2net.verification.climatology import Climatology
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.regions import box
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.scores import score_forecasts
 from met2net.verification.statistics import zero_statistics
-from met2net.windows import WindowDataset, WindowSpec, find_windows
 
 BOX = Grid(tuple(60.0 - 4 * i for i in range(12)), tuple(10.0 + 2 * i for i in range(14)))
 CHANNELS = ("u10", "v10")

@@ -4,11 +4,11 @@ import pytest
 import xarray as xr
 
 from flows.archive import archive
-from flows.config_error import ConfigError
+from flows.settings.config_error import ConfigError
+from pipelines.archive.ingest import ingest
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FakeSource
 
 

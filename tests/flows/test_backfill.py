@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.backfill_settings import load_backfill
-from flows.config_error import ConfigError
-from pipelines.archive import open_archive
+from flows.settings.backfill import load_backfill
+from flows.settings.config_error import ConfigError
+from pipelines.archive.state import open_archive
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.server import ClimateDataStore
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = Path(sys.executable).parent / "prefect"
 KEY = "key-that-nobody-may-ever-see-4711"
-BOX = "{_target_: pipelines.regrid.Box, north: 44.0, west: 110.0, south: 43.5, east: 110.5}"
+BOX = (
+    "{_target_: pipelines.fields.target_grids.Box, "
+    "north: 44.0, west: 110.0, south: 43.5, east: 110.5}"
+)
 FINAL_UNTIL = np.datetime64("2021-02-10T23")
 
 

@@ -13,18 +13,21 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server_setup import set_up_server
-from flows.service_process import start, stop, wait_healthy
-from flows.services import ServiceSettings, services
-from pipelines.archive import open_archive
-from tests.pipelines.served_model import free_port
+from flows.services.local import ServiceSettings, services
+from flows.services.process import start, stop, wait_healthy
+from flows.services.server_setup import set_up_server
+from pipelines.archive.state import open_archive
+from tests.pipelines.registry.served_model import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYED = [
     f"{d['entrypoint'].partition(':')[2].replace('_', '-')}/{d['name']}"
     for d in yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 ]
-BOX = "{_target_: pipelines.regrid.Box, north: 44.0, west: 110.0, south: 43.5, east: 110.5}"
+BOX = (
+    "{_target_: pipelines.fields.target_grids.Box, "
+    "north: 44.0, west: 110.0, south: 43.5, east: 110.5}"
+)
 SECONDS = 240.0
 
 

@@ -13,24 +13,24 @@ import psutil
 import pytest
 import xarray as xr
 
-from flows.config_error import ConfigError
 from flows.forecast import fetch_model, gather_inputs, run_model
-from flows.forecast_settings import ForecastSettings, load_forecast
+from flows.settings.config_error import ConfigError
+from flows.settings.forecast import ForecastSettings, load_forecast
 from met2net.checkpoint import Checkpoint, save_checkpoint
-from met2net.grid import Grid
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.models.build import build
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
+from pipelines.archive.ingest import ingest
 from pipelines.errors import DataError
-from pipelines.forecast import open_forecast
-from pipelines.ingest import ingest
-from pipelines.mlflow_quiet import mlflow, tracking_at
+from pipelines.forecasting.forecast import open_forecast
 from pipelines.period import Period
-from pipelines.registry import register
+from pipelines.registry.register import register
 from pipelines.sources.files import Files
-from pipelines.tracking import find_or_start_run, open_experiment
+from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
+from pipelines.tracking.runs import find_or_start_run, open_experiment
 from tests.builders import make_month
-from tests.pipelines.served_model import end, free_port, wait_for
+from tests.pipelines.registry.served_model import end, free_port, wait_for
 from tests.pipelines.synthetic_run import make_run_folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint, save_checkpoint
-from pipelines.mlflow_quiet import mlflow
 from pipelines.period import Period
+from pipelines.tracking.mlflow_quiet import mlflow
 from tests.builders import make_month
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from flows import full_experiment as flow
-from flows.config import Experiment, load_experiment
+from flows.settings.config import Experiment, load_experiment
 from met2net.checkpoint import load_checkpoint
-from pipelines.mlflow_quiet import mlflow
+from pipelines.tracking.mlflow_quiet import mlflow
 from tests.pipelines.image_sequences.image_files import make_taxi, write_mnist
 
 SMALL = [

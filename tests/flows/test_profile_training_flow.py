@@ -1,8 +1,8 @@
 import pytest
 
-from flows.compose import resolve
-from flows.config import load_experiment
 from flows.profile_training import profile_training
+from flows.settings.compose import resolve
+from flows.settings.config import load_experiment
 from pipelines.errors import DataError
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.config_error import ConfigError
 from flows.registry import registry
+from flows.settings.config_error import ConfigError
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_aliases import alias_history, give_first_alias, promote
+from pipelines.registry.aliases import alias_history, give_first_alias, promote
+from pipelines.tracking.mlflow_quiet import mlflow
 
 NAME = "met2net-mumbai_monthly"
 

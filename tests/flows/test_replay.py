@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.archive import open_archive
-from pipelines.registry_aliases import alias_history
-from pipelines.registry_versions import list_versions
+from pipelines.archive.state import open_archive
+from pipelines.registry.aliases import alias_history
+from pipelines.registry.versions import list_versions
 from tests.builders import fetched_months
 
 pytestmark = pytest.mark.long
@@ -24,7 +24,7 @@ def overrides(folder: Path) -> list[str]:
     return [
         "experiment=mumbai_monthly",
         f"workspace={folder / 'workspace'}",
-        "source._target_=tests.flows.arriving_source.ArrivingSource",
+        "source._target_=tests.flows.monthly.arriving_source.ArrivingSource",
         "+source.noisy=2016-05", "+source.impossible=2016-06",
         "~data.variables.msl", "~data.variables.v10", "~data.variables.d2m",
         "data.window.num_inputs=2", "data.window.num_targets=2",

@@ -10,10 +10,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from met2net.grid import Grid
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.models.build import build
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
 from tests.met2net.models.model_builders import (
     MET2NET_SETTINGS,
     SIZES,

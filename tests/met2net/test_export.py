@@ -11,7 +11,7 @@ from met2net.export import export_forecaster
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from tests.met2net.models.model_builders import SIZES, is_same, randomize, snapshot
-from tests.met2net.test_forecaster import GRID, make_forecaster
+from tests.met2net.test_forecast import GRID, make_forecaster
 
 _LOAD = """
 import sys, torch

@@ -6,11 +6,11 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
-from met2net.grid import Grid
 from met2net.models.met2net import Met2Net
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
 from tests.met2net.models.model_builders import SIZES, randomize
 
 GRID = Grid((25.0, 24.0, 23.0), (110.0, 111.0, 112.0, 113.0))

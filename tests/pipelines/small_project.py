@@ -6,15 +6,16 @@ from pathlib import Path
 import torch
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
+from met2net.data.normalization import Method
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from met2net.models.build import build
-from met2net.normalization import Method
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
-from pipelines.archive import ArchiveState
-from pipelines.ingest import ingest
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FakeSource
 
 WINDOW = WindowSpec.regular(num_inputs=3, num_targets=2)

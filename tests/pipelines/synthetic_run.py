@@ -76,7 +76,7 @@ def make_full_scores(
     channels: Sequence[str] = ("t2m", "u10", "v10"),
     lead_times: Sequence[int] = (1, 2, 3, 6),
 ) -> xr.Dataset:
-    """Scores with all that `pipelines.evaluate` puts beside them, of plausible size."""
+    """Scores with all that `pipelines.evaluation.evaluate` puts beside them, of plausible size."""
     scores = make_scores(networks, channels, lead_times)
     correlation = (
         scores["score"].sel(metric=["acc", "acc"]).assign_coords(metric=["acc_centred", "pcc"])
@@ -190,7 +190,7 @@ def make_example(
 def make_analysis(
     variables: Sequence[str] = ("t2m", "uv10"), models: Sequence[str] = ("met2net", "tau")
 ) -> xr.Dataset:
-    """CKA and attention as `pipelines.analyze` writes them; attention for the first model."""
+    """CKA and attention as `analyze` writes them; attention for the first model."""
     rng = np.random.default_rng(1)
     size = len(variables)
     data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}

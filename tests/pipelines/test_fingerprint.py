@@ -52,7 +52,9 @@ def test_a_class_of_ours_may_move_and_another_s_class_of_that_name_is_another() 
 
     assert named("met2net.models.met2net.Met2Net") == named("met2net.networks.Met2Net")
     assert named("pipelines.period.Period.parse") == named("pipelines.base.period.Period.parse")
-    assert named("met2net.windows.WindowSpec.regular") != named("met2net.windows.WindowSpec.listed")
+    assert named("met2net.data.windows.WindowSpec.regular") != named(
+        "met2net.data.windows.WindowSpec.listed"
+    )
     assert named("mine.Met2Net") != named("met2net.models.met2net.Met2Net")
     assert named("pipelines.a.sequence_splits") == named("pipelines.b.c.sequence_splits")
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState, current_state, open_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits
-from pipelines.regrid import Box, GridSettings
 from pipelines.sources.files import Files
-from tests.pipelines.sources.grib_files import LATITUDE, LONGITUDE, message
+from pipelines.training_sets.settings import Splits
+from tests.pipelines.formats.grib_files import LATITUDE, LONGITUDE, message
 
 GOOD = Period("2016-01-31", "2016-01-31")
 NEXT = Period("2016-02-01", "2016-02-02")

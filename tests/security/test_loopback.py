@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from flows.services import ServiceSettings, services
+from flows.services.local import ServiceSettings, services
 from tests.climate_data_store.server import ClimateDataStore
 
 ROOT = Path(__file__).parents[2]

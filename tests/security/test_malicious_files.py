@@ -13,14 +13,14 @@ from safetensors.torch import save_file
 
 from met2net.checkpoint import load_checkpoint
 from pipelines.errors import DataError
-from pipelines.forecast import make_forecast
-from pipelines.forecast_model import ForecastModel
+from pipelines.forecasting.forecast import make_forecast
+from pipelines.forecasting.model import ForecastModel
+from pipelines.formats.decode import decode
 from pipelines.image_sequences.taxi_bj import TaxiBJ
-from pipelines.sources.decode import decode
-from pipelines.training_job import write_job
-from pipelines.training_process import LAST, main
+from pipelines.training.job import write_job
+from pipelines.training.process import LAST, main
 from tests.pipelines.small_project import make_training_set
-from tests.pipelines.training_jobs import make_job
+from tests.pipelines.training.training_jobs import make_job
 from tests.security.pickle_bomb import Bomb, bomb
 
 COUNTS = {"train": 2, "validation": 1, "test": 1}
@@ -66,7 +66,7 @@ def test_a_pickle_in_place_of_a_checkpoint_is_refused(tmp_path: Path, marker: Pa
         "met2net.models.",
         "met2net.models...os.system",
         "met2net.models.nothing.Nothing",
-        "pipelines.train.subprocess.check_output",
+        "pipelines.training.train.subprocess.check_output",
         3,
         None,
     ],

@@ -7,9 +7,9 @@ import yaml
 
 from met2net.checkpoint import load_checkpoint
 from pipelines.errors import DataError
-from pipelines.forecast_model import find_model
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_versions import fetch_checkpoint
+from pipelines.forecasting.model import find_model
+from pipelines.registry.versions import fetch_checkpoint
+from pipelines.tracking.mlflow_quiet import mlflow
 from tests.security.pickle_bomb import bomb
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.backfill_settings import load_backfill
-from flows.compose import compose
-from flows.config import load_experiment
-from flows.config_error import ConfigError
-from flows.forecast_settings import load_forecast
-from flows.monthly_settings import load_monthly
-from flows.safe_instantiate import TRUSTED, check_targets, instantiate
+from flows.settings.backfill import load_backfill
+from flows.settings.compose import compose
+from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
+from flows.settings.forecast import load_forecast
+from flows.settings.monthly import load_monthly
+from flows.settings.safe_instantiate import TRUSTED, check_targets, instantiate
 from pipelines.errors import DataError
 from pipelines.period import Period
 
@@ -22,9 +22,9 @@ TARGETS = [
     "pathlib.Path.home",  # harmless, and Hydra's own list of forbidden ones lacks it
     "shutil.rmtree",
     "hydra.utils.instantiate",
-    "pipelines.train.subprocess.check_output",  # through what a module of ours imported
-    "pipelines.train.Path",
-    "pipelines.train.train",  # ours, but no settings class
+    "pipelines.training.train.subprocess.check_output",  # through what a module of ours imported
+    "pipelines.training.train.Path",
+    "pipelines.training.train.train",  # ours, but no settings class
     "pipelines.atomic.write_text",
     "pipelines.period.Period.hours",  # no class method
     "pipelines.period.Period.__init__.__globals__",
@@ -33,7 +33,7 @@ TARGETS = [
     "pipelines..Period",
     "pipelines",
     "pipelinesque.period.Period",
-    "flows.config.Experiment",
+    "flows.settings.config.Experiment",
     "",
     3,
     None,

@@ -83,7 +83,7 @@ def test_hydra_instantiates_in_one_place_only() -> None:
 def test_the_loader_of_our_own_is_a_safe_one() -> None:
     import yaml
 
-    from pipelines.published_scores import _OnceLoader
+    from pipelines.paper.published_scores import _OnceLoader
 
     assert issubclass(_OnceLoader, yaml.SafeLoader)
     with pytest.raises(yaml.YAMLError):

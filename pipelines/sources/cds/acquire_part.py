@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.errors import DataError
+from pipelines.formats.file_format import file_format
 from pipelines.sources.cds.check_reply import HoursMissing, check_reply
 from pipelines.sources.cds.deadline import Deadline, GaveUp, sleep
 from pipelines.sources.cds.manifest import Manifest, Part, now
@@ -28,7 +29,6 @@ from pipelines.sources.cds.service_errors import (
     TooLarge,
     Unreachable,
 )
-from pipelines.sources.file_format import file_format
 
 __all__ = ["PartWorker", "sha256_of"]
 

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.regrid import GridSettings
+from pipelines.fields.target_grids import GridSettings
+from pipelines.formats.decode import decode
 from pipelines.sources.cds.acquire_part import sha256_of
 from pipelines.sources.cds.acquisition import Acquisition
 from pipelines.sources.cds.credentials import read_credentials
@@ -20,7 +21,6 @@ from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import Area, DataFormat, area_for
 from pipelines.sources.cds.series_lock import lock_series
 from pipelines.sources.cds.service import Service
-from pipelines.sources.decode import decode
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.source import MonthRequest, RawMonth
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from pipelines.errors import DataError
+from pipelines.fields.verify_month import check_content, check_structure
+from pipelines.formats.decode import decode
 from pipelines.sources.cds.request import CdsRequest
-from pipelines.sources.decode import decode
-from pipelines.verify_month import check_content, check_structure
 
 __all__ = ["GLOBE", "HoursMissing", "check_reply"]
 

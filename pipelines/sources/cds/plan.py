@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.sources.cds.request import Area, CdsRequest, DataFormat
 from pipelines.sources.source import MonthRequest

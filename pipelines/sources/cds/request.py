@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
-from pipelines.target_grids import GridSettings
 
 __all__ = ["Area", "CdsRequest", "DataFormat", "area_for", "same_request"]
 

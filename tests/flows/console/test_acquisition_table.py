@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from flows.acquisition_table import Progress, acquisition_table, showing, summary_line
+from flows.console.acquisition_table import Progress, acquisition_table, showing, summary_line
 from pipelines.sources.cds.manifest import now
 from pipelines.sources.cds.month_status import MonthStatus
 from pipelines.sources.cds.waiting_times import WaitingTimes
@@ -75,7 +75,7 @@ def test_long_times_have_two_units() -> None:
 
 
 def test_without_a_terminal_changes_are_lines(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "flows.acquisition_table")
+    caplog.set_level(logging.INFO, "flows.console.acquisition_table")
     looks = iter([[month("2017-01")], [month("2017-01", "queued")], [month("2017-01", "verified")]])
     last = [month("2017-01", "verified")]
     progress = lambda: Progress(next(looks, last), UNKNOWN, max_in_flight=1)  # noqa: E731

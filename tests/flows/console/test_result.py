@@ -1,7 +1,7 @@
 import pytest
 from rich.table import Table
 
-from flows.result_console import result_console
+from flows.console.result import result_console
 
 
 def _table() -> Table:

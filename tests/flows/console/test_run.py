@@ -8,7 +8,7 @@ import pytest
 from prefect.server.api import server
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.console import run_loaded_meanwhile
+from flows.console.run import run_loaded_meanwhile
 from pipelines.errors import DataError
 
 _PATIENCE = 30  # seconds

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.run_command import find_flow
+from flows.console.run_command import find_flow
 from pipelines.errors import DataError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PREFECT = Path(sys.executable).with_name("prefect")
 
 
@@ -28,7 +28,7 @@ def test_a_missing_file_names_the_flow_files() -> None:
 
 def test_a_file_without_a_flow_names_the_flow_files() -> None:
     with pytest.raises(DataError, match=r"no flow named 'config' \(flows found: none\)"):
-        find_flow(ROOT / "flows" / "config.py")
+        find_flow(ROOT / "flows" / "settings" / "config.py")
 
 
 def test_only_python_files_hold_flows(tmp_path: Path) -> None:
@@ -48,7 +48,10 @@ def test_the_only_flow_of_a_file_is_taken_whatever_its_name(tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["flows/typo.py"], "error: no file flows/typo.py; flow files in flows/: flows/arch"),
-        (["flows/config.py"], "error: flows/config.py has no flow named 'config'"),
+        (
+            ["flows/settings/config.py"],
+            "error: flows/settings/config.py has no flow named 'config'",
+        ),
         (["flows/full_experiment.py", "experiment=nope"], "error: no experiment 'nope'; choose"),
         (["flows/full_experiment.py", "sede=1"], "error: no setting 'sede'; did you mean 'seed'?"),
     ],

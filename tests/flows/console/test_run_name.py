@@ -1,6 +1,6 @@
 import pytest
 
-from flows.run_name import name_from_overrides
+from flows.console.run_name import name_from_overrides
 
 
 @pytest.mark.parametrize(

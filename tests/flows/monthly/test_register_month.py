@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.monthly_settings import MonthlySettings, load_monthly
-from flows.register_month import finish_decision
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_aliases import alias_history, give_first_alias, rollback
-from pipelines.registry_versions import RegisteredVersion, version_of_month
+from flows.monthly.register_month import finish_decision
+from flows.settings.monthly import MonthlySettings, load_monthly
+from pipelines.registry.aliases import alias_history, give_first_alias, rollback
+from pipelines.registry.versions import RegisteredVersion, version_of_month
+from pipelines.tracking.mlflow_quiet import mlflow
 
 NAME = "met2net-mumbai_monthly"
 NOW = datetime(2020, 3, 7, 0, 0, 1, 250_000, tzinfo=UTC)

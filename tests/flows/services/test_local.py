@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.service_process import Running, Service, ServiceError, last_lines, running, start, stop
-from flows.service_process import wait_healthy as wait
-from flows.services import ServiceSettings, main, services
+from flows.services.local import ServiceSettings, main, services
+from flows.services.process import Running, Service, ServiceError, last_lines, running, start, stop
+from flows.services.process import wait_healthy as wait
 
 CHILD = "import subprocess, sys, time; print('hello', flush=True); subprocess.run(['sleep', '60'])"
 

@@ -4,13 +4,13 @@ import pytest
 import yaml
 from prefect.client.schemas.objects import State, StateType
 
-from flows.gpu_slot import GPU_LIMIT, gpu_slot
-from flows.retrying import is_worth_retrying
-from flows.run_command import find_flow
-from flows.server_setup import HEARTBEAT_SECONDS, LOST_AFTER_SECONDS, automations
+from flows.console.run_command import find_flow
+from flows.services.server_setup import HEARTBEAT_SECONDS, LOST_AFTER_SECONDS, automations
+from flows.stages.gpu_slot import GPU_LIMIT, gpu_slot
+from flows.stages.retrying import is_worth_retrying
 from pipelines.errors import DataError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
 
@@ -60,7 +60,7 @@ def test_a_cpu_needs_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
         def __enter__(self) -> None: ...
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr("flows.gpu_slot.concurrency", Slot)
+    monkeypatch.setattr("flows.stages.gpu_slot.concurrency", Slot)
     with gpu_slot("cpu"):
         assert held == []
     with gpu_slot("cuda"):

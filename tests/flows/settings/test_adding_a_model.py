@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import met2net.models.baselines
-from flows import compose, config
+from flows.settings import compose, config
 from met2net.models.build import build
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding_a_model.md"
+PAGE = Path(__file__).parents[3] / "docs" / "adding_a_model.md"
 
 
 def block(language: str) -> str:

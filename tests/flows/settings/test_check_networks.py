@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from flows.check_networks import check_networks
+from flows.settings.check_networks import check_networks
 from pipelines.errors import DataError
 
 NETWORK = {"_target_": "met2net.models.met2net.Met2Net"}

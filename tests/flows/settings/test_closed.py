@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flows import compose as composing
-from flows.closed_settings import checked
-from flows.compose import CONFIGS, compose, resolve
-from flows.config import load_experiment
-from flows.config_error import ConfigError
-from flows.safe_instantiate import TRUSTED
+from flows.settings import compose as composing
+from flows.settings.closed import checked
+from flows.settings.compose import CONFIGS, compose, resolve
+from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
+from flows.settings.safe_instantiate import TRUSTED
 from pipelines.period import Period
 
 ROOTS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -176,11 +176,11 @@ def test_settings_of_a_flow_of_somebody_s_own_are_checked_where_they_name_classe
 
 def test_a_refusal_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom flows.compose import compose\n"
+        "import sys\nfrom flows.settings.compose import compose\n"
         "try: compose(['training.max_epoch=3'])\nexcept ValueError as error: print(error)\n"
         "print([m for m in ('torch', 'xarray', 'numpy', 'prefect') if m in sys.modules])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2],
+    ran = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3],
                          capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
     assert "did you mean 'max_epochs'" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "[]"

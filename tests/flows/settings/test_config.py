@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.compose import CONFIGS, compose
-from flows.config import load_experiment
-from flows.config_error import ConfigError
+from flows.settings.compose import CONFIGS, compose
+from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
 from pipelines.fingerprint import fingerprint
 
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))

@@ -1,7 +1,7 @@
 import pytest
 from hydra.errors import InstantiationException
 
-from flows.config_error import ConfigError, one_line, refusing_wrong_settings
+from flows.settings.config_error import ConfigError, one_line, refusing_wrong_settings
 
 
 @pytest.mark.parametrize("kind", [ValueError, TypeError, ZeroDivisionError, FileNotFoundError])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from flows.config import load_experiment
-from flows.early_checks import check_early, check_machine
 from flows.profile_training import profile_training
+from flows.settings.config import load_experiment
+from flows.settings.early_checks import check_early, check_machine
 from met2net.models.build import build
 from pipelines.errors import DataError
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flows.compose import CONFIGS
-from flows.config import load_experiment
+from flows.settings.compose import CONFIGS
+from flows.settings.config import load_experiment
 from met2net.models.build import build
 
 PUBLISHED_DROP_PATH = {

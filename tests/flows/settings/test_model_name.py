@@ -1,9 +1,9 @@
 import pytest
 
-from flows.config import load_experiment
-from flows.config_error import ConfigError
-from flows.model_name import model_name
 from flows.registry import registry
+from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
+from flows.settings.model_name import model_name
 
 
 @pytest.mark.parametrize("name", ["met2net-mumbai_monthly", "Höhe 2.1", "9"])

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from flows.compose import CONFIGS, compose
-from flows.config import load_experiment
+from flows.settings.compose import CONFIGS, compose
+from flows.settings.config import load_experiment
 from met2net.training.settings import OptimizationSettings
 
 PUBLISHED = {

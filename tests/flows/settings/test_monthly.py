@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.config_error import ConfigError
-from flows.monthly_settings import load_monthly, read_moment
+from flows.settings.config_error import ConfigError
+from flows.settings.monthly import load_monthly, read_moment
 from pipelines.period import Period
 
 SMALL = ["experiment=mumbai_monthly"]

@@ -5,10 +5,10 @@ import shutil
 import pytest
 import torch
 
-from flows import compose, config
+from flows.settings import compose, config
+from met2net.data.variables import channel
 from met2net.models.build import build
 from met2net.training.conventional import ReconstructThenPredict
-from met2net.variables import channel
 
 NINE = (
     "variables: {uv10: [u10, v10], t2m: [t2m], tcc: [tcc], msl: [msl], r: [r950], "

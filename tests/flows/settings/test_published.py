@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from flows.config import load_experiment
-from flows.published import published_for
-from met2net.windows import WindowSpec
+from flows.settings.config import load_experiment
+from flows.settings.published import published_for
+from met2net.data.windows import WindowSpec
 
 WEATHER = ["experiment=weather", "source.folder=x"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from flows.compose import resolve
-from flows.config import load_experiment
+from flows.settings.compose import resolve
+from flows.settings.config import load_experiment
 from met2net.training.schedule import learning_rate_factor
 from met2net.training.settings import OptimizationSettings
-from tests.flows.test_studies import STUDIES
+from tests.flows.studies.test_studies import STUDIES
 
 OWN = (
     "demo", "mumbai", "mumbai_baselines", "mumbai_monthly", "pearl_river", "results_frame",

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.compose import resolve
-from flows.config import load_experiment
-from flows.config_error import ConfigError
+from flows.settings.compose import resolve
+from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
 from pipelines.sources.arco import Arco
 from pipelines.sources.cds import Cds
 from pipelines.sources.files import Files
 from pipelines.sources.generated import Generated
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PREFECT = Path(sys.executable).with_name("prefect")
 MONTHLY, FORECAST = "monthly_retrain", "forecast"
 

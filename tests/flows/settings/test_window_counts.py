@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from flows.config import Experiment, load_experiment
-from flows.config_error import ConfigError
-from met2net.grid import Grid
-from met2net.windows import find_windows
+from flows.settings.config import Experiment, load_experiment
+from flows.settings.config_error import ConfigError
+from met2net.data.grid import Grid
+from met2net.data.windows import find_windows
+from pipelines.fields.target_grids import target_grid
 from pipelines.image_sequences.sequences import sequence_counts, sequence_hours
-from pipelines.target_grids import target_grid
 
 EXPERIMENT = {name: name for name in ("era5_cropped", "mvmmfnist", "taxibj")}
 

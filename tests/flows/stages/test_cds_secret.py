@@ -4,7 +4,7 @@ import pytest
 from prefect.blocks.system import Secret
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.cds_secret import use_secret
+from flows.stages.cds_secret import use_secret
 from pipelines.errors import DataError
 from pipelines.sources.cds.credentials import read_credentials
 

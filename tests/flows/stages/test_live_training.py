@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-import flows.live_training
-from flows.live_training import mlflow_page, shown_in_mlflow
+import flows.stages.live_training
+from flows.stages.live_training import mlflow_page, shown_in_mlflow
 
 
 def test_mlflow_is_where_its_server_says_or_at_its_usual_address(tmp_path: Path) -> None:
@@ -22,7 +22,9 @@ def test_prefect_s_page_links_to_the_curves(
 ) -> None:
     made = []
     monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", "a-run")
-    monkeypatch.setattr(flows.live_training, "create_link_artifact", lambda **k: made.append(k))
+    monkeypatch.setattr(
+        flows.stages.live_training, "create_link_artifact", lambda **k: made.append(k)
+    )
     with shown_in_mlflow(
         tmp_path / "met2net", network="met2net", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
         workspace=tmp_path, experiment="demo", fingerprint="f",

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from flows.config import load_experiment
-from flows.model_job import model_job
-from pipelines.initial_weights import InitialWeights
+from flows.settings.config import load_experiment
+from flows.stages.model_job import model_job
+from pipelines.training.initial_weights import InitialWeights
 
 
 @pytest.fixture

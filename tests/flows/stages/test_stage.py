@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from flows.stage import stage
-from flows.stage_logs import STAGE_LOGGERS, show_stage_logs
+from flows.console.stage_logs import STAGE_LOGGERS, show_stage_logs
+from flows.stages.stage import stage
 
 
 def test_a_stage_is_an_uncached_task_that_logs_how_long_its_own_work_took(
@@ -16,7 +16,7 @@ def test_a_stage_is_an_uncached_task_that_logs_how_long_its_own_work_took(
 
     assert (add.name, add.task_run_name, add.retries) == ("add", "add", 2)
     assert not add.persist_result and add.__doc__ == "Add."
-    with caplog.at_level(logging.INFO, logger="flows.stage"):
+    with caplog.at_level(logging.INFO, logger="flows.stages.stage"):
         assert add.fn(2, second=3) == 5
     assert [record.getMessage() for record in caplog.records] == ["add: 0.00 s"]
 
@@ -26,7 +26,10 @@ def test_a_stage_that_fails_says_how_long_it_took(caplog: pytest.LogCaptureFixtu
     def fail() -> None:
         raise ValueError("no")
 
-    with caplog.at_level(logging.INFO, logger="flows.stage"), pytest.raises(ValueError, match="no"):
+    with (
+        caplog.at_level(logging.INFO, logger="flows.stages.stage"),
+        pytest.raises(ValueError, match="no"),
+    ):
         fail.fn()
     assert caplog.messages == ["break: 0.00 s"]
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from flows import full_experiment
-from flows.compose import CONFIGS
-from flows.config_error import ConfigError
-from flows.study import Stages, load_study, part_experiments, run_study
-from flows.study_settings import SCALES, Part, Study
-from pipelines import train as training
+from flows.settings.compose import CONFIGS
+from flows.settings.config_error import ConfigError
+from flows.settings.study import SCALES, Part, Study
+from flows.studies.study import Stages, load_study, part_experiments, run_study
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
-from pipelines.published_scores import published_scores
-from pipelines.training_job import TrainingJob
+from pipelines.paper.published_scores import published_scores
+from pipelines.tracking.mlflow_quiet import mlflow
+from pipelines.training import train as training
+from pipelines.training.job import TrainingJob
 
 STUDIES = [f"table{n}" for n in range(1, 13)] + ["fig1"] + [f"fig{n}" for n in range(4, 17)]
 _FILES = {  # what only the user knows, by source

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from met2net.analysis.cyclones import Track, TrackerSettings, track
+from met2net.analysis.cyclones import Track, track
 from met2net.analysis.great_circle import longitude_difference
-from met2net.grid import Grid
+from met2net.analysis.vortex_centre import TrackerSettings
+from met2net.data.grid import Grid
 from tests.met2net.analysis.vortices import BOX, GLOBE, bell, fields, holland, hours
 
 # North-west, then north-east: 60 hours inside the paper's box.

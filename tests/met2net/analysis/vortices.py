@@ -3,7 +3,7 @@
 import numpy as np
 
 from met2net.analysis.great_circle import great_circle_km
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 BACKGROUND = 101_000.0
 START = np.datetime64("2023-05-26T00", "ns")

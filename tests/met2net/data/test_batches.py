@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from met2net.batches import BatchOrder, WindowBatches
-from met2net.fields import Allocate
-from met2net.windows import WindowDataset, WindowSpec, find_windows
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.fields import Allocate
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 
 SPEC = WindowSpec.regular(num_inputs=3, num_targets=2)
 HOURS = np.arange(100, 160)

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from met2net.verification.climatology import (
+from met2net.data.climatology import (
     NUM_DAYS,
     Climatology,
     ClimatologyAccumulator,
     day_slot,
     spans_two_years,
 )
-from met2net.windows import hours_since_epoch
+from met2net.data.windows import hours_since_epoch
 
 
 def _hours(start, end, *, step=1):

@@ -8,7 +8,7 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from met2net.fields import StoredFields, chunk_path, read_frames
+from met2net.data.fields import StoredFields, chunk_path, read_frames
 
 SHAPE = (50, 2, 3, 4)
 

@@ -4,7 +4,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.grid import Grid, cell_edges, equiangular
+from met2net.data.grid import Grid, cell_edges, equiangular
 
 
 def test_five_point_six_two_five_degrees_is_weatherbench_grid() -> None:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.normalization import METHODS, Normalizer
+from met2net.data.normalization import METHODS, Normalizer
 
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 500.0))
 

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from met2net.physical_limits import check_inputs, describe_limits
-from met2net.variables import VARIABLES, variable
-from tests.met2net.test_forecaster import GRID, INIT, make_dataset, make_forecaster
+from met2net.data.physical_limits import check_inputs, describe_limits
+from met2net.data.variables import VARIABLES, variable
+from tests.met2net.test_forecast import GRID, INIT, make_dataset, make_forecaster
 
 LABELS = ("t2m", "msl", "u10")
 

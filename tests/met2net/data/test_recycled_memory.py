@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from met2net.recycled_memory import RecycledMemory
+from met2net.data.recycled_memory import RecycledMemory
 
 SHAPE = (4, 3, 2)
 

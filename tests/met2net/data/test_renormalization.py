@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from met2net.normalization import Normalizer
-from met2net.renormalization import renormalized
-from met2net.training_set import TrainingSet
+from met2net.data.normalization import Normalizer
+from met2net.data.renormalization import renormalized
+from met2net.data.training_set import TrainingSet
 from tests.pipelines.small_project import WINDOW, make_training_set
 
 

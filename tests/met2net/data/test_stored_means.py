@@ -5,9 +5,9 @@ import psutil
 import pytest
 import zarr
 
-from met2net import stored_means
-from met2net.stored_means import StoredMeans
-from met2net.verification.climatology import Climatology
+from met2net.data import stored_means
+from met2net.data.climatology import Climatology
+from met2net.data.stored_means import StoredMeans
 
 SHAPE = (366, 4, 3, 6, 5)
 

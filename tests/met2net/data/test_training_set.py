@@ -10,14 +10,15 @@ import xarray as xr
 import zarr
 from torch.utils.data import DataLoader
 
-from met2net.batches import BatchOrder, WindowBatches
-from met2net.fields import StoredFields
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
-from pipelines.ingest import ingest
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.fields import StoredFields
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
+from pipelines.archive.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import SMALL_GRID, FakeSource
 
 SPEC = WindowSpec.regular(num_inputs=4, num_targets=3)
@@ -122,7 +123,7 @@ def test_dask_is_not_needed(store: Path):
     code = (
         "import sys; sys.modules['dask'] = None\n"
         "from pathlib import Path\n"
-        "from met2net.training_set import TrainingSet\n"
+        "from met2net.data.training_set import TrainingSet\n"
         "for limit in (2**30, 0):\n"
         f"    opened = TrainingSet.open(Path({str(store)!r}), memory_limit=limit)\n"
         "    assert opened.fields[2:4].shape == (2, 2, 3, 4)\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from met2net.variables import VARIABLES, channel, is_channel, required_fields, variable
+from met2net.data.variables import VARIABLES, channel, is_channel, required_fields, variable
 
 
 def test_every_name_label_and_grib_name_is_unique() -> None:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
 TWO_TO_ONE = WindowSpec.regular(num_inputs=2, num_targets=1)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.verification.climatology import Climatology
-from met2net.windows import WindowSpec
+from met2net.data.climatology import Climatology
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
 
 WINDOW = WindowSpec((-1, 0), (1, 3))
 # The climatology is the hour of day; the last frame is observed at 22 UTC and is 20.

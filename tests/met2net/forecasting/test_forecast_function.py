@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from met2net.forecast_function import network_forecast, renormalize
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
+from met2net.forecasting.forecast_function import network_forecast, renormalize
 
 OURS = Normalizer(("t2m", "msl"), (280.0, 100_000.0), (10.0, 500.0))
 OTHER = Normalizer(("t2m", "msl"), (285.0, 101_000.0), (20.0, 1000.0))

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from met2net import ridge as module
-from met2net.ridge import REGULARIZATIONS, Ridge, fit_ridge, ridge_forecast
-from met2net.verification.climatology import Climatology
-from met2net.windows import WindowDataset, WindowSpec, find_windows
+from met2net.data.climatology import Climatology
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting import ridge as module
+from met2net.forecasting.ridge import REGULARIZATIONS, Ridge, fit_ridge, ridge_forecast
 
 WINDOW = WindowSpec.regular(num_inputs=4, num_targets=2)
 CLIMATOLOGY = Climatology(np.random.default_rng(9).normal(size=(1, 24, 2, 2, 3)).astype(np.float32))

@@ -7,11 +7,11 @@ import xarray as xr
 from torch import nn
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
+from met2net.forecasting.rollout import rollout_hours
 from met2net.models.reference_frame import ReferenceFrame
-from met2net.rollout import rollout_hours
-from met2net.windows import WindowSpec
-from tests.met2net.test_forecaster import GRID, INIT, make_dataset, make_forecaster
+from tests.met2net.test_forecast import GRID, INIT, make_dataset, make_forecaster
 
 EQUAL = WindowSpec((-6, 0), (6, 12, 18))
 

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from met2net.grid import Grid
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.models.build import build
-from met2net.normalization import Normalizer
 from met2net.training.objective import EndToEnd
-from met2net.windows import WindowSpec
 from tests.met2net.models.baseline_catalogue import (
     BASELINES,
     make_published,

@@ -15,13 +15,13 @@ import torch
 from lightning import Trainer, seed_everything
 from torch import nn
 
-from met2net.batches import BatchOrder, WindowBatches
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.windows import WindowDataset, WindowSpec
 from met2net.models.met2net import Met2Net
 from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
 from met2net.training.objective import TwoStage
 from met2net.training.settings import OptimizationSettings
-from met2net.windows import WindowDataset, WindowSpec
 
 STEPS, STEPS_PER_EPOCH, WINDOWS_A_STEP = 20, 5, 8
 SPEC = WindowSpec((-1, 0), (1, 2))

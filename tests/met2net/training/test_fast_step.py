@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from met2net.grid import equiangular
+from met2net.data.grid import equiangular
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.conventional import ReconstructThenPredict

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
-from met2net.normalization import Normalizer
+from met2net.data.normalization import Normalizer
 from met2net.verification.benchmark_scores import (
     BENCHMARK_METRICS,
     BenchmarkSums,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from met2net.grid import equiangular
+from met2net.data.grid import equiangular
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.image_quality import compute_image_quality
 from met2net.verification.score_stream import ScoredBatch

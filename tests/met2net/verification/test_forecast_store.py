@@ -3,8 +3,8 @@ import pytest
 import torch
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
 from met2net.verification.forecast_store import ForecastStoreWriter, write_forecasts
 
 GRID = Grid((20.0, 19.0), (70.0, 71.0, 72.0))

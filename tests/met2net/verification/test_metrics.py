@@ -6,7 +6,7 @@ import xarray as xr
 from scores.continuous.correlation import pearsonr
 from sklearn.metrics import r2_score
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from met2net.verification.metrics import (
     METRICS,
     acc,

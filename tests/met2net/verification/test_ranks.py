@@ -5,14 +5,14 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.utils.data import Subset
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.grid import Grid
-from met2net.verification.climatology import Climatology
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.metrics import METRICS
 from met2net.verification.ranks import reduce_over_ranks, windows_of_rank
 from met2net.verification.scores import accumulate_sums
 from met2net.verification.statistics import Statistics, zero_statistics
-from met2net.windows import WindowDataset, WindowSpec, find_windows
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
 WINDOW = WindowSpec((-1, 0), (1, 2, 6))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from met2net.verification.regions import Region, box, everywhere, land_and_sea, point_weights
 
 GRID = equiangular(30.0)  # rows 75 45 15 -15 -45 -75, columns 0 30 ... 330

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.block_bootstrap import BlockBootstrap
-from met2net.verification.climatology import Climatology
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.scores import score_forecasts
-from met2net.windows import WindowDataset, WindowSpec, find_windows
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 800.0))

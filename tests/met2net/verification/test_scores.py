@@ -6,14 +6,14 @@ import pytest
 import torch
 import xarray as xr
 
-from met2net.baseline_forecasts import baseline_forecasts
-from met2net.grid import Grid
-from met2net.normalization import Normalizer
-from met2net.verification.climatology import Climatology
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.regions import Region, box
 from met2net.verification.score_sums import season_of
 from met2net.verification.scores import score_forecasts
-from met2net.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 800.0))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from met2net.verification.spectra import zonal_power
 
 GLOBE = equiangular(30.0)  # 6 x 12

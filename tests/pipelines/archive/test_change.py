@@ -1,7 +1,7 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.archive_change import compare
+from pipelines.archive.change import compare
 from tests.builders import make_month, month_hours
 
 HOURS = month_hours("2016-01")[:48]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import zarr
 
-from pipelines.archive import ArchiveState, open_archive
-from pipelines.archive_check import Finding, check_archive
-from pipelines.archive_storage import BRANCH, open_repository
+from pipelines.archive.check import Finding, check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, open_archive
+from pipelines.archive.storage import BRANCH, open_repository
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": (), "relative_humidity": (850,)}

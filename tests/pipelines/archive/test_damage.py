@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from pipelines.archive import current_state, open_archive
-from pipelines.archive_check import check_archive
+from pipelines.archive.check import check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import current_state, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": ()}
@@ -87,6 +88,6 @@ def test_a_trouble_that_is_no_damage_is_not_passed_over(
     def failing(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("pipelines.archive_month.compare", failing)
+    monkeypatch.setattr("pipelines.archive.month.compare", failing)
     with pytest.raises(RuntimeError, match="new thread"):
         bring_in(tmp_path, FakeSource(seed=0, expver="0005"))

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState, current_state, history, open_archive
-from pipelines.archive_check import check_archive
-from pipelines.archive_expiry import (
+from pipelines.archive.check import check_archive
+from pipelines.archive.expiry import (
     ExpiredSnapshot,
     ExpiryRule,
     expire_snapshots,
     expiring_snapshots,
 )
-from pipelines.archive_storage import BRANCH, open_repository
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, history, open_archive
+from pipelines.archive.storage import BRANCH, open_repository
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FakeSource
 from tests.s3_server import BUCKET, s3_server
 
@@ -103,7 +103,7 @@ def test_what_a_stopped_writer_left_is_cleared(tmp_path: Path):
     path = tmp_path / "archive"
     run(tmp_path, path, "2016-01-31", "2016-01-31")
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.archive_month.check_content", interrupt)
+        patch.setattr("pipelines.archive.month.check_content", interrupt)
         run(tmp_path, path, "2016-01-31", "2016-02-02")
     run(tmp_path, path, "2016-01-31", "2016-02-02")
     expiry = expire_snapshots(path, ExpiryRule(keep_newest=1))

@@ -5,12 +5,12 @@ import pytest
 import xarray as xr
 import zarr
 
-from pipelines.archive import ArchiveState, open_archive
-from pipelines.archive_export import export_zarr
+from pipelines.archive.export import export_zarr
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FIELDS, FakeSource
 
 
@@ -56,7 +56,7 @@ def test_failed_export_leaves_nothing_and_can_be_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pipelines.archive_export._consolidate", fail)
+        patch.setattr("pipelines.archive.export._consolidate", fail)
         export_zarr(tmp_path / "archive", target)
     assert not target.exists()
     (tmp_path / ".export.zarr.partial").mkdir()  # as a killed process leaves it

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.archive import history
-from pipelines.archive_expiry import ExpiryRule, expire_snapshots
-from pipelines.archive_history import HISTORY_COLUMNS, describe_expver, history_table
+from pipelines.archive.expiry import ExpiryRule, expire_snapshots
+from pipelines.archive.history import HISTORY_COLUMNS, describe_expver, history_table
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import history
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FakeSource
 
 

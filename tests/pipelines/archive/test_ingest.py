@@ -8,13 +8,14 @@ import pytest
 import xarray as xr
 import zarr
 
-from met2net.grid import equiangular
-from pipelines.archive import ArchiveState, current_state, history, open_archive
-from pipelines.archive_storage import BRANCH, open_repository
+from met2net.data.grid import equiangular
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, history, open_archive
+from pipelines.archive.storage import BRANCH, open_repository
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Period
-from pipelines.regrid import Box, GridSettings, regrid
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, SMALL_GRID, FakeSource, fetched_months, make_month
 

@@ -19,11 +19,11 @@ import icechunk
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState, current_state, open_archive
-from pipelines.archive_check import check_archive
-from pipelines.ingest import ingest
+from pipelines.archive.check import check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, open_archive
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": (), "10m_u_component_of_wind": ()}
@@ -75,7 +75,7 @@ def run_and_kill(
 ) -> tuple[bool, float]:
     """Start a writer and kill it some seconds after a moment; tells if it had ended, and when."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.pipelines.test_archive_kills"])
+    context.set_forkserver_preload(["tests.pipelines.archive.test_kills"])
     events = {"start": context.Event(), "commit": context.Event()}
     process = context.Process(target=write, args=(job, folder, events["start"], events["commit"]))
     process.start()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.archive_plan import WantedMonth, plan_month, plan_months
+from pipelines.archive.plan import WantedMonth, plan_month, plan_months
 from pipelines.errors import DataError
 from pipelines.period import Month, Period
 

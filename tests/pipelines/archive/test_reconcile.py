@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState, history, open_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.reconcile import reconcile
+from pipelines.archive.state import ArchiveState, history, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.reconcile import reconcile
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, SMALL_GRID, FakeSource
 

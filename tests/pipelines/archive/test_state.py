@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.archive import ArchiveState, current_state, history, open_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, history, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from tests.builders import FIELDS, FakeSource
 
 

@@ -11,15 +11,15 @@ import icechunk
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState, current_state, history, open_archive
-from pipelines.archive_check import check_archive
-from pipelines.archive_storage import BRANCH, S3Settings, open_repository
+from pipelines.archive.check import check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, current_state, history, open_archive
+from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
+from pipelines.fields.verify_month import check_content
 from pipelines.period import Month, Period
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth
-from pipelines.verify_month import check_content
 from tests.builders import FIELDS, FakeSource, fetched_months
 from tests.s3_server import BUCKET, s3_server
 
@@ -137,7 +137,7 @@ def test_other_writers_commit_is_seen_before_ones_own(
 
     run(path, tmp_path / "raw", "2016-01-30", "2016-01-31")
     if moment == "verify":
-        monkeypatch.setattr("pipelines.archive_month.check_content", check_then_write)
+        monkeypatch.setattr("pipelines.archive.month.check_content", check_then_write)
     source = InterruptedSource(meanwhile=other_writes if moment == "fetch" else lambda: None)
     state = run(path, tmp_path / "raw", "2016-02-01", "2016-02-04", source=source)
     actions = [(entry["month"], entry["action"]) for entry in history(path)]
@@ -149,7 +149,7 @@ def test_other_writers_commit_is_seen_before_ones_own(
 def test_writer_that_is_always_late_gives_up(
     tmp_path: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("pipelines.ingest._ATTEMPTS", 3)
+    monkeypatch.setattr("pipelines.archive.ingest._ATTEMPTS", 3)
     path = f"s3://{BUCKET}/writers/late"
     run(path, tmp_path / "raw", "2016-01-30", "2016-02-01")
     seeds = itertools.count(1)

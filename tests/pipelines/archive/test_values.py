@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.archive import ArchiveState
-from pipelines.archive_check import check_archive
-from pipelines.archive_values import used_values
-from pipelines.ingest import ingest
+from pipelines.archive.check import check_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState
+from pipelines.archive.values import used_values
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.regrid import GridSettings
 from pipelines.sources.generated import Generated
 
 FIELDS = {"2m_temperature": (), "mean_sea_level_pressure": ()}

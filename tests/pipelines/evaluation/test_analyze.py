@@ -5,15 +5,15 @@ import xarray as xr
 
 from met2net.analysis.cka import cka_matrix
 from met2net.checkpoint import load_checkpoint
-from met2net.training_set import TrainingSet
-from pipelines.analyze import (
+from met2net.data.training_set import TrainingSet
+from pipelines.errors import DataError
+from pipelines.evaluation.analyze import (
     analyze,
     cka_between_layers,
     cka_by_layer,
     hooked_layers,
     spread_batches,
 )
-from pipelines.errors import DataError
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
 
 MODELS = ("met2net", "tau", "tau_per_variable")

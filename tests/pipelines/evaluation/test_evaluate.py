@@ -7,13 +7,13 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
-from met2net.training_set import TrainingSet
+from met2net.data.training_set import TrainingSet
 from met2net.verification.metrics import in_physical_units
 from met2net.verification.statistics import Statistics
 from pipelines.errors import DataError
-from pipelines.evaluate import evaluate, write_examples
-from pipelines.evaluation_settings import EvaluationSettings, ScoringSettings
-from pipelines.statistics_file import read_init_times, read_statistics
+from pipelines.evaluation.evaluate import evaluate, write_examples
+from pipelines.evaluation.settings import EvaluationSettings, ScoringSettings
+from pipelines.evaluation.statistics_file import read_init_times, read_statistics
 from tests.pipelines.small_project import TEST_HOURS, WINDOW, make_checkpoint, make_training_set
 
 BASELINES = ["persistence", "anomaly_persistence", "climatology", "ridge"]

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from met2net.windows import WindowSpec
-from pipelines import result_identity
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import ScoringSettings
-from pipelines.protocol import Protocol
-from pipelines.result_identity import ScoredModels, scoring_identity
+from pipelines.evaluation import identity as result_identity
+from pipelines.evaluation.identity import ScoredModels, scoring_identity
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.settings import ScoringSettings
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 from pipelines.errors import DataError
-from pipelines.land_sea import read_land_and_sea
+from pipelines.evaluation.land_sea import read_land_and_sea
 
 GRID = Grid((20.0, 19.0), (70.0, 71.0, 72.0))
 LAND = np.array([[False, False, True], [False, True, True]])

@@ -1,6 +1,6 @@
 import math
 
-from pipelines.p_value_text import p_value_text
+from pipelines.evaluation.p_value_text import p_value_text
 
 
 def test_a_p_value_is_never_written_as_zero():

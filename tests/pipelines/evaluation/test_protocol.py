@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.protocol import Protocol
+from pipelines.evaluation.protocol import Protocol
 
 
 def test_only_the_clean_protocol_is_clean():

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
-from pipelines import fitted_ridge as module
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.fitted_ridge import fitted_ridge
+from pipelines.evaluation import ridge as module
+from pipelines.evaluation.ridge import fitted_ridge
 from tests.pipelines.small_project import WINDOW, make_training_set
 
 

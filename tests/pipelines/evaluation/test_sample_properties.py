@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.sample_properties import channel_densities, network_costs
+from pipelines.evaluation.sample_properties import channel_densities, network_costs
 
 
 def test_densities_are_those_of_values_and_of_the_last_change():

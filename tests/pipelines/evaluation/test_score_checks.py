@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from met2net.windows import WindowSpec
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import EvaluationSettings, ScoringSettings
-from pipelines.score_checks import check_scoring
+from pipelines.evaluation.score_checks import check_scoring
+from pipelines.evaluation.settings import EvaluationSettings, ScoringSettings
 from tests.pipelines.small_project import WINDOW, make_training_set
 
 NOWHERE = {"south": 88.0, "north": 88.1, "west": 1.0, "east": 1.1}

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from rich.console import Console
 
-from pipelines.score_table import scores_table
+from pipelines.evaluation.terminal_table import scores_table
 from tests.pipelines.synthetic_run import make_scores
 
 

@@ -5,10 +5,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.variables import VARIABLES, variable
-from pipelines.derived import add_derived, relative_humidity, source_fields, wind_speed
+from met2net.data.variables import VARIABLES, variable
 from pipelines.errors import DataError
-from pipelines.regrid import GridSettings, regrid
+from pipelines.fields.derived import add_derived, relative_humidity, source_fields, wind_speed
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import GridSettings
 from tests.builders import GLOBAL_GRID, make_month, month_hours
 
 WIND = {"10m_u_component_of_wind": (), "10m_v_component_of_wind": ()}

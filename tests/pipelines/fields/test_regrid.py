@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
-from pipelines.regrid import Box, GridSettings, regrid
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import Box, GridSettings
 from tests.builders import SMALL_GRID, make_month, month_hours
 
 ERA5_GRID = Grid(tuple(90.0 - np.arange(181.0)), tuple(np.arange(360.0)))  # 1 degree

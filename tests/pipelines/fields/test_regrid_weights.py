@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from met2net.grid import Grid, cell_edges, equiangular
+from met2net.data.grid import Grid, cell_edges, equiangular
 from pipelines.errors import DataError
-from pipelines.regrid_weights import METHODS, bilinear, conservative
+from pipelines.fields.regrid_weights import METHODS, bilinear, conservative
 
 ONE_DEGREE = Grid(tuple(90.0 - np.arange(181.0)), tuple(np.arange(360.0)))
 BAND = Grid((22.5, 7.5, -7.5, -22.5), (0.0, 90.0, 180.0, 270.0))

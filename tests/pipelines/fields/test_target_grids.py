@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from met2net.grid import Grid, equiangular
+from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import Box, GridSettings, block, target_grid
 from pipelines.fingerprint import to_plain
-from pipelines.target_grids import Box, GridSettings, block, target_grid
 
 ONE_DEGREE = Grid(tuple(90.0 - np.arange(181.0)), tuple(np.arange(360.0)))
 QUARTER_DEGREE = target_grid(ONE_DEGREE, GridSettings(resolution="0.25"))

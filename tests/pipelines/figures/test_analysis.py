@@ -1,13 +1,13 @@
 import numpy as np
 import xarray as xr
-from synthetic_run import make_analysis
 
 from pipelines.figures.analysis import attention_change_maps, cka_layer_maps, models_with
 from pipelines.figures.style import save
+from tests.pipelines.synthetic_run import make_analysis
 
 
 def make_full_analysis(counts=(5, 0, 7, 4)) -> xr.Dataset:
-    """What `pipelines.analyze` writes beyond `make_analysis`."""
+    """What `pipelines.evaluation.analyze` writes beyond `make_analysis`."""
     analysis = make_analysis(("t2m", "uv10", "tcc"))
     pair = ("variable", "variable_2")
     change = np.random.default_rng(0).normal(size=(4, 3, 3)) * 0.05

@@ -3,8 +3,6 @@ import pytest
 import xarray as xr
 
 from met2net.analysis.cyclones import Track
-from pipelines.best_tracks import Storm
-from pipelines.cyclone_tracks import track_storm
 from pipelines.figures.cyclones import (
     intensity_curves,
     track_errors_by_lead,
@@ -12,7 +10,9 @@ from pipelines.figures.cyclones import (
     tracks_of,
 )
 from pipelines.figures.style import save
-from tests.pipelines.storm_fields import make_analysis, make_best, make_forecasts
+from pipelines.storms.best_tracks import Storm
+from pipelines.storms.tracks import track_storm
+from tests.pipelines.storms.storm_fields import make_analysis, make_best, make_forecasts
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic_run import (
-    BASELINES,
-    make_analysis,
-    make_example,
-    make_full_scores,
-    make_run_folder,
-    make_scores,
-)
 
 from pipelines.figures import (
     attention_heat_maps,
@@ -35,9 +27,17 @@ from pipelines.figures import (
 )
 from pipelines.figures.scores import spread
 from pipelines.figures.style import color_of, line_of
-from pipelines.map_settings import MapSettings
-from pipelines.report_resources import resources_table
-from pipelines.training_curves import read_curves
+from pipelines.maps.settings import MapSettings
+from pipelines.report.resources import resources_table
+from pipelines.training.curves import read_curves
+from tests.pipelines.synthetic_run import (
+    BASELINES,
+    make_analysis,
+    make_example,
+    make_full_scores,
+    make_run_folder,
+    make_scores,
+)
 
 
 def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipelines.forecast_cyclones import find_tracks, write_tracks
-from tests.pipelines.storm_fields import GRID, fields_along, position
+from pipelines.forecasting.cyclones import find_tracks, write_tracks
+from tests.pipelines.storms.storm_fields import GRID, fields_along, position
 
 START = np.datetime64("2023-05-27T00", "ns")
 HOUR = np.timedelta64(1, "h")

@@ -10,9 +10,9 @@ from met2net.forecast import Forecaster
 from pipelines.errors import DataError
 from pipelines.figures.forecast import forecast_figures
 from pipelines.figures.style import save
-from pipelines.forecast import make_forecast, open_forecast, write_forecast
-from pipelines.forecast_cyclones import find_tracks
-from pipelines.forecast_model import ForecastModel
+from pipelines.forecasting.cyclones import find_tracks
+from pipelines.forecasting.forecast import make_forecast, open_forecast, write_forecast
+from pipelines.forecasting.model import ForecastModel
 from tests.builders import make_month, month_hours
 from tests.pipelines.small_project import make_checkpoint, make_training_set
 

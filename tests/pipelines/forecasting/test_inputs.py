@@ -7,17 +7,17 @@ import pytest
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
-from met2net.grid import equiangular
-from met2net.windows import WindowSpec
+from met2net.data.grid import equiangular
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.forecast_inputs import (
+from pipelines.fields.target_grids import GridSettings
+from pipelines.forecasting.inputs import (
     choose_init_time,
     read_fields,
     read_inputs,
     read_source,
     write_inputs,
 )
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, FakeSource, make_month, month_hours
 from tests.pipelines.small_project import make_checkpoint, make_training_set

@@ -4,8 +4,8 @@ import pytest
 
 from met2net.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.errors import DataError
-from pipelines.forecast_model import find_model
-from tests.pipelines.test_registry import (
+from pipelines.forecasting.model import find_model
+from tests.pipelines.registry.test_register import (
     SHAPE,
     make_checkpoint,
     make_run_folder,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.sources.grib_library import eccodes
+from pipelines.formats.grib_library import eccodes
 
 LATITUDE = np.array([20.0, 19.0, 18.0])
 LONGITUDE = np.array([70.0, 71.0])

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import DataError
-from pipelines.sources.canonical import canonical, same_units
-from pipelines.sources.decode import decode
-from pipelines.sources.file_format import file_format
-from tests.pipelines.sources.grib_files import message, write_day
+from pipelines.formats.canonical import canonical, same_units
+from pipelines.formats.decode import decode
+from pipelines.formats.file_format import file_format
+from tests.pipelines.formats.grib_files import message, write_day
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 needs_real_data = pytest.mark.skipif(

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.sources.decode_chunks import hours_a_chunk
-from pipelines.sources.grib import read_grib
-from tests.pipelines.sources.grib_files import LATITUDE, LONGITUDE, message
+from pipelines.formats.chunks import hours_a_chunk
+from pipelines.formats.grib import read_grib
+from tests.pipelines.formats.grib_files import LATITUDE, LONGITUDE, message
 
 
 @pytest.mark.parametrize(

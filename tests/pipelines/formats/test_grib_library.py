@@ -4,7 +4,7 @@ import sys
 
 def test_eccodes_leaves_sqlite_to_python() -> None:
     code = (
-        "from pipelines.sources.grib_library import eccodes; eccodes.codes_get_api_version()\n"
+        "from pipelines.formats.grib_library import eccodes; eccodes.codes_get_api_version()\n"
         "import sqlite3; print(sqlite3.sqlite_version)"
     )
     alone = "import sqlite3; print(sqlite3.sqlite_version)"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.sources.decode import decode
-from pipelines.sources.grib_library import eccodes
-from pipelines.sources.grib_messages import open_message, read_messages
-from tests.pipelines.sources.grib_files import message
+from pipelines.formats.decode import decode
+from pipelines.formats.grib_library import eccodes
+from pipelines.formats.grib_messages import open_message, read_messages
+from tests.pipelines.formats.grib_files import message
 
 FIELD = 280.0 + np.arange(6.0).reshape(3, 2)
 

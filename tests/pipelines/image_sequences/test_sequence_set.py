@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
 from pipelines.image_sequences.mv_mmfnist import MvMmfnist
 from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from met2net.windows import WindowSpec, find_windows
+from met2net.data.windows import WindowSpec, find_windows
 from pipelines.errors import DataError
 from pipelines.image_sequences.sequences import (
     MOST_FRAMES,
@@ -10,7 +10,7 @@ from pipelines.image_sequences.sequences import (
     sequence_splits,
 )
 from pipelines.period import Period
-from pipelines.training_set_settings import Splits
+from pipelines.training_sets.settings import Splits
 
 
 @pytest.mark.parametrize("num_frames", [7, 8, 20, MOST_FRAMES])

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from pipelines import coastlines
-from pipelines.coastlines import NONE, Coastlines
 from pipelines.errors import DataError
 from pipelines.figures.coasts import draw_coast
+from pipelines.maps import coastlines
+from pipelines.maps.coastlines import NONE, Coastlines
 
 WORLD = {"west": 0.0, "east": 360.0, "south": -90.0, "north": 90.0}
 

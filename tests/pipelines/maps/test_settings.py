@@ -1,7 +1,7 @@
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.map_settings import MapSettings
+from pipelines.maps.settings import MapSettings
 
 
 def test_the_first_the_middle_and_the_last_lead_time_are_drawn_unless_told_otherwise():

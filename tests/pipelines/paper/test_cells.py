@@ -10,12 +10,12 @@ import xarray as xr
 from rich.console import Console
 
 from pipelines.errors import DataError
-from pipelines.published_scores import PublishedScore
-from pipelines.study_cells import Cell, gathered, score_cells, with_published
-from pipelines.study_costs import cost_cells
-from pipelines.study_parts import ScoredPart, read_parts, write_parts
-from pipelines.study_table import study_markdown, study_table, write_study_table
-from pipelines.training_cost import TrainingCost
+from pipelines.paper.cells import Cell, gathered, score_cells, with_published
+from pipelines.paper.published_scores import PublishedScore
+from pipelines.studies.costs import cost_cells
+from pipelines.studies.parts import ScoredPart, read_parts, write_parts
+from pipelines.studies.table import study_markdown, study_table, write_study_table
+from pipelines.training.cost import TrainingCost
 
 WIND = {"uv10": ("u10", "v10"), "t2m": ("t2m",)}
 MSE = {"u10": 1.0, "v10": 3.0, "t2m": 4.0}

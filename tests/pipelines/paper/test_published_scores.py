@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.published_scores import metric_unit, published_scores, read_published_scores
+from pipelines.paper.published_scores import metric_unit, published_scores, read_published_scores
 
 # Rows x columns, less what a table leaves empty.
 COUNTS = {

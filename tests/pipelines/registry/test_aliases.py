@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_aliases import (
+from pipelines.registry.aliases import (
     AliasChange,
     alias_history,
     champion_on,
@@ -16,6 +15,7 @@ from pipelines.registry_aliases import (
     promote,
     rollback,
 )
+from pipelines.tracking.mlflow_quiet import mlflow
 
 MARCH = datetime(2020, 3, 7, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

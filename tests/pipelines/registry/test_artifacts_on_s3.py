@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 import pytest
 
-from pipelines.forecast_model import find_model
-from pipelines.mlflow_quiet import mlflow, tracking_at
-from pipelines.registry_prune import PruneRule, prune
-from tests.pipelines.served_model import end, free_port, wait_for
-from tests.pipelines.test_registry import (
+from pipelines.forecasting.model import find_model
+from pipelines.registry.prune import PruneRule, prune
+from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
+from tests.pipelines.registry.served_model import end, free_port, wait_for
+from tests.pipelines.registry.test_register import (
     SHAPE,
     make_checkpoint,
     make_inputs,

@@ -5,19 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic_run import axes, make_run_folder
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
-from met2net.grid import Grid
 from met2net.models.build import build
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry import register
-from pipelines.tracking import find_or_start_run, open_experiment
+from pipelines.registry.register import register
+from pipelines.tracking.mlflow_quiet import mlflow
+from pipelines.tracking.runs import find_or_start_run, open_experiment
 from tests.met2net.models.baseline_catalogue import BASELINES, tiny_settings
 from tests.met2net.models.model_builders import randomize
+from tests.pipelines.synthetic_run import axes, make_run_folder
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,5 @@
-from pipelines.registry_aliases import AliasChange
-from pipelines.registry_description import describe_model
+from pipelines.registry.aliases import AliasChange
+from pipelines.registry.description import describe_model
 
 
 def change(month: int, alias: str, version: str | None, previous: str | None = None,

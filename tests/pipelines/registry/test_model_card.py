@@ -3,14 +3,13 @@ from collections.abc import Mapping
 import pytest
 import xarray as xr
 from PIL import Image
-from synthetic_run import make_scores
 from torch import nn
 
 from met2net.checkpoint import Checkpoint
-from met2net.grid import equiangular
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
-from pipelines.model_card import (
+from met2net.data.grid import equiangular
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
+from pipelines.registry.model_card import (
     card_pictures,
     model_card,
     picture_addresses,
@@ -18,6 +17,7 @@ from pipelines.model_card import (
     shorten,
     shrink_pictures,
 )
+from tests.pipelines.synthetic_run import make_scores
 
 
 def make_card(

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry_aliases import alias_history, give_first_alias, promote
-from pipelines.registry_prune import PruneRule, prunable, prune
-from pipelines.registry_versions import RegisteredVersion, list_versions, version_of_month
+from pipelines.registry.aliases import alias_history, give_first_alias, promote
+from pipelines.registry.prune import PruneRule, prunable, prune
+from pipelines.registry.versions import RegisteredVersion, list_versions, version_of_month
+from pipelines.tracking.mlflow_quiet import mlflow
 
 NOW = datetime(2020, 12, 31, tzinfo=UTC)
 

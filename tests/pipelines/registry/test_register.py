@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_run import axes, make_run_folder
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from met2net.data.grid import Grid
+from met2net.data.normalization import Normalizer
+from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
-from met2net.grid import Grid
 from met2net.models.build import build
-from met2net.normalization import Normalizer
-from met2net.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow
-from pipelines.registry import register
-from pipelines.registry_aliases import alias_history, promote
-from pipelines.registry_versions import fetch_checkpoint
+from pipelines.registry.aliases import alias_history, promote
+from pipelines.registry.register import register
+from pipelines.registry.versions import fetch_checkpoint
 from pipelines.run_folder import RunFolder
-from pipelines.tracking import find_or_start_run, open_experiment, track_run
+from pipelines.tracking.mlflow_quiet import mlflow
+from pipelines.tracking.runs import find_or_start_run, open_experiment, track_run
+from tests.pipelines.synthetic_run import axes, make_run_folder
 
 CHANNELS = ("t2m", "u10", "v10")
 SHAPE = (8, 10)

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pipelines.mlflow_quiet import mlflow, tracking_at
-from tests.pipelines.served_model import post, serving
-from tests.pipelines.test_registry import SHAPE as GRID_SHAPE
-from tests.pipelines.test_registry import (
+from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
+from tests.pipelines.registry.served_model import post, serving
+from tests.pipelines.registry.test_register import SHAPE as GRID_SHAPE
+from tests.pipelines.registry.test_register import (
     make_checkpoint,
     make_inputs,
     make_run_folder,

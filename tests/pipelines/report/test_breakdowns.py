@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.report_breakdowns import group_tables, image_tables, per_time_table, wind_table
+from pipelines.report.breakdowns import group_tables, image_tables, per_time_table, wind_table
 from tests.pipelines.synthetic_run import make_full_scores, make_scores
 
 

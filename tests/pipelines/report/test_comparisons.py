@@ -1,5 +1,5 @@
-from pipelines.report_comparisons import comparison_table
-from pipelines.score_summary import verdict
+from pipelines.evaluation.summary import verdict
+from pipelines.report.comparisons import comparison_table
 from tests.pipelines.synthetic_run import make_full_scores, make_scores
 
 

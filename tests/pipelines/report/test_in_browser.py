@@ -2,8 +2,8 @@ import pytest
 
 pytest.importorskip("websockets", reason="the browser is driven through a web socket")
 
-from pipelines.report import write_report
-from tests.pipelines.browser import CHROMIUM, open_tab
+from pipelines.report.page import write_report
+from tests.pipelines.report.browser import CHROMIUM, open_tab
 from tests.pipelines.synthetic_run import make_full_scores, make_run_folder
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")

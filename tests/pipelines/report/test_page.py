@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
-from synthetic_run import make_example, make_full_scores, make_run_folder, make_scores
 
 from pipelines.errors import DataError
-from pipelines.map_settings import MapSettings
-from pipelines.report import write_report
-from pipelines.report_published import PublishedTable
-from pipelines.report_tables import lead_time_tables, pooled_table, skill_table, window_tables
-from pipelines.score_summary import decimals_for, open_scores, skill, verdict
-from pipelines.score_table import scores_table
+from pipelines.evaluation.summary import decimals_for, open_scores, skill, verdict
+from pipelines.evaluation.terminal_table import scores_table
+from pipelines.maps.settings import MapSettings
+from pipelines.report.page import write_report
+from pipelines.report.published import PublishedTable
+from pipelines.report.tables import lead_time_tables, pooled_table, skill_table, window_tables
+from tests.pipelines.synthetic_run import (
+    make_example,
+    make_full_scores,
+    make_run_folder,
+    make_scores,
+)
 
 ATTRIBUTION = "Contains modified Copernicus Climate Change Service information 2020."
 

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.report_published import PublishedTable, published_table
+from pipelines.report.published import PublishedTable, published_table
 from tests.pipelines.synthetic_run import make_scores
 
 VARIABLES = {"uv10": ("u10", "v10"), "t2m": ("t2m",), "tcc": ("tcc",), "r": ("r1000",)}

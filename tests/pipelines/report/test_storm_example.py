@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from pipelines.errors import DataError
-from pipelines.storm_example import draw_example, made_up_analysis, main
-from tests.pipelines.storm_fields import make_best, write_table
+from pipelines.report.storm_example import draw_example, made_up_analysis, main
+from tests.pipelines.storms.storm_fields import make_best, write_table
 
 NUMBER = "2023147N16137"
 

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from pipelines.report_table import Table, matrix, text
+from pipelines.report.table import Table, matrix, text
 
 
 def _rows(table):

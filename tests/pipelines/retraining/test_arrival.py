@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.arrival import Arrival, as_moment
 from pipelines.errors import DataError
 from pipelines.period import Month
-from pipelines.rolling_splits import RollingSplits
+from pipelines.retraining.arrival import Arrival, as_moment
+from pipelines.retraining.rolling_splits import RollingSplits
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import scipy.stats
 
 from met2net.verification.block_bootstrap import BlockBootstrap
 from met2net.verification.statistics import STATISTICS, Statistics
-from pipelines.comparison import METRIC, Comparison, compare_models
 from pipelines.errors import DataError
-from pipelines.statistics_file import StatisticsWriter
+from pipelines.evaluation.statistics_file import StatisticsWriter
+from pipelines.retraining.comparison import METRIC, Comparison, compare_models
 
 CHANNELS = ("t2m", "u10")
 LEADS = (1, 2)

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.drift import Drift, DriftLimits, measure_drift
+from pipelines.archive.ingest import ingest
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Month, Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.retraining.drift import Drift, DriftLimits, measure_drift
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": (), "10m_u_component_of_wind": ()}

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.comparison import Comparison
-from pipelines.promotion import Facts, PromotionRule, decide
+from pipelines.retraining.comparison import Comparison
+from pipelines.retraining.promotion import Facts, PromotionRule, decide
 
 COMPARISON = Comparison(
     metric="normalized_rmse", challenger=0.45, champion=0.5, improvement=0.1, improvement_low=0.05,

@@ -1,12 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.archive import ArchiveState
-from pipelines.operations_page import Section, to_markdown, write_page
+from pipelines.archive.state import ArchiveState
 from pipelines.period import Period
-from pipelines.prepare import Splits
-from pipelines.retraining_outcome import COLUMNS, Outcome, read_outcome, write_outcome
-from pipelines.retraining_plan import RetrainingPlan, pinned
+from pipelines.report.operations import Section, to_markdown, write_page
+from pipelines.retraining.outcome import COLUMNS, Outcome, read_outcome, write_outcome
+from pipelines.retraining.plan import RetrainingPlan, pinned
+from pipelines.training_sets.settings import Splits
 
 SPLITS = Splits(
     Period("2019-01", "2019-12"), Period("2020-01", "2020-01"), Period("2020-02", "2020-02")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipelines.archive import history, open_archive
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import history, open_archive
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Month, Period
-from pipelines.regrid import Box, GridSettings
 from pipelines.sources import remote_array
 from pipelines.sources.arco import Arco
 from pipelines.sources.source import MonthRequest

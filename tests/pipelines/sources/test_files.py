@@ -10,7 +10,7 @@ from pipelines.period import Month
 from pipelines.sources import files_index
 from pipelines.sources.files import Files, packing_tolerance
 from pipelines.sources.source import MonthRequest
-from tests.pipelines.sources.grib_files import message, write_day
+from tests.pipelines.formats.grib_files import message, write_day
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 needs_real_data = pytest.mark.skipif(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.variables import variable
+from met2net.data.grid import Grid
+from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.period import Month
 from pipelines.sources import gcm, gcm_simulation

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from met2net.grid import Grid
-from met2net.variables import VARIABLES
+from met2net.data.grid import Grid
+from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import Box, GridSettings
+from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.period import Month
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
 from pipelines.sources.source import MonthRequest
-from pipelines.target_grids import Box, GridSettings
-from pipelines.verify_month import check_content, check_structure
 
 JANUARY = Month(2001, 1)
 EVERYTHING = {

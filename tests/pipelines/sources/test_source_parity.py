@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.grid import Grid, equiangular
-from met2net.variables import variable
-from pipelines.archive import ArchiveState, open_archive
-from pipelines.ingest import ingest
+from met2net.data.grid import Grid, equiangular
+from met2net.data.variables import variable
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, open_archive
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Period
-from pipelines.regrid import Box, GridSettings
 from pipelines.sources.arco import Arco
 from pipelines.sources.cds import Cds
 from pipelines.sources.files import Files, packing_tolerance
@@ -27,9 +27,9 @@ from pipelines.sources.source import MonthRequest, RawMonth, Source
 from pipelines.sources.weatherbench import WeatherBench
 from tests.builders import FakeSource
 from tests.climate_data_store.server import ClimateDataStore
+from tests.pipelines.formats.grib_files import message
 from tests.pipelines.sources.arco_store import write_arco
 from tests.pipelines.sources.cds.acquiring import QUICK
-from tests.pipelines.sources.grib_files import message
 from tests.pipelines.sources.weather_truth import FIELDS, make_truth
 from tests.pipelines.sources.weatherbench_files import RESOLUTION, write_weatherbench
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from met2net.grid import equiangular
+from met2net.data.grid import equiangular
 from pipelines.errors import DataError
 from pipelines.period import Month, Period
 from pipelines.sources import files_index

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from met2net.grid import Grid
-from met2net.variables import variable
+from met2net.data.grid import Grid
+from met2net.data.variables import variable
 from tests.climate_data_store.fields import fields as smooth_fields
 
 FIELDS: Mapping[str, tuple[int, ...]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.variables import variable
+from met2net.data.variables import variable
 
 RESOLUTION = "22.5deg"  # 8 x 16 points; WeatherBench's own are 5.625deg and finer
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from met2net.analysis.cyclones import Track
 from met2net.analysis.great_circle import great_circle_km
-from met2net.grid import Grid
+from met2net.data.grid import Grid
 
 BACKGROUND, DEPTH, WIDTH_KM, SPEED = 101_000.0, 5000.0, 120.0, 30.0
 GRID = Grid(tuple(40.0 - 0.5 * np.arange(57)), tuple(115.0 + 0.5 * np.arange(53)))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipelines import best_tracks
-from pipelines.best_tracks import DOKSURI, MAWAR, Storm, best_track, packaged_table
 from pipelines.errors import DataError
+from pipelines.storms import best_tracks
+from pipelines.storms.best_tracks import DOKSURI, MAWAR, Storm, best_track, packaged_table
 
 TABLE = """track_id,season,basin,time,lon,lat,wind,slp
 A,2023,NA,2023-05-18 00:00:00,-179.5,5.4,,

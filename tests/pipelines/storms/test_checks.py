@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import Box
 from pipelines.period import Period
-from pipelines.storm_checks import check_storm_settings
-from pipelines.target_grids import Box
-from tests.pipelines.storm_fields import make_best, write_table
+from pipelines.storms.checks import check_storm_settings
+from tests.pipelines.storms.storm_fields import make_best, write_table
 
 NUMBER = "2023147N16137"
 MAY = Period("2023-05-28", "2023-05-31")

@@ -8,24 +8,25 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint, save_checkpoint
+from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
-from met2net.training_set import TrainingSet
-from pipelines.best_tracks import MAWAR, Storm, find_storm
+from pipelines.archive.ingest import ingest
 from pipelines.errors import DataError
-from pipelines.evaluation_settings import EvaluationSettings
+from pipelines.evaluation.settings import EvaluationSettings
+from pipelines.fields.target_grids import GridSettings
 from pipelines.figures import draw_run
-from pipelines.ingest import ingest
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
-from pipelines.report_storms import storm_tables
-from pipelines.report_table import UNDEFINED
+from pipelines.report.storms import storm_tables
+from pipelines.report.table import UNDEFINED
 from pipelines.sources.source import RawMonth
-from pipelines.storm_checks import check_storms
-from pipelines.storms import storm_file, track_storms
+from pipelines.storms.best_tracks import MAWAR, Storm, find_storm
+from pipelines.storms.checks import check_storms
+from pipelines.storms.follow import storm_file, track_storms
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FakeSource
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
-from tests.pipelines.storm_fields import GRID, fields_along, make_best, position, write_table
+from tests.pipelines.storms.storm_fields import GRID, fields_along, make_best, position, write_table
 from tests.pipelines.synthetic_run import make_scores
 
 NUMBER = "2023147N16137"

@@ -3,16 +3,16 @@ import pytest
 import xarray as xr
 
 from met2net.analysis.great_circle import EARTH_RADIUS_KM, great_circle_km
-from pipelines.best_tracks import Storm
-from pipelines.cyclone_tracks import (
+from pipelines.errors import DataError
+from pipelines.storms.best_tracks import Storm
+from pipelines.storms.tracks import (
     analysis_track,
     fixed_lead_track,
     forecast_storm,
     track_forecasts,
     track_storm,
 )
-from pipelines.errors import DataError
-from tests.pipelines.storm_fields import (
+from tests.pipelines.storms.storm_fields import (
     DEPTH,
     GRID,
     make_analysis,

@@ -8,8 +8,8 @@ import xarray as xr
 import yaml
 
 from pipelines.errors import DataError
-from pipelines.results_page import judged, write_results_page
-from pipelines.study_parts import ScoredPart, write_parts
+from pipelines.studies.parts import ScoredPart, write_parts
+from pipelines.studies.results_page import judged, write_results_page
 
 ERRORS = {"tau": 0.9, "met2net": 0.7, "convlstm": 0.5, "persistence": 1.0, "ridge": 0.6}
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.mlflow_quiet import mlflow
-from pipelines.study_cells import Cell
-from pipelines.tracking import open_experiment
-from pipelines.tracking_study import track_study
+from pipelines.paper.cells import Cell
+from pipelines.studies.tracking import track_study
+from pipelines.tracking.mlflow_quiet import mlflow
+from pipelines.tracking.runs import open_experiment
 
 
 def test_a_study_has_one_run_although_two_log_it_at_once(

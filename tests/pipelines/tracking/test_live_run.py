@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
-from synthetic_run import make_run_folder
 
-import pipelines.live_run
+import pipelines.tracking.live_run
 from pipelines.errors import TrainingError
-from pipelines.live_run import live_curves
-from pipelines.mlflow_quiet import mlflow_client
 from pipelines.run_folder import RunFolder
-from pipelines.tracking import track_run
+from pipelines.tracking.live_run import live_curves
+from pipelines.tracking.mlflow_quiet import mlflow_client
+from pipelines.tracking.runs import track_run
+from tests.pipelines.synthetic_run import make_run_folder
 
 COLUMNS = "epoch,train_loss,val_mse\n"
 
@@ -103,7 +103,7 @@ def test_a_store_that_does_not_answer_stops_no_training(tmp_path, store, monkeyp
 
     write(tmp_path, 1)
     with following(tmp_path, store, "deaf") as run:
-        monkeypatch.setattr(pipelines.live_run, "log_curves", refuse)
+        monkeypatch.setattr(pipelines.tracking.live_run, "log_curves", refuse)
         monkeypatch.setattr("mlflow.MlflowClient.set_terminated", refuse)
     assert "curves not shown yet: no answer" in caplog.messages
     assert "run not ended in MLflow: no answer" in caplog.messages

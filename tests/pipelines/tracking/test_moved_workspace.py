@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.mlflow_quiet import mlflow, tracking_at
-from pipelines.moved_workspace import main, readdress_artifacts
-from pipelines.tracking import open_experiment
-from tests.pipelines.test_registry import (
+from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
+from pipelines.tracking.moved_workspace import main, readdress_artifacts
+from pipelines.tracking.runs import open_experiment
+from tests.pipelines.registry.test_register import (
     SHAPE,
     make_checkpoint,
     make_inputs,
@@ -67,8 +67,8 @@ def test_a_moved_workspace_loads_its_champion_from_where_it_is_now(
 
 
 def test_the_page_for_operators_has_the_command() -> None:
-    page = Path(__file__).parents[2] / "docs" / "deployment.md"
-    assert "\npython -m pipelines.moved_workspace workspace\n" in page.read_text()
+    page = Path(__file__).parents[3] / "docs" / "deployment.md"
+    assert "\npython -m pipelines.tracking.moved_workspace workspace\n" in page.read_text()
 
 
 def test_artifacts_that_were_left_behind_are_missed_and_nothing_is_changed(moved: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from pipelines.store_lock import one_at_a_time
+from pipelines.tracking.store_lock import one_at_a_time
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pipelines.training_bar import TrainingBar
+from pipelines.training.bar import TrainingBar
 
 
 def make_trainer(*, done: int = 0, is_global_zero: bool = True) -> SimpleNamespace:

@@ -7,7 +7,7 @@ from met2net.training.conventional import ReconstructThenPredict
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd
 from met2net.training.settings import OptimizationSettings
-from pipelines.training_callbacks import ForecastPatience
+from pipelines.training.callbacks import ForecastPatience
 from tests.met2net.models.model_builders import make_batch, make_met2net
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from met2net.training.settings import OptimizationSettings
-from pipelines.costs_file import read_costs, write_costs
-from pipelines.training_job import TrainerSettings, TrainingJob, write_job
+from pipelines.training.costs_file import read_costs, write_costs
+from pipelines.training.job import TrainerSettings, TrainingJob, write_job
 from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
 
 
@@ -55,7 +55,7 @@ def test_a_step_that_does_not_fit_into_memory_is_left_out(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     write_job(make_tau_job(training_set), tmp_path / "tau" / "job.json")
-    monkeypatch.setattr("pipelines.training_cost.measure_cost", too_large)
+    monkeypatch.setattr("pipelines.training.cost.measure_cost", too_large)
     checkpoints = {"tau": tmp_path / "tau" / "model.safetensors"}
     assert write_costs(checkpoints, training_set=training_set, out=tmp_path) is None
     assert "tau: 3 windows in float32 do not fit into the memory of cpu" in caplog.text

@@ -11,11 +11,11 @@ import lightning as L
 import pytest
 import torch
 
-from met2net.batches import BatchOrder
+from met2net.data.batches import BatchOrder
+from met2net.data.training_set import TrainingSet
 from met2net.training.settings import OptimizationSettings
-from met2net.training_set import TrainingSet
-from pipelines.training_job import TrainerSettings, TrainingJob
-from pipelines.window_module import WindowModule
+from pipelines.training.data_module import WindowModule
+from pipelines.training.job import TrainerSettings, TrainingJob
 from tests.pipelines.small_project import WINDOW, make_training_set
 
 _SCRIPT = """
@@ -24,9 +24,9 @@ from pathlib import Path
 import lightning as L
 import torch
 from met2net.training.settings import OptimizationSettings
-from met2net.training_set import TrainingSet
-from pipelines.training_job import TrainerSettings, TrainingJob
-from pipelines.window_module import WindowModule
+from met2net.data.training_set import TrainingSet
+from pipelines.training.job import TrainerSettings, TrainingJob
+from pipelines.training.data_module import WindowModule
 from tests.pipelines.small_project import WINDOW
 
 
@@ -77,7 +77,7 @@ def test_two_processes_score_every_window_once_and_train_on_none_twice(tmp_path:
     store = make_training_set(tmp_path)
     script = tmp_path / "count.py"
     script.write_text(_SCRIPT)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     subprocess.run(
         [sys.executable, str(script), str(store), str(tmp_path)], check=True, env=environment,
         timeout=300, stderr=subprocess.PIPE,

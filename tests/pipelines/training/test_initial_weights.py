@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from met2net.checkpoint import load_checkpoint, save_checkpoint
-from met2net.normalization import Normalizer
-from met2net.training_set import TrainingSet
+from met2net.data.normalization import Normalizer
+from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.initial_weights import InitialWeights, is_same_network, load_initial
-from pipelines.train import CHECKPOINT
-from pipelines.training_job import TrainingJob, read_job, write_job
-from pipelines.training_process import run_training
+from pipelines.training.initial_weights import InitialWeights, is_same_network, load_initial
+from pipelines.training.job import TrainingJob, read_job, write_job
+from pipelines.training.process import run_training
+from pipelines.training.train import CHECKPOINT
 from tests.pipelines.small_project import make_training_set
-from tests.pipelines.training_jobs import make_job
+from tests.pipelines.training.training_jobs import make_job
 
 # Lightning's own advice on loaders and checkpoint folders; the training process filters it too.
 pytestmark = [

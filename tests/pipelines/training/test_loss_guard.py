@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-import pipelines.training_process as training_process
+import pipelines.training.process as training_process
 from met2net.checkpoint import load_checkpoint
 from met2net.training.module import ForecastModule
 from pipelines.errors import TrainingError
-from pipelines.loss_guard import LossGuard
-from pipelines.train import BAD_BATCH, DIVERGED, train
-from pipelines.training_job import TrainerSettings, TrainingJob
-from pipelines.training_process import main, run_training
+from pipelines.training.job import TrainerSettings, TrainingJob
+from pipelines.training.loss_guard import LossGuard
+from pipelines.training.process import main, run_training
+from pipelines.training.train import BAD_BATCH, DIVERGED, train
 from tests.pipelines.small_project import make_training_set
-from tests.pipelines.training_jobs import make_job, with_trainer
+from tests.pipelines.training.training_jobs import make_job, with_trainer
 
 pytestmark = [
     # Windows are read by threads of the loader's own.
@@ -122,7 +122,7 @@ def test_the_process_tells_its_parent(
     monkeypatch.setattr(training_process, "read_job", lambda path: None)
     assert main(tmp_path / "job.json") == DIVERGED
     monkeypatch.setattr(
-        "pipelines.train._command", lambda *_: ["sh", "-c", f"exit {DIVERGED}", os.devnull]
+        "pipelines.training.train._command", lambda *_: ["sh", "-c", f"exit {DIVERGED}", os.devnull]
     )
     with pytest.raises(TrainingError, match=r"was stopped by its loss; .*bad_batch.json say at"):
         train(make_job(training_set), folder=tmp_path)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from flows.config import load_experiment
-from met2net.grid import Grid, equiangular
+from flows.settings.config import load_experiment
+from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
-from pipelines.network_grid import network_on_grid
+from pipelines.training.network_grid import network_on_grid
 
 REGION = Grid((20.0, 19.0), (70.0, 71.0, 72.0))
 

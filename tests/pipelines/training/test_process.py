@@ -4,17 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
-import pipelines.training_process as training_process
+import pipelines.training.process as training_process
 from met2net.checkpoint import load_checkpoint
+from met2net.data.windows import WindowSpec
 from met2net.training.settings import OptimizationSettings
-from met2net.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.train import CHECKPOINT
-from pipelines.training_callbacks import EpochMetrics
-from pipelines.training_job import TrainerSettings, TrainingJob, write_job
-from pipelines.training_process import main, run_training
+from pipelines.training.callbacks import EpochMetrics
+from pipelines.training.job import TrainerSettings, TrainingJob, write_job
+from pipelines.training.process import main, run_training
+from pipelines.training.train import CHECKPOINT
 from tests.pipelines.small_project import VARIABLES, make_training_set
-from tests.pipelines.training_jobs import make_job, with_trainer
+from tests.pipelines.training.training_jobs import make_job, with_trainer
 
 pytestmark = [
     # Windows are read by threads of the loader's own.

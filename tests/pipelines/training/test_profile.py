@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.profile_training import profile_job
+from pipelines.training.profile import profile_job
 from tests.pipelines.small_project import make_training_set
-from tests.pipelines.training_jobs import make_job, with_trainer
+from tests.pipelines.training.training_jobs import make_job, with_trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 

@@ -7,13 +7,13 @@ import lightning as L
 import pytest
 import torch
 
-import pipelines.training_process as training_process
+import pipelines.training.process as training_process
 from met2net.checkpoint import load_checkpoint
-from pipelines.training_callbacks import MidEpochCheckpoint
-from pipelines.training_job import TrainingJob
-from pipelines.training_process import run_training
+from pipelines.training.callbacks import MidEpochCheckpoint
+from pipelines.training.job import TrainingJob
+from pipelines.training.process import run_training
 from tests.pipelines.small_project import make_training_set
-from tests.pipelines.training_jobs import make_job, with_trainer
+from tests.pipelines.training.training_jobs import make_job, with_trainer
 
 pytestmark = [
     # Windows are read by threads of the loader's own.

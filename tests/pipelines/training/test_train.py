@@ -16,8 +16,8 @@ from filelock import FileLock
 from met2net.checkpoint import load_checkpoint
 from met2net.training.settings import OptimizationSettings
 from pipelines.errors import DataError, TrainingError
-from pipelines.train import CHECKPOINT, END_WITH_PARENT, train
-from pipelines.training_job import TrainerSettings, TrainingJob, read_job, write_job
+from pipelines.training.job import TrainerSettings, TrainingJob, read_job, write_job
+from pipelines.training.train import CHECKPOINT, END_WITH_PARENT, train
 from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
 
 EPOCHS = 4
@@ -103,7 +103,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     job: TrainingJob, trained: Path, tmp_path: Path
 ) -> None:
     write_job(job, tmp_path / "job.json")
-    command = [sys.executable, "-m", "pipelines.training_process", str(tmp_path / "job.json")]
+    command = [sys.executable, "-m", "pipelines.training.process", str(tmp_path / "job.json")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "checkpoints" / "last.ckpt").exists():
@@ -123,7 +123,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
 def test_a_training_does_not_outlive_who_started_it(job: TrainingJob, tmp_path: Path) -> None:
     long = replace(job, optimization=replace(job.optimization, max_epochs=100_000))
     write_job(long, tmp_path / "job.json")
-    command = [sys.executable, "-m", "pipelines.training_process", str(tmp_path / "job.json")]
+    command = [sys.executable, "-m", "pipelines.training.process", str(tmp_path / "job.json")]
     command.append(END_WITH_PARENT)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdin is not None
@@ -219,7 +219,7 @@ def test_two_machines_train_one_model(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     two = replace(job, trainer=replace(job.trainer, num_nodes=2, rendezvous=f"127.0.0.1:{port}"))
-    caplog.set_level("INFO", logger="pipelines.train")
+    caplog.set_level("INFO", logger="pipelines.training.train")
     others: list[subprocess.Popen[bytes]] = []
 
     def start_the_other(record: logging.LogRecord) -> bool:
@@ -229,12 +229,12 @@ def test_two_machines_train_one_model(
             others.append(subprocess.Popen([sys.executable, *command], stdin=subprocess.DEVNULL))
         return True
 
-    logging.getLogger("pipelines.train").addFilter(start_the_other)
+    logging.getLogger("pipelines.training.train").addFilter(start_the_other)
     try:
         train(two, folder=tmp_path)
         assert others[0].wait(timeout=60) == 0
     finally:
-        logging.getLogger("pipelines.train").removeFilter(start_the_other)
+        logging.getLogger("pipelines.training.train").removeFilter(start_the_other)
         for other in others:
             other.kill()
     rows = read_metrics(tmp_path)

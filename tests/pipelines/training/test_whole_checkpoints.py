@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.whole_checkpoints import WholeCheckpoints
+from pipelines.training.whole_checkpoints import WholeCheckpoints
 
 
 def test_a_save_that_fails_leaves_the_state_before(

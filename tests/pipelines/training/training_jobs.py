@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from met2net.training.settings import OptimizationSettings
-from pipelines.training_job import TrainerSettings, TrainingJob
+from pipelines.training.job import TrainerSettings, TrainingJob
 from tests.pipelines.small_project import VARIABLES, WINDOW
 
 SIZES = {"num_inputs": WINDOW.num_inputs, "num_targets": WINDOW.num_targets, "spatial_dim": 4,

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import training_set_tasks
-from pipelines.archive import ArchiveState
+from pipelines.archive.state import ArchiveState
 from pipelines.errors import DataError
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.training_set_checksums import checksum_file, damaged_files
+from pipelines.training_sets import tasks as training_set_tasks
+from pipelines.training_sets.checksums import checksum_file, damaged_files
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.pipelines.small_project import VARIABLES, make_archive
-from tests.pipelines.test_prepare_killed import contents
+from tests.pipelines.training_sets.test_prepare_killed import contents
 
 SETTINGS = TrainingSetSettings(
     VARIABLES,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.training_set_layout import Layout
+from pipelines.training_sets.layout import Layout
 
 HOUR = np.timedelta64(1, "h")
 

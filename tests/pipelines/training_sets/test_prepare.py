@@ -11,17 +11,18 @@ import pytest
 import xarray as xr
 import zarr
 
-from met2net.fields import chunk_path
-from met2net.grid import equiangular
-from met2net.training_set import TrainingSet
-from pipelines.archive import ArchiveState
+from met2net.data.fields import chunk_path
+from met2net.data.grid import equiangular
+from met2net.data.training_set import TrainingSet
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState
 from pipelines.cluster import Distributed, LocalCluster, Threads
 from pipelines.errors import DataError
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FIELDS, FakeSource, make_month
 
 SPLITS = Splits(
@@ -205,7 +206,7 @@ def test_a_set_that_stands_is_found_whatever_the_cluster(
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("built anew")
 
-    monkeypatch.setattr("pipelines.prepare.write_store", refuse)
+    monkeypatch.setattr("pipelines.training_sets.prepare.write_store", refuse)
     for cluster in (None, Threads(1), LocalCluster(2, "1GiB"), Distributed("tcp://nowhere:1")):
         assert build_training_set(archive, SETTINGS, folder=store.parent, cluster=cluster) == store
 

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pipelines.archive import ArchiveState
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState
 from pipelines.cluster import Cluster, Distributed, LocalCluster, Threads
-from pipelines.ingest import ingest
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FIELDS, FakeSource
 from tests.s3_server import BUCKET, s3_server
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from met2net.training_set import TrainingSet
-from pipelines.archive import ArchiveState
-from pipelines.ingest import ingest
+from met2net.data.training_set import TrainingSet
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState
+from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
-from pipelines.prepare import Splits, TrainingSetSettings, build_training_set
-from pipelines.regrid import GridSettings
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
 from tests.builders import FIELDS, FakeSource
 
 NUM_KILLS = int(os.environ.get("NUM_KILLS", "3"))
@@ -32,7 +33,7 @@ _BUILD = """
 import pickle, sys
 from pathlib import Path
 from pipelines.cluster import Threads
-from pipelines.prepare import build_training_set
+from pipelines.training_sets.prepare import build_training_set
 archive, settings, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
 print("ready", flush=True)
 build_training_set(archive, settings, folder=folder, cluster=Threads(2))

@@ -8,16 +8,16 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
-from met2net.training_set import TrainingSet
-from pipelines.batch_rmse import rmse_of_batches
+from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.evaluate import evaluate, write_examples
-from pipelines.evaluation_inputs import load_fitting
+from pipelines.evaluation.batch_rmse import rmse_of_batches
+from pipelines.evaluation.evaluate import evaluate, write_examples
+from pipelines.evaluation.protocol import Protocol
+from pipelines.evaluation.split_statistics import split_normalizer
 from pipelines.period import Period
-from pipelines.prepare import TrainingSetSettings, build_training_set
-from pipelines.protocol import Protocol
-from pipelines.split_statistics import split_normalizer
-from pipelines.training_set_settings import Splits
+from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.windows import load_fitting
 from tests.pipelines.small_project import (
     VARIABLES,
     WINDOW,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.training_statistics import (
+from pipelines.training_sets.statistics import (
     TrainingStatistics,
     difference_moments,
     hourly_moments,

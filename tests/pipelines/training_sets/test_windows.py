@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from met2net.grid import Grid
-from met2net.training_set import TrainingSet
-from met2net.windows import WindowSpec
+from met2net.data.grid import Grid
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
-from pipelines.evaluation_inputs import load_fitting, windows_in_split
+from pipelines.training_sets.windows import load_fitting, windows_in_split
 from tests.pipelines.small_project import TEST_HOURS, WINDOW, make_checkpoint, make_training_set
 
 

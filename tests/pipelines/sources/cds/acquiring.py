@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from met2net.variables import variable
+from met2net.data.variables import variable
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Month
-from pipelines.regrid import Box, GridSettings
 from pipelines.sources.cds import Cds
 from pipelines.sources.cds.acquire_part import sha256_of
 from pipelines.sources.cds.manifest import read_manifest

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipelines.ingest import ingest
+from pipelines.archive.ingest import ingest
 from pipelines.period import Period
 from tests.pipelines.sources.cds.acquiring import SMALL, TEMPERATURE, quick_cds
 

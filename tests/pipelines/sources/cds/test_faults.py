@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.regrid import Box, GridSettings
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.sources.cds import acquire_part, manifest
 from pipelines.sources.cds.patience import Patience
 from tests.climate_data_store import state

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from pipelines.archive import open_archive
-from pipelines.archive_check import check_archive
+from pipelines.archive.check import check_archive
+from pipelines.archive.state import open_archive
 from pipelines.period import Period
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.server import ClimateDataStore

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from met2net.variables import VARIABLES, variable
+from met2net.data.variables import VARIABLES, variable
 from pipelines.errors import DataError
+from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Month
-from pipelines.regrid import Box, GridSettings
 from pipelines.sources.cds.plan import plan_month, within_limit
 from pipelines.sources.cds.request import Area, CdsRequest, area_for, same_request
 from pipelines.sources.source import MonthRequest
