@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.paper.published_scores import PublishedScore, metric_unit
-from pipelines.studies.parts import ScoredPart
 
-__all__ = ["Cell", "gathered", "score_cells", "with_published"]
+__all__ = ["Cell", "ScoredRows", "gathered", "score_cells", "with_published"]
 
 _SUMMED = ("mse", "mae")
 _WINDS = {"uv10": ("u10", "v10")}
@@ -47,8 +47,27 @@ class Cell:
         return self.row, self.variable, self.metric
 
 
+class ScoredRows(Protocol):
+    """Scores of models that stand in a table, under one protocol with one seed."""
+
+    @property
+    def protocol(self) -> str:
+        """`clean` or `paper`."""
+
+    @property
+    def variables(self) -> Mapping[str, Sequence[str]]:
+        """Groups of channels."""
+
+    @property
+    def rows(self) -> Mapping[str, str]:
+        """Row of the table -> model."""
+
+    def scores(self) -> xr.Dataset:
+        """Give the scores of all models."""
+
+
 def score_cells(
-    parts: Sequence[ScoredPart],
+    parts: Sequence[ScoredRows],
     *,
     metrics: Sequence[str],
     variables: Sequence[str] = (),

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from pipelines.evaluation.summary import decimals_for, open_scores
 from pipelines.paper.cells import score_cells, with_published
 from pipelines.paper.published_scores import PublishedScore, published_scores
 from pipelines.report.table import Table, text
 from pipelines.run_folder import RunFolder
-from pipelines.studies.parts import ScoredPart
 
 __all__ = ["PublishedTable", "published_table"]
 
@@ -29,6 +29,19 @@ class PublishedTable:
 
     table: str
     variables: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _ScoredRun:
+    """A run as one part of a table."""
+
+    folder: Path
+    variables: Mapping[str, Sequence[str]]
+    rows: Mapping[str, str]
+    protocol: str = "clean"
+
+    def scores(self) -> xr.Dataset:
+        return open_scores(self.folder / "scores.nc")
 
 
 def published_table(run_folder: Path, published: PublishedTable | None) -> Table | None:
@@ -49,12 +62,8 @@ def published_table(run_folder: Path, published: PublishedTable | None) -> Table
     rows = _rows(scores, models)
     rows |= {model: model for model in models if model not in rows.values()}
     # Cells have a column for each protocol of a study; a run has one, and takes the first.
-    part = ScoredPart(
-        part=run_folder.name, protocol="clean", seed=0, folder=run_folder, training_set=Path(),
-        variables=published.variables, rows=rows, checkpoints={}, learning_rates={},
-    )  # fmt: skip
     ours = score_cells(
-        [part],
+        [_ScoredRun(run_folder, published.variables, rows)],
         metrics=list(dict.fromkeys(score.metric for score in theirs)),
         together=all(score.variable is None for score in theirs),
     )
