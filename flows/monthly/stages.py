@@ -24,9 +24,10 @@ from pipelines.retraining.arrival import as_moment
 from pipelines.retraining.drift import Drift, measure_drift
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
-from pipelines.training.initial_weights import InitialWeights, is_same_network
+from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.network_grid import network_on_grid
 from pipelines.training.train import CHECKPOINT, is_trained, train
+from pipelines.training.warm_start import is_same_network
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import TrainingSetSettings
 

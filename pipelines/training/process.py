@@ -34,10 +34,10 @@ from pipelines.training.callbacks import (
     StepSeed,
 )
 from pipelines.training.data_module import WindowModule
-from pipelines.training.initial_weights import load_initial
 from pipelines.training.job import TrainerSettings, TrainingJob, read_job
 from pipelines.training.loss_guard import LossGuard
 from pipelines.training.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
+from pipelines.training.warm_start import load_initial
 from pipelines.training.whole_checkpoints import WholeCheckpoints
 
 __all__ = ["run_training"]

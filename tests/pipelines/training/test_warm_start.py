@@ -10,10 +10,11 @@ from met2net.checkpoint import load_checkpoint, save_checkpoint
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.training.initial_weights import InitialWeights, is_same_network, load_initial
+from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.job import TrainingJob, read_job, write_job
 from pipelines.training.process import run_training
 from pipelines.training.train import CHECKPOINT
+from pipelines.training.warm_start import is_same_network, load_initial
 from tests.pipelines.small_project import make_training_set
 from tests.pipelines.training.training_jobs import make_job
 
