@@ -19,7 +19,8 @@ from flows.settings.monthly import MonthlySettings, load_monthly
 from flows.stages.cds_secret import use_secret
 from pipelines.errors import DataError
 from pipelines.period import Month
-from pipelines.registry.aliases import AliasChange, alias_history
+from pipelines.registry.alias_change import AliasChange
+from pipelines.registry.aliases import alias_history
 from pipelines.report.operations import Section
 from pipelines.retraining.outcome import COLUMNS, Outcome, read_outcome
 

@@ -8,14 +8,15 @@ and recorded then, so that record and registry agree again.
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from pipelines.errors import DataError
+from pipelines.registry.alias_change import AliasChange
 from pipelines.registry.description import describe_model
 from pipelines.tracking.mlflow_quiet import mlflow
 
-__all__ = ["AliasChange", "give_alias", "read_aliases", "read_history", "record_moves"]
+__all__ = ["give_alias", "read_aliases", "read_history", "record_moves"]
 
 logger = logging.getLogger(__name__)
 
@@ -23,25 +24,6 @@ _CHANGE = "alias_change."  # of the registered model's tags, one a change
 _PENDING = "alias_change_pending"  # the last change is recorded, but may not have been made
 _ALIASES = ("champion", "challenger")
 _MOVED = "moved by somebody else, as in MLflow's page; noticed at this time"
-
-
-@dataclass(frozen=True)
-class AliasChange:
-    """An alias was given to a version.
-
-    Attributes:
-        time: UTC, ISO 8601.
-        alias: `champion` or `challenger`.
-        version: that has it from now on; None: the alias is free.
-        previous: version that had it before, or None.
-        reason: why.
-    """
-
-    time: str
-    alias: str
-    version: str | None
-    previous: str | None
-    reason: str
 
 
 def read_history(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 
 from pipelines.errors import DataError
+from pipelines.registry.alias_change import AliasChange
 from pipelines.registry.alias_record import (
-    AliasChange,
     give_alias,
     read_aliases,
     read_history,
@@ -19,7 +19,6 @@ from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client
 from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = [
-    "AliasChange",
     "alias_history",
     "champion_on",
     "champions",

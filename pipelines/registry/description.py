@@ -2,10 +2,8 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipelines.registry.alias_record import AliasChange
+from pipelines.registry.alias_change import AliasChange
 
 __all__ = ["describe_model"]
 
@@ -13,7 +11,7 @@ _MOST_CHANGES = 20
 _ROW_LENGTH, _REASON_LENGTH = 140, 600  # with these a description stays below MLflow's 5000
 
 
-def describe_model(name: str, history: Sequence["AliasChange"]) -> str:
+def describe_model(name: str, history: Sequence[AliasChange]) -> str:
     """Write the description of a registered model in Markdown.
 
     Args:

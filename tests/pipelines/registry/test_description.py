@@ -1,4 +1,4 @@
-from pipelines.registry.aliases import AliasChange
+from pipelines.registry.alias_change import AliasChange
 from pipelines.registry.description import describe_model
 
 
