@@ -1,4 +1,9 @@
-"""Figures: pure functions from datasets to matplotlib figures, and one that draws a run."""
+"""Figures: pure functions from datasets to matplotlib figures, and one that draws a run.
+
+Gives: the functions below, which is what other rooms use of most files; `cyclones`, `forecast`
+and `comparison_maps` by their own names; `style.save`.
+Needs: `evaluation`, `storms`, `training`, `maps`.
+"""
 
 from pipelines.figures.analysis import (
     attention_change_maps,
