@@ -9,7 +9,7 @@ from met2net.analysis.great_circle import longitude_difference
 from met2net.analysis.vortex_centre import Miss, TrackerSettings, find_centre, strongest_wind
 from met2net.data.grid import Grid
 
-__all__ = ["Track", "TrackerSettings", "track"]
+__all__ = ["Track", "track"]
 
 _NO_SETTINGS = TrackerSettings()
 

@@ -7,9 +7,9 @@ from met2net.data.grid import Grid
 from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
-from pipelines.fields.target_grids import NAMED_RESOLUTIONS, Box, GridSettings, block, target_grid
+from pipelines.fields.target_grids import GridSettings, block, target_grid
 
-__all__ = ["NAMED_RESOLUTIONS", "Box", "GridSettings", "regrid", "target_grid"]
+__all__ = ["regrid"]
 
 _HOURS_A_CHUNK = 24
 _NAN_ALLOWED = {v.name for v in VARIABLES if v.nan_allowed}

@@ -21,12 +21,10 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.training_sets.build import write_store
 from pipelines.training_sets.checksums import checksum_file, damaged_files, write_checksums
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
 
 __all__ = [
     "FORMAT_VERSION",
-    "Splits",
-    "TrainingSetSettings",
     "build_once",
     "build_training_set",
 ]
