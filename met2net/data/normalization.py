@@ -9,11 +9,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["METHODS", "Method", "Normalizer"]
+__all__ = ["METHODS", "Method", "Normalizer", "check_method"]
 
 Method = Literal["mean_std", "min_max", "none"]
 METHODS: tuple[str, ...] = get_args(Method)
 """`mean_std`: to zero mean and unit variance; `min_max`: to the range 0 to 1; `none`: as it is."""
+
+
+def check_method(method: str) -> None:
+    """Check the name of a normalization.
+
+    Raises:
+        ValueError: if there is no such normalization.
+    """
+    if method not in METHODS:
+        raise ValueError(f"normalization is {method!r}; expected one of: {', '.join(METHODS)}")
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,7 @@ class Normalizer:
         Raises:
             ValueError: if there is no such method, or as the class does.
         """
-        if method not in METHODS:
-            raise ValueError(f"normalization is {method!r}; expected one of: {', '.join(METHODS)}")
+        check_method(method)
         if method == "min_max":
             return cls.from_arrays(channels, minimum, maximum - minimum)
         if method == "none":

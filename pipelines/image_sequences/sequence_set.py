@@ -11,8 +11,9 @@ import xarray as xr
 
 import met2net
 from met2net.data.fields import chunk_path
-from met2net.data.normalization import METHODS, Method, Normalizer
+from met2net.data.normalization import Method, Normalizer, check_method
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.models.channels import channel_labels, check_variables
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
@@ -55,8 +56,8 @@ class SequenceSetSettings:
         normalization: see `met2net.data.normalization`; benchmarks of images use `none`.
 
     Raises:
-        ValueError: if there is no channel, one is named twice, or there is no such
-            normalization.
+        ValueError: if there is no group, one is empty, a channel is named twice, or there is no
+            such normalization.
     """
 
     variables: Mapping[str, tuple[str, ...]]
@@ -65,19 +66,13 @@ class SequenceSetSettings:
 
     def __post_init__(self) -> None:
         """Check groups and labels."""
-        groups = {name: tuple(labels) for name, labels in self.variables.items()}
-        object.__setattr__(self, "variables", groups)
-        if not self.channels or len(set(self.channels)) < len(self.channels):
-            raise ValueError(f"variables are {groups}; expected at least one channel, each once")
-        if self.normalization not in METHODS:
-            raise ValueError(
-                f"normalization is {self.normalization!r}; expected one of: {', '.join(METHODS)}"
-            )
+        object.__setattr__(self, "variables", check_variables(self.variables))
+        check_method(self.normalization)
 
     @property
     def channels(self) -> tuple[str, ...]:
         """All labels, group after group."""
-        return tuple(label for labels in self.variables.values() for label in labels)
+        return channel_labels(self.variables)
 
     @property
     def identity(self) -> list[Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from met2net.data.normalization import METHODS, Method
+from met2net.data.normalization import Method, check_method
 from met2net.data.training_set import SPLITS
 from met2net.data.variables import channel
+from met2net.models.channels import channel_labels, check_variables
 from pipelines.period import Period
 
 __all__ = ["Splits", "TrainingSetSettings"]
@@ -77,29 +78,19 @@ class TrainingSetSettings:
 
     def __post_init__(self) -> None:
         """Check groups and labels."""
-        groups = {name: tuple(labels) for name, labels in self.variables.items()}
-        object.__setattr__(self, "variables", groups)
-        empty = [name for name, labels in groups.items() if not labels]
-        if not groups or empty:
-            raise ValueError(f"variables {groups} has no channels; expected at least one a group")
-        twice = sorted({x for x in self.channels if self.channels.count(x) > 1})
-        if twice:
-            raise ValueError(f"channels {', '.join(twice)} occur twice; expected each once")
+        object.__setattr__(self, "variables", check_variables(self.variables))
         for label in self.channels:
             channel(label)
         if self.smoothing_days % 2 != 1 or not 1 <= self.smoothing_days <= 365:
             raise ValueError(
                 f"smoothing_days is {self.smoothing_days}; expected an odd number from 1 to 365"
             )
-        if self.normalization not in METHODS:
-            raise ValueError(
-                f"normalization is {self.normalization!r}; expected one of: {', '.join(METHODS)}"
-            )
+        check_method(self.normalization)
 
     @property
     def channels(self) -> tuple[str, ...]:
         """All labels, group after group."""
-        return tuple(label for labels in self.variables.values() for label in labels)
+        return channel_labels(self.variables)
 
     @property
     def identity(self) -> list[Any]:

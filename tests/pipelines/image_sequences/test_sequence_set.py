@@ -133,7 +133,7 @@ def test_a_channel_that_the_source_lacks_is_refused(source: MvMmfnist, tmp_path:
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match="expected at least one channel, each once"):
+    with pytest.raises(ValueError, match="channel 'mnist' occurs twice"):
         SequenceSetSettings({"a": ("mnist",), "b": ("mnist",)}, SPLITS)
     with pytest.raises(ValueError, match="normalization is 'log'; expected one of"):
         SequenceSetSettings(VARIABLES, SPLITS, "log")

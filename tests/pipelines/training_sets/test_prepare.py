@@ -361,9 +361,9 @@ def test_overlapping_splits_are_refused(validation: Period, names: str):
 @pytest.mark.parametrize(
     ("variables", "smoothing_days", "message"),
     [
-        ({}, 61, "no channels"),
-        ({"uv": ()}, 61, "no channels"),
-        ({"a": ("t2m",), "b": ("t2m", "u10")}, 61, "channels t2m occur twice"),
+        ({}, 61, "no variables; expected at least one group"),
+        ({"uv": ()}, 61, "variable 'uv' is .*; expected a list of channel labels"),
+        ({"a": ("t2m",), "b": ("t2m", "u10")}, 61, "channel 't2m' occurs twice"),
         ({"a": ("t3m",)}, 61, "unknown channel 't3m'"),
         ({"a": ("t2m",)}, 60, "smoothing_days is 60; expected an odd number"),
         ({"a": ("t2m",)}, 367, "smoothing_days is 367"),
