@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 POOL ?= met2net
-SERVICES = $(BIN)/python -m flows.services.local --workspace $(WORKSPACE) --host $(HOST) \
+SERVICES = $(BIN)/python -m flows.services --workspace $(WORKSPACE) --host $(HOST) \
   --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help

@@ -1,13 +1,12 @@
 """Prefect server, MLflow server and a worker as local processes: up, down, status."""
 
-import argparse
 import json
 import os
 import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +18,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.services.process import Service, ServiceError, running, start, stop, wait_healthy
 from flows.services.server_setup import HEARTBEAT_SECONDS, set_up_server
 
-__all__ = ["ServiceSettings", "down", "main", "services", "status", "up"]
+__all__ = ["ServiceSettings", "down", "services", "status", "up"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_SECONDS = 5.0
 PREFECT, MLFLOW, WORKER = "prefect", "mlflow", "worker"
 
@@ -226,44 +224,3 @@ def _get(url: str, *, body: Any = None) -> str | None:
             return str(answer.read().decode())
     except (urllib.error.URLError, OSError):
         return None
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run `up`, `down` or `status`; give the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m flows.services.local", description=__doc__)
-    parser.add_argument("action", choices=("up", "down", "status"))
-    parser.add_argument("--workspace", type=Path, default=ServiceSettings.workspace)
-    parser.add_argument("--host", default=ServiceSettings.host)
-    parser.add_argument("--prefect-port", type=int, default=ServiceSettings.prefect_port)
-    parser.add_argument("--mlflow-port", type=int, default=ServiceSettings.mlflow_port)
-    parser.add_argument("--pool", default=ServiceSettings.pool)
-    given = vars(parser.parse_args(arguments))
-    action = given.pop("action")
-    try:
-        settings = ServiceSettings(**given)
-        if action == "status":
-            lines, all_well = status(settings)
-        else:
-            lines, all_well = (up if action == "up" else down)(settings), True
-    except (ServiceError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print("\n".join(lines))
-    print(f"logs: {settings.folder}")
-    if action == "up":
-        print(_hint(settings))
-    return 0 if all_well else 1
-
-
-def _hint(settings: ServiceSettings) -> str:
-    hint = f"for prefect commands: export PREFECT_API_URL={settings.api_url}"
-    if settings.host not in _LOOPBACK:
-        hint += (
-            f"\nlistening on {settings.host}: whoever reaches these ports can run code on this "
-            "machine; see docs/deployment.md"
-        )
-    return hint
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

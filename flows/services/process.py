@@ -27,7 +27,7 @@ _START_SECONDS = 240.0  # Prefect's server makes its database first; machines ar
 _STOP_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _SHOWN_LINES = 15
-_log = logging.getLogger("flows.services.local")
+_log = logging.getLogger("flows.services")
 
 
 class ServiceError(RuntimeError):

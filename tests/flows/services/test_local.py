@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.services.local import ServiceSettings, main, services
+from flows.services.__main__ import main
+from flows.services.local import ServiceSettings, services
 from flows.services.process import Running, Service, ServiceError, last_lines, running, start, stop
 from flows.services.process import wait_healthy as wait
 
