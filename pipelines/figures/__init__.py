@@ -16,8 +16,9 @@ from pipelines.figures.breakdowns import group_dots, hourly_curves, skill_curves
 from pipelines.figures.distributions import resources_and_skill, value_distributions
 from pipelines.figures.maps import forecast_maps
 from pipelines.figures.run import draw_run
-from pipelines.figures.scores import lead_time_curves, scoreboard, training_curves
+from pipelines.figures.scores import lead_time_curves, scoreboard
 from pipelines.figures.style import save
+from pipelines.figures.training import training_curves
 
 __all__ = [
     "attention_change_maps",

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipelines.evaluation.lead_times import lead_axis, lead_name
-from pipelines.figures.scores import curve_panels, draw_lines, label_line_ends
+from pipelines.figures.line_labels import label_line_ends
+from pipelines.figures.scores import curve_panels, draw_lines
 from pipelines.figures.style import color_of, line_of, panels
 
 __all__ = ["group_dots", "hourly_curves", "skill_curves", "spectra"]

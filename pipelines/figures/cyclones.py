@@ -14,7 +14,7 @@ from met2net.analysis.great_circle import longitude_difference
 from pipelines.figures.coasts import draw_coast
 from pipelines.figures.style import color_of, line_of, panels
 from pipelines.maps.coastlines import Coastlines
-from pipelines.storms.tracks import fixed_lead_track
+from pipelines.storms.forecast_errors import fixed_lead_track
 
 __all__ = ["intensity_curves", "track_errors_by_lead", "track_map", "tracks_of"]
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from pipelines.evaluation.lead_times import has_images
-from pipelines.figures.scores import CHARACTER, label_line_ends
+from pipelines.figures.line_labels import CHARACTER, label_line_ends
 from pipelines.figures.style import color_of, panels
 
 __all__ = ["resources_and_skill", "value_distributions"]

@@ -25,8 +25,9 @@ from pipelines.figures.cyclones import (
 )
 from pipelines.figures.distributions import resources_and_skill, value_distributions
 from pipelines.figures.maps import forecast_maps
-from pipelines.figures.scores import lead_time_curves, scoreboard, training_curves
+from pipelines.figures.scores import lead_time_curves, scoreboard
 from pipelines.figures.style import save
+from pipelines.figures.training import training_curves
 from pipelines.maps.coastlines import Coastlines
 from pipelines.maps.settings import MapSettings
 from pipelines.run_folder import RunFolder

@@ -25,7 +25,7 @@ from pipelines.figures import (
     training_curves,
     value_distributions,
 )
-from pipelines.figures.scores import spread
+from pipelines.figures.line_labels import spread
 from pipelines.figures.style import color_of, line_of
 from pipelines.maps.settings import MapSettings
 from pipelines.report.resources import resources_table

@@ -5,9 +5,9 @@ import xarray as xr
 from met2net.analysis.great_circle import EARTH_RADIUS_KM, great_circle_km
 from pipelines.errors import DataError
 from pipelines.storms.best_tracks import Storm
+from pipelines.storms.forecast_errors import fixed_lead_track
 from pipelines.storms.tracks import (
     analysis_track,
-    fixed_lead_track,
     forecast_storm,
     track_forecasts,
     track_storm,
