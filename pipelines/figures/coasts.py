@@ -8,7 +8,7 @@ from pipelines.maps.coastlines import Coastlines
 __all__ = ["draw_coast"]
 
 
-def draw_coast(panel: Axes, coast: Coastlines, *, zorder: float = 1.5) -> None:
+def draw_coast(panel: Axes, coast: Coastlines) -> None:
     """Draw the lines inside the panel's limits, which stay as they are.
 
     Dark on a light edge, they can be seen on any colour.
@@ -19,7 +19,7 @@ def draw_coast(panel: Axes, coast: Coastlines, *, zorder: float = 1.5) -> None:
         return
     for color, width, alpha in (("white", 1.3, 0.5), ("#1a1a1a", 0.5, 0.9)):
         panel.add_collection(
-            LineCollection(lines, colors=color, linewidths=width, alpha=alpha, zorder=zorder),
+            LineCollection(lines, colors=color, linewidths=width, alpha=alpha, zorder=1.5),
             autolim=False,
         )
     panel.set_xlim(west, east)

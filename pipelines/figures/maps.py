@@ -23,7 +23,6 @@ def forecast_maps(
     *,
     channel: str,
     model: str,
-    number: int = 0,
     settings: MapSettings = _DEFAULT,
 ) -> Figure:
     """Draw truth, forecast and error of one channel, a row a lead time.
@@ -35,13 +34,12 @@ def forecast_maps(
         example: as `pipelines.evaluation.evaluate.write_examples` writes it.
         channel: what is drawn.
         model: whose forecast.
-        number: which worked window.
         settings: which lead times, which coastlines.
 
     Raises:
         ValueError: if the window lacks a lead time.
     """
-    window = example.isel(example=number).sel(channel=channel)
+    window = example.isel(example=0).sel(channel=channel)
     is_image = has_images(example)
     leads = settings.shown(example["lead_time"].values)
     truth = window["targets"].isel(lead_time=leads)

@@ -85,7 +85,6 @@ def matrix(
     best: Callable[[np.ndarray], int] | None,
     decimals: Sequence[int] | None = None,
     ends: tuple[np.ndarray, np.ndarray] | None = None,
-    first: str = "model",
     name: str = "",
 ) -> Table:
     """Tabulate names x columns, digits chosen a column, the best finite value marked.
@@ -98,7 +97,6 @@ def matrix(
         best: gives the best row of a column, or None.
         decimals: one a column.
         ends: low and high ends of the values' intervals; NaN where there is none.
-        first: header of the names' column.
         name: of the CSV file.
     """
     places = decimals or [decimals_for(column) for column in values.T]
@@ -119,4 +117,4 @@ def matrix(
             for i, j in np.argwhere(np.isfinite(low) & np.isfinite(high) & np.isfinite(values))
             .tolist()
         }  # fmt: skip
-    return Table(title, (first, *header), rows, marked, intervals, name)
+    return Table(title, ("model", *header), rows, marked, intervals, name)

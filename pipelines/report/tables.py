@@ -168,13 +168,13 @@ def best_of(metric: str) -> Callable[[np.ndarray], int]:
     return lambda column: int(np.nanargmin(np.abs(column)))
 
 
-def window_tables(example: xr.Dataset, *, number: int = 0) -> list[Table]:
+def window_tables(example: xr.Dataset) -> list[Table]:
     """Tabulate one worked window: at its middle grid point, and as means over the field.
 
     A table a place and lead time (first and last); cells of models say forecast (error).
     Field means are weighted by area.
     """
-    window = example.isel(example=number)
+    window = example.isel(example=0)
     weights = xr.DataArray(Grid.from_dataset(example).area_weights(), dims="latitude")
     middle = {dim: window.sizes[dim] // 2 for dim in ("latitude", "longitude")}
     point = window.isel(middle)
