@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 POOL ?= met2net
-SERVICES = $(BIN)/python -m flows.services --workspace $(WORKSPACE) --host $(HOST) \
+SERVICES = $(BIN)/python -m flows.services --workspace '$(WORKSPACE)' --host $(HOST) \
   --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 	@touch $@
 
 experiment: $(INSTALLED) ## set up, then run the demo: simulate, train, score, explain, register
-	$(BIN)/prefect run flows/full_experiment.py workspace=$(WORKSPACE) $(OVERRIDES)
+	$(BIN)/prefect run flows/full_experiment.py 'workspace=$(WORKSPACE)' $(OVERRIDES)
 
 # Two processes with one thread each: tests are many and small.
 test: lint ## set up, then run all checks (make long, make bench: what takes longer)
@@ -51,14 +51,14 @@ bench: $(INSTALLED) ## speed and memory, as ratios
 # Goes on where it was stopped: results are kept line by line in workspace/chaos.
 SEEDS ?= 1 2 3
 chaos: $(INSTALLED) ## the fault campaign: kills, full disks, damage, ... (docs/fault_campaign.md)
-	$(BIN)/python -m tests.chaos --folder $(WORKSPACE)/chaos --seeds $(SEEDS)
+	$(BIN)/python -m tests.chaos --folder '$(WORKSPACE)/chaos' --seeds $(SEEDS)
 
 long-run: $(INSTALLED) ## forty monthly cycles: what grows with their number
-	$(BIN)/python -m tests.chaos.long_run --folder $(WORKSPACE)/long_run
+	$(BIN)/python -m tests.chaos.long_run --folder '$(WORKSPACE)/long_run'
 
 ui: $(INSTALLED) ## open what was registered: MLflow on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
-	  --backend-store-uri sqlite:///$(WORKSPACE)/mlflow.db
+	  --backend-store-uri 'sqlite:///$(WORKSPACE)/mlflow.db'
 
 up: $(INSTALLED) ## start Prefect's server, MLflow's and a worker; say which addresses to open
 	@$(SERVICES) up

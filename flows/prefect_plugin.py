@@ -9,6 +9,7 @@ import os
 
 from prefect.plugins import HookContext, SetupResult, register_hook
 
+from flows.console.loopback import reach_loopback_directly
 from flows.console.stage_logs import show_stage_logs
 
 __all__ = ["setup_environment"]
@@ -38,6 +39,7 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
     """
     del ctx
     show_stage_logs()
+    reach_loopback_directly(os.environ)
     from prefect.cli._app import _app
 
     # Prefect asks plugins once a process; a second registration would be an error.

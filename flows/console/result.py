@@ -5,6 +5,8 @@ import sys
 
 from rich.console import Console
 
+from flows.console.safe_output import ForgivingConsole
+
 __all__ = ["result_console"]
 
 _FILE_WIDTH = 200  # columns
@@ -16,4 +18,4 @@ def result_console() -> Console:
     The environment's COLUMNS, where it is set, counts more than both.
     """
     is_free = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=_FILE_WIDTH if is_free else None)
+    return ForgivingConsole(highlight=False, width=_FILE_WIDTH if is_free else None)

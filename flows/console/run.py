@@ -1,8 +1,10 @@
 """Run a flow for a person at a terminal: settings checked first, mistakes in one line."""
 
+import atexit
 import contextvars
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +14,21 @@ from typing import Any
 from prefect import Flow
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_HOME,
     PREFECT_LOCAL_STORAGE_PATH,
     PREFECT_MEMO_STORE_PATH,
     PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
     PREFECT_SERVER_DATABASE_CONNECTION_URL,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
 
+from flows.console.embedded_server import EmbeddedServerError, start_server
+from flows.console.interruption import Interruption
+from flows.console.loopback import reach_loopback_directly
+from flows.console.reachable import require_server
+from flows.console.safe_output import make_output_safe
 from flows.console.stage_logs import show_stage_logs
+from flows.console.workspace_folder import workspace_folder
 from flows.settings.compose import CONFIGS, compose
 from pipelines.errors import DataError, TrainingError
 
@@ -55,14 +63,26 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
         overrides: of its settings.
         config: name of its settings under `configs/`, where it has some.
     """
+    make_output_safe()
+    interruption = Interruption()
+    interruption.watch()
+    reach_loopback_directly(os.environ)
     show_stage_logs()
     _explain_mistakes_without_traceback()
     try:
         workspace = None
         if (CONFIGS / f"{config}.yaml").is_file():
-            workspace = Path(compose(overrides, config=config).workspace)
+            composed = compose(overrides, config=config)
+            workspace = workspace_folder(composed.workspace)
+            _require_servers(composed)
         with temporary_settings(_embedded_server(workspace)):
-            _loaded_beside_server(load)(list(overrides))
+            flow = _loaded_beside_server(load)
+            if isinstance(flow, Flow):
+                flow.on_running_hooks.append(interruption.begin)
+            flow(list(overrides))
+    except EmbeddedServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(_FAILED) from None
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USER_MISTAKE) from None
@@ -95,11 +115,39 @@ def _loaded_beside_server(load: Callable[[], Run]) -> Run:
     # where it could meet half-imported modules.
     from prefect.server.api.server import SubprocessASGIServer
 
+    storage = PREFECT_LOCAL_STORAGE_PATH.value() or PREFECT_HOME.value()
+    log = Path(storage).parent / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    def start() -> None:
+        # The one that Prefect's clients ask for, found running.
+        server = SubprocessASGIServer()
+        server.server_process, server.port = start_server(log, seconds=_SERVER_START_SECONDS)
+        server.running = True
+        atexit.register(server.stop)
+
     with ThreadPoolExecutor(max_workers=1) as pool:
-        starting = pool.submit(contextvars.copy_context().run, SubprocessASGIServer().start)
+        starting = pool.submit(contextvars.copy_context().run, start)
         flow = load()
         starting.result()
     return flow
+
+
+def _require_servers(composed: Any) -> None:
+    """Ask for every server that the settings name, before the run needs one."""
+    api = PREFECT_API_URL.value()
+    if api:
+        require_server(api, name="Prefect's server (PREFECT_API_URL, or the active profile)",
+                       cure="start it (make up), or unset PREFECT_API_URL and choose another "
+                            "profile (prefect profile use ephemeral)")  # fmt: skip
+    tracking = str((composed.get("tracking") or {}).get("uri", ""))
+    if tracking.startswith(("http://", "https://")):
+        require_server(tracking, name="MLflow's server (tracking.uri)",
+                       cure="start it (make up), or leave tracking.uri out")  # fmt: skip
+    address = str((composed.get("cluster") or {}).get("address", ""))
+    if address.startswith("tcp://"):
+        require_server(address, name="Dask's scheduler (cluster.address)",
+                       cure="start it, or choose cluster=threads")  # fmt: skip
 
 
 def _embedded_server(workspace: Path | None) -> dict[Any, Any]:
@@ -109,15 +157,13 @@ def _embedded_server(workspace: Path | None) -> dict[Any, Any]:
     """
     if PREFECT_API_URL.value():
         return {}
-    patience = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: _SERVER_START_SECONDS}
     if workspace is None:
-        return patience
+        return {}
     folder = workspace.resolve() / "prefect"
     folder.mkdir(parents=True, exist_ok=True)
     return {
         PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
         PREFECT_LOCAL_STORAGE_PATH: folder / "storage",
-        **patience,
         PREFECT_MEMO_STORE_PATH: folder / "memo_store.toml",
     }
 

@@ -98,6 +98,8 @@ def services(settings: ServiceSettings, environment: Mapping[str, str]) -> list[
     }
     worker = {
         **common,
+        # Runs begin in a folder of their own and still load this checkout, not an installed one.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), common.get("PYTHONPATH")])),
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_LOCAL_STORAGE_PATH": str(workspace / "prefect" / "storage"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),

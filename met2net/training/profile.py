@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -129,6 +130,7 @@ def profile_training(
         limit_train_batches=needed, limit_val_batches=0, callbacks=[watch], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[LightningEnvironment()],  # one process, whatever a scheduler's variables say
     )  # fmt: skip
     with warnings.catch_warnings():
         # Nothing is validated here.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
@@ -151,7 +152,12 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         max_epochs=job.optimization.max_epochs,
         limit_train_batches=job.optimization.batches_per_epoch or 1.0,
         callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
+        # A scheduler's variables (SLURM_NTASKS, ...) are of the job that this process runs in, and
+        # do not say how many processes train.
+        plugins=[
+            WholeCheckpoints(),
+            TorchElasticEnvironment() if settings.num_processes > 1 else LightningEnvironment(),
+        ],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

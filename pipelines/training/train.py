@@ -95,7 +95,10 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
             "%s: waiting for %d more machines; run on each, in this folder: %s",
             name, job.trainer.num_nodes - 1, " ".join(["python", *command[1:]]),
         )  # fmt: skip
-    with subprocess.Popen([*command, END_WITH_PARENT], stdin=subprocess.PIPE) as process:
+    # A session of its own: Ctrl-C reaches this process, which ends the other without its traceback.
+    with subprocess.Popen(
+        [*command, END_WITH_PARENT], stdin=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             status = process.wait()
         except BaseException:

@@ -1,6 +1,7 @@
 """Prefect's server starts beside the import of a flow, and only where a flow will run."""
 
 import errno
+import socket
 import threading
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from prefect.server.api import server
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.console import run as console
+from flows.console.embedded_server import EmbeddedServerError
 from flows.console.run import run_loaded_meanwhile
 from pipelines.errors import DataError
 
@@ -20,16 +23,23 @@ class Server:
     begun, loaded = threading.Event(), threading.Event()
     is_up = False
 
-    def start(self) -> None:
-        self.begun.set()
-        assert self.loaded.wait(_PATIENCE), "the flow was not loaded meanwhile"
-        type(self).is_up = True
+    def stop(self) -> None: ...
+
+
+def start_server(log: Path, *, seconds: float) -> tuple[None, int]:
+    Server.begun.set()
+    assert Server.loaded.wait(_PATIENCE), "the flow was not loaded meanwhile"
+    Server.is_up = True
+    return None, 1
 
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch):
     Server.begun, Server.loaded, Server.is_up = threading.Event(), threading.Event(), False
     monkeypatch.setattr(server, "SubprocessASGIServer", Server)
+    monkeypatch.setattr(console, "start_server", start_server)
+    # Signals of the tests stay pytest's.
+    monkeypatch.setattr(console.Interruption, "watch", lambda self: None)
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         yield
 
@@ -54,11 +64,64 @@ def test_a_wrong_override_starts_no_server(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_who_has_a_server_gets_no_other(tmp_path: Path) -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
-        run_loaded_meanwhile(
-            lambda: lambda overrides: None, [f"workspace={tmp_path}"], config="full_experiment"
-        )
+    with socket.socket() as running:
+        running.bind(("127.0.0.1", 0))
+        running.listen()
+        url = f"http://127.0.0.1:{running.getsockname()[1]}/api"
+        with temporary_settings({PREFECT_API_URL: url}):
+            run_loaded_meanwhile(
+                lambda: lambda overrides: None, [f"workspace={tmp_path}"], config="full_experiment"
+            )
     assert not Server.begun.is_set()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("tracking.uri=http://127.0.0.1:1", "MLflow's server (tracking.uri) does not answer at"),
+        (
+            "cluster=distributed cluster.address=tcp://127.0.0.1:1",
+            "Dask's scheduler (cluster.address) does not answer at tcp://127.0.0.1:1 within 5 s",
+        ),
+        ("workspace=", "workspace is empty (an unset variable?); expected a folder"),
+        ("workspace=a%20b", "with %; expected a path without"),
+        ("workspace=what?", "with ?; expected a path without"),
+    ],
+)
+def test_what_a_run_cannot_use_is_one_line_before_anything_starts(
+    override: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [f"workspace={tmp_path}", *override.split()]
+    with pytest.raises(SystemExit, match="2"):
+        run_loaded_meanwhile(lambda: None, overrides, config="full_experiment")
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not Server.begun.is_set()
+
+
+def test_a_dead_server_of_the_users_own_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        pytest.raises(SystemExit, match="2"),
+    ):
+        run_loaded_meanwhile(lambda: None, [f"workspace={tmp_path}"], config="full_experiment")
+    error = capsys.readouterr().err
+    assert "Prefect's server (PREFECT_API_URL, or the active profile) does not answer" in error
+    assert "make up" in error and error.count("\n") == 1
+
+
+def test_an_embedded_server_that_cannot_start_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(log: Path, *, seconds: float) -> None:
+        raise EmbeddedServerError("the database is newer")
+
+    monkeypatch.setattr(console, "start_server", refuse)
+    with pytest.raises(SystemExit, match="1"):
+        run_loaded_meanwhile(lambda: None, [f"workspace={tmp_path}"], config="full_experiment")
+    assert capsys.readouterr().err == "error: the database is newer\n"
 
 
 def test_a_file_that_cannot_be_loaded_is_a_users_mistake(tmp_path: Path) -> None:

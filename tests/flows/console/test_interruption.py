@@ -1,0 +1,101 @@
+"""A command that is stopped ends at once, whole, and says so; a real server, a real run."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+FLOW = """
+import subprocess, sys
+from prefect import flow
+
+@flow
+def wait(overrides: list[str]) -> None:
+    print("begun", flush=True)
+    subprocess.run(["sleep", "300"])
+"""
+SECONDS = 240.0
+
+
+def begun(folder: Path, *, ignored: signal.Signals | None = None) -> subprocess.Popen[bytes]:
+    """Start a flow with a child process; give it when the child runs."""
+    (folder / "wait.py").write_text(FLOW)
+    environment = os.environ | {"PREFECT_HOME": str(folder / "home"), "PYTHONUNBUFFERED": "1"}
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("prefect"), "run", str(folder / "wait.py")], cwd=ROOT,
+            env=environment, stdout=out, stderr=err,
+            preexec_fn=lambda: _set_signals(ignored),
+        )  # fmt: skip
+    deadline = time.monotonic() + SECONDS
+    while "begun" not in (folder / "out").read_text():
+        assert process.poll() is None, (folder / "err").read_text()
+        assert time.monotonic() < deadline, (folder / "err").read_text()
+        time.sleep(0.1)
+    return process
+
+
+def _set_signals(ignored: signal.Signals | None) -> None:
+    """Begin as from a terminal, whatever ran the tests."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number is ignored else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def states(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "home" / "prefect.db")) as database:
+        return [name for (name,) in database.execute("select state_name from flow_run")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_run_is_cancelled_in_seconds_and_leaves_no_process(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    process = begun(tmp_path)
+    time.sleep(0.5)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 2  # the server and `sleep`
+    start = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
+    assert time.monotonic() - start < 5
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
+    said = (tmp_path / "err").read_text().splitlines()
+    assert said[-1].startswith(f"stopped by {number.name}: what was finished is kept")
+    assert not any("Traceback" in line for line in said)
+    assert states(tmp_path) == ["Cancelled"]
+
+
+def test_the_server_of_a_run_that_was_killed_ends_with_it(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    servers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "flows.console.server_process" in child.cmdline()
+    ]
+    assert len(servers) == 1
+    sleeping = [c for c in psutil.Process(process.pid).children() if "sleep" in c.cmdline()]
+    process.kill()
+    process.wait()
+    for child in sleeping:
+        child.kill()
+    _, alive = psutil.wait_procs(servers, timeout=10)
+    assert alive == []
+
+
+def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
+    process = begun(tmp_path, ignored=signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
