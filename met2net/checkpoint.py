@@ -1,5 +1,6 @@
 """One safetensors file that rebuilds a trained network with nothing else."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -20,7 +22,7 @@ from met2net.models.build import build
 from met2net.models.channels import channel_labels
 from met2net.models.met2net import Met2Net
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "content_of", "load_checkpoint", "save_checkpoint"]
 
 _KEY = "met2net"  # of the JSON text in the file's metadata
 _FORMAT = 3
@@ -123,6 +125,34 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
         raise ValueError(
             f"{path} has a description of another form than expected: {error!r}"
         ) from error
+
+
+def content_of(path: Path) -> str:
+    """Name what a checkpoint computes: weights, settings, normalization; not its provenance.
+
+    Returns:
+        SHA-256 of these, 64 hexadecimal digits. A training that is repeated to the same weights
+        gives the same, whoever asks for it and whatever the commit.
+
+    Raises:
+        ValueError: if the file is no checkpoint.
+    """
+    digest = hashlib.sha256()
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            for name in sorted(file.keys()):  # noqa: SIM118 - not a mapping
+                tensor = file.get_tensor(name)
+                digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+                digest.update(np.ascontiguousarray(tensor).tobytes())
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"cannot read {path} as a checkpoint: {error}") from error
+    if _KEY not in metadata:
+        raise ValueError(f"{path} is no met2net checkpoint; expected metadata {_KEY!r}")
+    description = json.loads(metadata[_KEY])
+    description.pop("provenance", None)
+    digest.update(json.dumps(description, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _rebuild(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_sha256", "fingerprint", "to_plain"]
+__all__ = ["content_sha256", "file_sha256", "fingerprint", "to_plain"]
 
 _OURS = ("met2net.", "pipelines.", "flows.")
 
@@ -53,6 +53,14 @@ def file_sha256(path: Path) -> str:
     """Hash the content of a file: 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """Hash the content of a file, or of all files of a folder and their names in it."""
+    if path.is_file():
+        return file_sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return fingerprint([[str(file.relative_to(path)), file_sha256(file)] for file in files])
 
 
 def _without_modules(plain: Any) -> Any:

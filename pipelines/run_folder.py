@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 
@@ -126,9 +128,9 @@ class RunFolder:
     @contextmanager
     def making(self, result: str, identity: str) -> Iterator[None]:
         """Record what a result is made from, when it is there; until then it counts as absent."""
-        self._record({key: value for key, value in self._records().items() if key != result})
+        self._change(result, None)
         yield
-        self._record(self._records() | {result: identity})
+        self._change(result, identity)
 
     def _records(self) -> dict[str, str]:
         try:
@@ -137,5 +139,12 @@ class RunFolder:
             return {}
         return records if isinstance(records, dict) else {}
 
-    def _record(self, records: dict[str, str]) -> None:
-        write_text(self.path / _MADE_FROM, json.dumps(records, indent=1, sort_keys=True) + "\n")
+    def _change(self, result: str, identity: str | None) -> None:
+        """Record the inputs of one result, or that there is none; others may do so meanwhile."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / f".{_MADE_FROM}.lock"):
+            records = {key: value for key, value in self._records().items() if key != result}
+            if identity is not None:
+                records[result] = identity
+            text = json.dumps(records, indent=1, sort_keys=True)
+            write_text(self.path / _MADE_FROM, f"{text}\n")

@@ -12,7 +12,7 @@ from flows.stages.stage import stage
 from met2net.checkpoint import load_checkpoint
 from pipelines.registry.aliases import alias_history, champions, promote
 from pipelines.registry.register import register
-from pipelines.registry.versions import RegisteredVersion, version_of_month
+from pipelines.registry.versions import RegisteredVersion, list_versions
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.retraining.promotion import Decision
 from pipelines.run_folder import RunFolder
@@ -77,11 +77,8 @@ def register_challenger(
         may_be_champion=decision.promote,
         now=now,
     )
-    registered = version_of_month(
-        experiment.registered_model, plan.month, tracking_uri=experiment.tracking_uri,
-        science=settings.science_key,
-    )  # fmt: skip
-    assert registered is not None
+    versions = list_versions(experiment.registered_model, tracking_uri=experiment.tracking_uri)
+    registered = next(v for v in versions if v.version == version)
     finish_decision(settings, registered, now=now)
     return version
 

@@ -28,7 +28,7 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
 from pipelines.registry.aliases import alias_history, champion_on
-from pipelines.registry.versions import version_of_month
+from pipelines.registry.versions import list_versions, version_of_month
 from pipelines.retraining.outcome import Outcome, read_outcome, write_outcome
 from pipelines.retraining.plan import RetrainingPlan, pinned
 from pipelines.retraining.promotion import decide
@@ -125,9 +125,14 @@ def _already_done(settings: MonthlySettings, folder: Path, base: Outcome) -> Out
     The record in the folder says so, or, where the folder is gone, the registry.
     """
     experiment = settings.experiment
+    version = None
     if (folder / "outcome.json").is_file():
         version = read_outcome(folder / "outcome.json").version
-    else:
+        known = list_versions(experiment.registered_model, tracking_uri=experiment.tracking_uri)
+        # Another registry, or one that was made again, does not know what was decided here.
+        if version not in [v.version for v in known if v.tags.get("month") == base.month]:
+            return None
+    if version is None:
         found = version_of_month(
             experiment.registered_model, base.month, tracking_uri=experiment.tracking_uri,
             science=settings.science_key,

@@ -23,6 +23,7 @@ from pipelines.evaluation.identity import scoring_identity
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import EvaluationSettings
 from pipelines.fields.target_grids import GridSettings
+from pipelines.fingerprint import to_plain
 from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
 from pipelines.sources.source import Source
@@ -108,6 +109,18 @@ class Experiment:
             "protocol": self.protocol,
             "split": self.evaluation.split,
             "scoring": scoring_identity(self.evaluation.scoring),
+        }
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What a training set depends on, as asked for; where files lie is no part of it."""
+        source = to_plain(self.source)
+        source.pop("folder", None)
+        return {
+            "source": source,
+            "grid": self.grid,
+            "splits": self.splits.identity,
+            "normalization": self.normalization,
         }
 
     @property

@@ -8,11 +8,11 @@ from typing import Any
 
 from flows.settings.built_setting import built
 from flows.settings.compose import resolve
-from flows.settings.config import Experiment, load_experiment
+from flows.settings.config import REGISTERED, Experiment, load_experiment
 from flows.settings.config_error import ConfigError, refusing_wrong_settings
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
-from pipelines.fingerprint import fingerprint, to_plain
+from pipelines.fingerprint import fingerprint
 from pipelines.period import Period
 from pipelines.retraining.arrival import Arrival
 from pipelines.retraining.comparison import channels_of_metric
@@ -74,12 +74,11 @@ class MonthlySettings:
     def science_key(self) -> str:
         """Name of everything but the month that a challenger depends on."""
         experiment = self.experiment
-        source = to_plain(experiment.source)
-        source.pop("folder", None)  # where files lie does not make them other files
-        return fingerprint(
-            experiment.science, source, experiment.grid, experiment.normalization,
-            self.rolling, self.start,
-        )  # fmt: skip
+        # Of the models one is retrained; it is scored on the newest months, whatever the split.
+        science = {key: value for key, value in experiment.science.items() if key != "split"}
+        science["models"] = [entry for entry in science["models"] if entry[0] == REGISTERED]
+        inputs = {key: value for key, value in experiment.inputs.items() if key != "splits"}
+        return fingerprint(science, inputs, self.rolling, self.start)
 
     def month_folder(self, month: str) -> Path:
         """Where the files of a month's retraining lie."""

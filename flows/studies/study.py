@@ -92,7 +92,9 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
         for run in runs:
             check_early(run.experiment, analyzes=study.analyze)
     use_secret(first.prefect_secret)
-    key = fingerprint(to_plain(study), *(run.experiment.science for run in runs))
+    key = fingerprint(
+        to_plain(study), *((run.experiment.science, run.experiment.inputs) for run in runs)
+    )
     folder = first.workspace / "studies" / f"{first.name}-{study.scale}-{key}"
     write_text(folder / "config.yaml", first.yaml)
     figures: list[Path] = []
@@ -113,7 +115,8 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
     files = write_study_table(cells, title=first.title, folder=folder, notes=_NOTES)
     track_study(
         [*files, folder / "config.yaml", *figures], tracking_uri=first.tracking_uri,
-        experiment=first.name, fingerprint=fingerprint(key, made_from), cells=cells,
+        experiment=first.name, cells=cells,
+        fingerprint=fingerprint(key, made_from, first.title, [repr(cell) for cell in cells]),
         settings=first.resolved,
     )  # fmt: skip
     console = result_console()

@@ -10,6 +10,7 @@ from flows.stages.gpu_slot import gpu_slot
 from flows.stages.model_job import model_job, provenance_of
 from pipelines.training.curves import read_curves
 from pipelines.training.job import TrainingJob
+from pipelines.training.train import CHECKPOINT, is_trained
 
 __all__ = ["Train", "train_models"]
 
@@ -62,5 +63,7 @@ def _with_best_rate(
 def _trained(job: TrainingJob, workspace: Path, study: Study, *, train: Train) -> Path:
     """Train one model, or find it trained."""
     folder = workspace / "trainings" / job.folder_name
+    if is_trained(job, folder):  # before waiting for the GPU
+        return folder / CHECKPOINT
     with gpu_slot(job.trainer.torch_device):
         return train(job, folder, study.in_process)

@@ -51,6 +51,7 @@ def used_values(
         {month: _values(contents.records[month], keys) for month in months.tolist()},
         dataset["expver"].values[used].tolist(),
         _axes(dataset),
+        dataset.attrs["attribution"],  # it travels with training sets
     )
 
 

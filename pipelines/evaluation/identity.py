@@ -1,7 +1,7 @@
 """What scores, examples, analyses and tracks follow from, as names.
 
-A name holds the content of checkpoints, not their places; settings that change no number (batch
-sizes, devices, titles) are no part of it.
+A name holds the content of checkpoints, not their places nor who trained them when; settings that
+change no number (batch sizes, devices, titles) are no part of it.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from met2net.checkpoint import content_of
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from pipelines.errors import DataError
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import ScoringSettings
-from pipelines.fingerprint import file_sha256, fingerprint
+from pipelines.fingerprint import content_sha256, file_sha256, fingerprint
+from pipelines.storms.best_tracks import find_storm, packaged_table
 
 __all__ = ["ScoredModels", "scoring_identity"]
 
@@ -47,7 +49,7 @@ class ScoredModels:
             TrainingSet.open(self.training_set).attrs["fingerprint"],
             self.window,
             self.split,
-            [[name, file_sha256(path)] for name, path in self.checkpoints.items()],
+            [[name, content_of(path)] for name, path in self.checkpoints.items()],
             self.protocol,
         ]
 
@@ -65,8 +67,8 @@ class ScoredModels:
 
     def tracks(self, storm: str, *, table: Path | None) -> str:
         """Name the tracks of a storm; `table` as in `pipelines.storms.best_tracks.best_track`."""
-        best = None if table is None else file_sha256(table)
-        return fingerprint("tracks", _TRACKS, self.identity, storm, best)
+        best = file_sha256(table or packaged_table())
+        return fingerprint("tracks", _TRACKS, self.identity, find_storm(storm).track_id, best)
 
 
 def scoring_identity(scoring: ScoringSettings) -> list[Any]:
@@ -76,11 +78,10 @@ def scoring_identity(scoring: ScoringSettings) -> list[Any]:
         DataError: if there is no such mask.
     """
     mask = None if scoring.land_sea_mask is None else Path(scoring.land_sea_mask)
-    if mask is not None and not mask.is_file():
-        raise DataError(f"land_sea_mask is {mask}; expected a file")
+    if mask is not None and not mask.exists():
+        raise DataError(f"land_sea_mask is {mask}; expected a file, or a Zarr store")
     return [
         [[name, dict(edges)] for name, edges in scoring.regions.items()],
-        None if mask is None else file_sha256(mask),
-        scoring.save_forecasts,
+        None if mask is None else content_sha256(mask),
         scoring.bootstrap,
     ]

@@ -1,6 +1,7 @@
 """Fill a run's folder; each result is made where it is not there of just these inputs."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pipelines.evaluation.analyze import analyze
@@ -18,9 +19,13 @@ def score_run(
 ) -> None:
     """Score models and baselines; arguments as of `pipelines.evaluation.evaluate.evaluate`."""
     identity = models.scores(scoring)
-    if run.is_current("scores", identity, run.scores, run.scores_json, run.statistics):
+    kept = not scoring.save_forecasts or run.made_from("forecasts") == identity
+    if kept and run.is_current("scores", identity, run.scores, run.scores_json, run.statistics):
         return
-    with run.making("scores", identity):
+    with ExitStack() as results:
+        results.enter_context(run.making("scores", identity))
+        if scoring.save_forecasts:
+            results.enter_context(run.making("forecasts", identity))
         evaluate(
             models.training_set, window=models.window, split=models.split,
             checkpoints=models.checkpoints, out=run.path, batch_size=batch_size, device=device,

@@ -60,7 +60,8 @@ def model_card(
         label if units == "1" else f"{label} [{units}]"
         for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
     )
-    facts = {**tags, **{k: v for k, v in provenance.items() if k != "attribution"}}
+    # A training may be another experiment's, too: what the version says of itself counts.
+    facts = {**{k: v for k, v in provenance.items() if k != "attribution"}, **tags}
     facts = {k: v for k, v in facts.items() if k not in _DECISION}
     sections = [
         f"# {name}",

@@ -11,10 +11,9 @@ import numpy as np
 import xarray as xr
 
 import met2net
-from met2net.checkpoint import Checkpoint, load_checkpoint
+from met2net.checkpoint import Checkpoint, content_of, load_checkpoint
 from pipelines.errors import DataError
 from pipelines.evaluation.summary import networks_of, open_scores
-from pipelines.fingerprint import file_sha256
 from pipelines.registry.aliases import give_first_alias
 from pipelines.registry.model_card import (
     CARD_PICTURES,
@@ -34,7 +33,7 @@ __all__ = ["register"]
 logger = logging.getLogger(__name__)
 
 _REQUIRED_TAGS = ("archive_snapshot", "git_commit", "settings_fingerprint", "protocol")
-_IDENTITY_TAGS = ("settings_fingerprint", "checkpoint_sha256", "scores_fingerprint")
+_IDENTITY_TAGS = ("settings_fingerprint", "weights_sha256", "scores_fingerprint")
 _REQUIREMENTS = ("torch", "numpy", "xarray", "einops", "jaxtyping", "safetensors", "mlflow")
 _DESCRIPTION_LENGTH = 5000  # MLflow's column on databases other than SQLite
 _EXAMPLE_VALUES = 2_000_000  # an example is written as JSON, about 20 bytes a value
@@ -70,8 +69,8 @@ def register(
         scores: scores file with this model.
         figures: pictures for run and card.
         tags: at least `archive_snapshot`, `git_commit`, `settings_fingerprint`, `protocol`;
-            `scores_fingerprint` names what the scores were made from. The hash of the
-            checkpoint is added.
+            `scores_fingerprint` names what the scores were made from. The hash of
+            the weights is added.
         model: the model's name in the scores; by default that of the checkpoint's folder.
         may_be_champion: whether it becomes champion where there is none.
         now: moment to record with the alias; None: this one.
@@ -89,7 +88,7 @@ def register(
         found = ", ".join(networks_of(dataset))
         raise DataError(f"{scores} has no scores for network {model!r}; found: {found}")
     client = mlflow_client(tracking_uri)
-    tags = {**tags, "checkpoint_sha256": file_sha256(checkpoint)}
+    tags = {**tags, "weights_sha256": content_of(checkpoint)}
     version = _find_version(client, name, tags)
     if version is None:
         loaded = load_checkpoint(checkpoint)

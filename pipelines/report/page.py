@@ -15,7 +15,7 @@ from pipelines.evaluation.lead_times import has_images
 from pipelines.evaluation.summary import open_scores, verdict
 from pipelines.figures import draw_run
 from pipelines.figures.style import DOTS_PER_INCH
-from pipelines.fingerprint import fingerprint
+from pipelines.fingerprint import content_sha256, fingerprint
 from pipelines.maps.settings import MapSettings
 from pipelines.report.breakdowns import group_tables, image_tables, per_time_table, wind_table
 from pipelines.report.captions import caption
@@ -38,7 +38,9 @@ from pipelines.training.costs_file import read_costs
 __all__ = ["report_run", "write_report"]
 
 _MAPS = MapSettings()
-_DRAWN_BY = ("report/*.py", "report/*.j2", "figures/*.py", "maps/*.py")
+_DRAWN_BY = (
+    "report/*.py", "report/*.j2", "figures/*.py", "maps/*.py", "paper/*", "evaluation/summary.py",
+)  # fmt: skip
 """The files behind a page: where one has changed, pages are written anew."""
 
 _GROUPS = {
@@ -132,12 +134,25 @@ def report_run(
     results = {file.stem: run.made_from(file.stem) for file in run.tracks}
     results |= {name: run.made_from(name) for name in ("scores", "examples", "analysis")}
     drawn_by = sources_sha256(
-        path for pattern in _DRAWN_BY for path in Path(__file__).parents[1].glob(pattern)
+        path
+        for pattern in _DRAWN_BY
+        for path in Path(__file__).parents[1].glob(pattern)
+        if path.is_file() and path.suffix != ".pyc"
     )
+    coastlines = Path(maps.coastlines)
     identity = fingerprint(
-        results, title, list(provenance.items()), attribution, network, published, maps, drawn_by
+        results,
+        title,
+        list(provenance.items()),
+        attribution,
+        network,
+        published,
+        maps,
+        drawn_by,
+        content_sha256(coastlines) if coastlines.is_file() else None,
     )
-    if run.is_current("report", identity, run.report):
+    whole = run.figures.is_dir() and run.tables.is_dir()
+    if whole and run.is_current("report", identity, run.report):
         return
     with run.making("report", identity):
         write_report(

@@ -98,7 +98,7 @@ def open_run(
     One that was finished stays as it is: what is trained again makes a run of its own.
     """
     for run in _runs(client, experiment_id, fingerprint, stage, None):
-        if _SCORES not in run.data.tags:
+        if _SCORES not in run.data.tags and run.info.status != "FINISHED":
             return str(run.info.run_id)
     return _start_run(client, experiment_id, fingerprint, stage, None, name)
 
@@ -169,9 +169,12 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, str]:
 
 def log_settings(client: "mlflow.MlflowClient", run_id: str, settings: Mapping[str, Any]) -> None:
     """Log settings as parameters, `:` for characters that MLflow forbids, long texts cut."""
+    # MLflow refuses another value: after a crash, those that are there stay.
+    logged = client.get_run(run_id).data.params
     params = [
-        mlflow.entities.Param(re.sub(r"[^\w\-. :/]", ":", key)[:_KEY_LENGTH], _cut(value))
+        mlflow.entities.Param(name, _cut(value))
         for key, value in flatten(settings).items()
+        if (name := re.sub(r"[^\w\-. :/]", ":", key)[:_KEY_LENGTH]) not in logged
     ]
     for batch in _batches(params):
         client.log_batch(run_id, params=batch)
@@ -254,18 +257,21 @@ def track_run(
         client, experiment_id, fingerprint=fingerprint, stage=experiment,
         scores=made_from[_SCORES], name=name,
     )  # fmt: skip
-    client.set_tag(parent, _SCORES, made_from[_SCORES])
-    if _is_finished(client, parent):
-        if client.get_run(parent).data.tags.get(_REPORT) != made_from[_REPORT]:
-            _log_results(client, parent, run)
-            client.set_tag(parent, _REPORT, made_from[_REPORT])
-        return parent
-    scores = open_scores(run.scores)
 
     def child(stage: str) -> str:
         return find_or_start_run(
             client, experiment_id, fingerprint=fingerprint, stage=stage, parent=parent
         )
+
+    client.set_tag(parent, _SCORES, made_from[_SCORES])
+    if _is_finished(client, parent):
+        if client.get_run(parent).data.tags.get(_REPORT) != made_from[_REPORT]:
+            _log_results(client, parent, run)
+            if run.analysis.exists():
+                _log_files(client, child("analyze"), [run.analysis])
+            client.set_tag(parent, _REPORT, made_from[_REPORT])
+        return parent
+    scores = open_scores(run.scores)
 
     for network in networks_of(scores):
         curves = run.curves(network)

@@ -153,6 +153,7 @@ class TrainingJob:
         """
         start = [] if self.initial_weights is None else [self.initial_weights.sha256]
         processes = [] if self.trainer.num_processes == 1 else [self.trainer.num_processes]
+        algorithms = ["deterministic"] if self.trainer.deterministic else []
         return fingerprint(
             _FORMAT,
             self.training_set_fingerprint,
@@ -162,6 +163,7 @@ class TrainingJob:
             self.optimization,
             *start,
             *processes,
+            *algorithms,
         )
 
     @property

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,21 +48,34 @@ def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
 
     Raises:
         DataError: if the process refuses its job.
-        TrainingError: if the process fails, or another one trains in this folder.
+        TrainingError: if the process fails.
     """
     checkpoint = folder / CHECKPOINT
     if is_trained(job, folder):
         logger.info("%s: trained already (%s)", job.name, checkpoint)
         return checkpoint
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
+    with _alone(folder, job.name):
+        if not is_trained(job, folder):  # by whoever was waited for
             write_job(job, folder / "job.json")
             (_run_here if in_process else _run_process)(job, folder)
             write_text(folder / _DONE, job.fingerprint)
-    except Timeout as error:
-        raise TrainingError(f"another process trains in {folder}; wait for it to end") from error
     return checkpoint
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """Wait until no other process trains in a folder, as another experiment with this model."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("%s: another process trains in %s; waiting for it to end", name, folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_trained(job: TrainingJob, folder: Path) -> bool:

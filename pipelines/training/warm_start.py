@@ -7,7 +7,7 @@ from typing import Any
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.data.training_set import TrainingSet
 from pipelines.errors import DataError
-from pipelines.fingerprint import to_plain
+from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.job import TrainingJob
 from pipelines.training_sets.windows import check_fits
@@ -43,4 +43,4 @@ def load_initial(job: TrainingJob, data: TrainingSet) -> Checkpoint | None:
 
 def is_same_network(checkpoint: Checkpoint, network: Mapping[str, Any]) -> bool:
     """Tell whether settings build the network that a checkpoint holds."""
-    return bool(to_plain(checkpoint.settings) == to_plain(network))
+    return fingerprint(checkpoint.settings) == fingerprint(network)

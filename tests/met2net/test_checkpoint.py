@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from met2net.checkpoint import Checkpoint, content_of, load_checkpoint, save_checkpoint
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.windows import WindowSpec
@@ -69,6 +69,27 @@ def test_what_is_loaded_is_bit_for_bit_what_was_saved(tmp_path, settings):
     assert torch.equal(loaded.network(inputs), saved.network(inputs))
     assert not any(part.training for part in loaded.network.modules())
     assert all(weight.requires_grad for weight in loaded.network.parameters())
+
+
+def test_the_content_is_named_by_weights_settings_and_statistics_alone(tmp_path):
+    def content(checkpoint: Checkpoint) -> str:
+        save_checkpoint(tmp_path / "model.safetensors", checkpoint)
+        return content_of(tmp_path / "model.safetensors")
+
+    saved = make_checkpoint()
+    before = content(saved)
+    assert content(dataclasses.replace(saved, provenance={"git_commit": "other"})) == before
+    statistics = dataclasses.replace(saved.normalizer, mean=(0.1, -0.2, 0.0))
+    assert content(dataclasses.replace(saved, normalizer=statistics)) != before
+    with torch.no_grad():
+        next(saved.network.parameters()).add_(1e-3)
+    assert content(saved) != before
+    (tmp_path / "text").write_text("no checkpoint")
+    with pytest.raises(ValueError, match="cannot read .*text as a checkpoint"):
+        content_of(tmp_path / "text")
+    save_file({"a": torch.zeros(1)}, tmp_path / "plain")
+    with pytest.raises(ValueError, match="plain is no met2net checkpoint"):
+        content_of(tmp_path / "plain")
 
 
 def test_saving_leaves_one_readable_file_and_replaces_an_older_one(tmp_path):

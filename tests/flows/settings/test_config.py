@@ -49,6 +49,7 @@ def test_places_do_not_count_as_science() -> None:
         ("evaluation.num_examples=2", False),
         ("evaluation.num_analysis_samples=8", False),
         ("evaluation.batch_size=7", False),
+        ("evaluation.scoring.save_forecasts=true", False),
         ("trainer.num_threads=1", False),
         ("cluster.memory_limit=1GiB", False),
         ("tracking.registered_model=other", False),

@@ -19,7 +19,8 @@ def test_the_clock_is_read_as_utc():
 
 def test_a_month_s_folder_follows_the_science_and_not_the_rule_or_the_clock():
     folder = load_monthly(SMALL).month_folder("2020-01")
-    for same in ("now=2020-01-01", "promotion.margin=0.1", "drift.mean_shift=2", "trainer=gpu"):
+    for same in ("now=2020-01-01", "promotion.margin=0.1", "drift.mean_shift=2",
+                 "evaluation.split=validation", "+models.tau=${models.met2net}"):  # fmt: skip
         assert load_monthly([*SMALL, same]).month_folder("2020-01") == folder
     for other in ("training.max_epochs=9", "rolling.test_months=1", "start=scratch", "seed=1"):
         assert load_monthly([*SMALL, other]).month_folder("2020-01") != folder

@@ -10,6 +10,7 @@ from pipelines.evaluation import identity as result_identity
 from pipelines.evaluation.identity import ScoredModels, scoring_identity
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import ScoringSettings
+from pipelines.fingerprint import file_sha256
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoredModels:
     monkeypatch.setattr(result_identity, "TrainingSet", opened)
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
+    monkeypatch.setattr(result_identity, "content_of", file_sha256)
     checkpoints = {"met2net": tmp_path / "a", "tau": tmp_path / "b"}
     window = WindowSpec.regular(num_inputs=2, num_targets=2)
     return ScoredModels(Path("set.zarr"), window, "test", checkpoints, Protocol())
@@ -49,9 +51,35 @@ def test_scores_follow_from_weights_and_not_from_their_place(
 
 def test_a_mask_counts_by_its_content(tmp_path: Path) -> None:
     mask = tmp_path / "mask.nc"
-    with pytest.raises(DataError, match="land_sea_mask is .*mask.nc; expected a file"):
+    with pytest.raises(DataError, match="land_sea_mask is .*mask.nc; expected a file, or"):
         scoring_identity(ScoringSettings(land_sea_mask=str(mask)))
     mask.write_text("land")
     land = scoring_identity(ScoringSettings(land_sea_mask=str(mask)))
     mask.rename(tmp_path / "moved.nc")
     assert scoring_identity(ScoringSettings(land_sea_mask=str(tmp_path / "moved.nc"))) == land
+
+
+def test_a_mask_may_be_a_zarr_store(tmp_path: Path) -> None:
+    store = tmp_path / "mask.zarr"
+    (store / "c").mkdir(parents=True)
+    (store / "c" / "0").write_text("land")
+    before = scoring_identity(ScoringSettings(land_sea_mask=str(store)))
+    (store / "c" / "0").write_text("sea")
+    assert scoring_identity(ScoringSettings(land_sea_mask=str(store))) != before
+
+
+def test_kept_forecasts_change_no_score() -> None:
+    kept = scoring_identity(ScoringSettings(save_forecasts=True))
+    assert kept == scoring_identity(ScoringSettings())
+
+
+def test_tracks_follow_from_the_best_track_and_not_from_how_the_storm_is_written(
+    models: ScoredModels, tmp_path: Path
+) -> None:
+    table = tmp_path / "best.csv"
+    table.write_text("one")
+    before = models.tracks("Mawar 2023", table=table)
+    assert models.tracks("mawar 2023", table=table) == before
+    assert models.tracks("2023138N05151", table=table) == before
+    table.write_text("two")
+    assert models.tracks("Mawar 2023", table=table) != before

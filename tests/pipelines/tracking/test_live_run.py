@@ -79,6 +79,9 @@ def test_curves_grow_while_it_trains_in_the_run_that_is_finished_later(tmp_path,
     # To the same weights, and so to the same scores: the finished run is that of both.
     assert track_again() == run.run_id
     assert status(store, again.run_id) == "FINISHED"
+    # What ended so is not gone on with: the next training has a run of its own, too.
+    with following(folder, store, "key1") as third:
+        assert third.run_id not in (run.run_id, again.run_id)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,12 +151,19 @@ def test_a_killed_process_names_the_signal(
         train(job, folder=tmp_path)
 
 
-def test_two_trainings_never_share_a_folder(job: TrainingJob, tmp_path: Path) -> None:
-    with (
-        FileLock(tmp_path / ".lock"),
-        pytest.raises(TrainingError, match="another process trains in"),
-    ):
-        train(job, folder=tmp_path)
+def test_a_training_waits_for_another_one_in_its_folder_and_takes_its_result(
+    job: TrainingJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(1) as pool, caplog.at_level("INFO"):
+        with FileLock(tmp_path / ".lock"):
+            waiting = pool.submit(train, job, folder=tmp_path)
+            while not any("waiting for it to end" in text for text in caplog.messages):
+                time.sleep(0.01)
+            # What the other one leaves; a training of this one's own would replace it.
+            (tmp_path / CHECKPOINT).write_text("trained by the other")
+            (tmp_path / "done").write_text(job.fingerprint)
+        assert waiting.result(timeout=60) == tmp_path / CHECKPOINT
+    assert (tmp_path / CHECKPOINT).read_text() == "trained by the other"
 
 
 def test_a_job_survives_its_file(job: TrainingJob, tmp_path: Path) -> None:
