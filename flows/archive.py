@@ -21,6 +21,7 @@ from pipelines.archive.check import check_archive
 from pipelines.archive.expiry import ExpiryRule, expire_snapshots, expiring_snapshots
 from pipelines.archive.export import export_zarr
 from pipelines.archive.history import HISTORY_COLUMNS, history_table
+from pipelines.archive.state import current_state
 from pipelines.errors import DataError
 
 __all__ = ["ArchiveSettings", "archive"]
@@ -147,8 +148,10 @@ def _rule(plain: Mapping[str, Any]) -> ExpiryRule | None:
 
 
 def _only_archive(folder: Path) -> str:
-    """Give the archive of a workspace that has one."""
-    found = sorted(path for path in folder.glob("*") if path.is_dir())
+    """Give the archive of a workspace that has one; one without a month does not count."""
+    found = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+    if len(found) > 1:  # a killed first start leaves an empty one
+        found = [path for path in found if current_state(path) is not None]
     if len(found) != 1:
         names = ", ".join(map(str, found)) or "none"
         raise ConfigError(f"archive is null, found in {folder}: {names}; expected archive=NAME")

@@ -9,50 +9,63 @@ import met2net
 from flows.settings.monthly import MonthlySettings
 from flows.stages.stage import stage
 from pipelines.atomic import write_text
+from pipelines.registry.versions import run_of_version
 from pipelines.report.operations import Section, to_markdown, write_page
 from pipelines.report.page import report_run
 from pipelines.retraining.drift import Drift
 from pipelines.retraining.outcome import COLUMNS, Outcome
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
+from pipelines.tracking.runs import log_files
 
-__all__ = ["month_markdown", "write_history", "write_pages"]
+__all__ = ["month_markdown", "write_history", "write_month_page", "write_report"]
 
 
-@stage("write pages")
-def write_pages(
-    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, run: RunFolder
-) -> Path:
-    """Write the month's page, with decision and drift, and the report of the scores beside it.
-
-    Returns:
-        The month's page.
-    """
+@stage("write report")
+def write_report(
+    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, run: RunFolder
+) -> None:
+    """Write the report of the month's scores, where the settings ask for it."""
     experiment = settings.experiment
-    if settings.reports:
-        report_run(
-            run,
-            title=f"{experiment.title}: challenger of {plan.month}",
-            provenance={
-                "Experiment": experiment.name,
-                "Month": plan.month,
-                "Source": experiment.source.name,
-                "Archive snapshot": plan.snapshot_id,
-                "Champion before": plan.champion or "none",
-                "Started from": outcome.started_from or "scratch",
-                "met2net": met2net.__version__,
-                **{f"Split: {name}": str(p) for name, p in plan.splits.periods().items()},
-            },
-            attribution=experiment.source.attribution,
-            network="challenger",
-            maps=experiment.evaluation.maps,
-        )
+    if not settings.reports:
+        return
+    report_run(
+        run,
+        title=f"{experiment.title}: challenger of {plan.month}",
+        provenance={
+            "Experiment": experiment.name,
+            "Month": plan.month,
+            "Source": experiment.source.name,
+            "Archive snapshot": plan.snapshot_id,
+            "Champion before": plan.champion or "none",
+            "Started from": outcome.started_from or "scratch",
+            "met2net": met2net.__version__,
+            **{f"Split: {name}": str(p) for name, p in plan.splits.periods().items()},
+        },
+        attribution=experiment.source.attribution,
+        network="challenger",
+        maps=experiment.evaluation.maps,
+    )
+
+
+@stage("write page")
+def write_month_page(
+    settings: MonthlySettings, plan: RetrainingPlan, outcome: Outcome, drift: Drift, run: RunFolder
+) -> None:
+    """Write the month's page, with version, decision and drift, and log it to the version's run."""
     title, sections = _title(settings, outcome), _sections(plan, outcome, drift)
     if settings.reports:
         text = "Scores, maps and training curves: report.html beside this page."
         sections.append(Section("More", (text,)))
-    write_text(run.path / "month.md", to_markdown(title, sections))
-    return write_page(run.path / "month.html", title, sections)
+    text_page = run.path / "month.md"
+    write_text(text_page, to_markdown(title, sections))
+    page = write_page(run.path / "month.html", title, sections)
+    experiment = settings.experiment
+    assert outcome.version is not None
+    run_id = run_of_version(
+        experiment.registered_model, outcome.version, tracking_uri=experiment.tracking_uri
+    )
+    log_files(run_id, [page, text_page], tracking_uri=experiment.tracking_uri)
 
 
 def month_markdown(settings: MonthlySettings, outcome: Outcome) -> str:
@@ -132,7 +145,7 @@ def _listing(months: Sequence[str]) -> str:
 def _sections(plan: RetrainingPlan, outcome: Outcome, drift: Drift) -> list[Section]:
     header, rows = drift.table()
     facts = [
-        ("Challenger", f"version {outcome.version or '(being registered)'}"),
+        ("Challenger", f"version {outcome.version}"),
         ("Started from", outcome.started_from or "scratch"),
         ("Champion before", outcome.champion_before or "none"),
         ("Champion now", outcome.champion or "none"),

@@ -60,8 +60,8 @@ def register_challenger(
         tags=tags,
         name=plan.month,
     )
-    names = ("month.html", "month.md", "drift.json", "plan.json")
-    log_files(run_id, [run.path / name for name in names], tracking_uri=experiment.tracking_uri)
+    files = [run.path / name for name in ("drift.json", "plan.json")]
+    log_files(run_id, files, tracking_uri=experiment.tracking_uri)
     with xr.open_dataset(run.examples, decode_timedelta=False) as examples:
         inputs = examples["inputs"].values
     version = register(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.monthly.judge_month import gather_facts, outcome_of
-from flows.monthly.pages import write_pages
+from flows.monthly.pages import write_month_page, write_report
 from flows.monthly.register_month import finish_decision, register_challenger
 from flows.monthly.stages import (
     CHALLENGER,
@@ -106,15 +106,18 @@ def _challenge(
     )
     decision = decide(settings.promotion, facts)
     outcome = outcome_of(settings, plan, base, facts=facts, decision=decision, started=started_from)
-    report = write_pages(settings, plan, outcome, drift, run)
+    write_report(settings, plan, outcome, run)
     version = register_challenger(
         settings, plan, decision, checkpoint=challenger, run=run, now=now,
         fingerprint=key,
     )  # fmt: skip
     outcome = replace(
-        outcome, version=version, champion=_champion(settings, now), report=str(report)
+        outcome,
+        version=version,
+        champion=_champion(settings, now),
+        report=str(run.path / "month.html"),
     )
-    write_pages(settings, plan, outcome, drift, run)  # now with the version
+    write_month_page(settings, plan, outcome, drift, run)
     write_outcome(run.path / "outcome.json", outcome)
     return outcome
 

@@ -110,6 +110,9 @@ def open_repository(
 def writing(path: str | Path, *, s3: S3Settings | None = None) -> Iterator[icechunk.Repository]:
     """Open an archive for writing; a local one as its only writer.
 
+    A local one that was made for this and got no commit, as where the first month is refused, is
+    removed again. On object storage it stays: another writer may be about to commit.
+
     Raises:
         DataError: if another process is writing to a local archive, or as `open_repository`.
     """
@@ -127,7 +130,14 @@ def writing(path: str | Path, *, s3: S3Settings | None = None) -> Iterator[icech
             "run again when it has finished"
         ) from error
     try:
-        yield _existing(path, s3)
+        is_new = not folder.exists()
+        repository = _existing(path, s3)
+        first = repository.lookup_branch(BRANCH)
+        try:
+            yield repository
+        finally:
+            if is_new and repository.lookup_branch(BRANCH) == first:
+                shutil.rmtree(folder)
     finally:
         lock.release()
 

@@ -13,7 +13,13 @@ from pipelines.errors import DataError
 from pipelines.registry.aliases import alias_history, champions
 from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client, tracking_at
 
-__all__ = ["RegisteredVersion", "fetch_checkpoint", "list_versions", "version_of_month"]
+__all__ = [
+    "RegisteredVersion",
+    "fetch_checkpoint",
+    "list_versions",
+    "run_of_version",
+    "version_of_month",
+]
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,11 @@ def version_of_month(
         ),
         None,
     )  # fmt: skip
+
+
+def run_of_version(name: str, version: str, *, tracking_uri: str) -> str:
+    """Give the id of the MLflow run that a version was registered from."""
+    return str(mlflow_client(tracking_uri).get_model_version(name, version).run_id)
 
 
 def fetch_checkpoint(name: str, version: str, *, tracking_uri: str, out: Path) -> Path:

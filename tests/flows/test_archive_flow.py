@@ -6,6 +6,7 @@ import xarray as xr
 from flows.archive import archive
 from flows.settings.config_error import ConfigError
 from pipelines.archive.ingest import ingest
+from pipelines.archive.storage import open_repository
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
@@ -43,7 +44,10 @@ def test_a_check_tells_a_damaged_archive_from_a_sound_one(
 ) -> None:
     run(workspace, "action=check")
     assert "no fault found" in capsys.readouterr().out
-    newest = max((workspace / "archive/fake/chunks").iterdir(), key=lambda p: p.stat().st_mtime)
+    chunks = list((workspace / "archive/fake/chunks").iterdir())
+    largest = max(path.stat().st_size for path in chunks)  # those of hours and records are small
+    fields = [path for path in chunks if path.stat().st_size > largest / 2]
+    newest = max(fields, key=lambda path: path.stat().st_mtime)
     newest.unlink()
     with pytest.raises(DataError, match="found 1 faults; expected none"):
         run(workspace, "action=check")
@@ -84,7 +88,29 @@ def test_mistakes_are_explained(workspace: Path, overrides: list[str], message: 
         run(workspace, *overrides)
 
 
-def test_two_archives_need_a_name(workspace: Path) -> None:
-    (workspace / "archive" / "other").mkdir()
+def ingest_one_day(folder: Path, name: str, month: str) -> None:
+    ingest(
+        FakeSource(), period=Period(f"{month}-01", f"{month}-01"),
+        fields={"2m_temperature": ()}, grid=GridSettings(), raw_folder=folder / "raw",
+        path=folder / "archive" / name,
+    )  # fmt: skip
+
+
+def test_two_archives_need_a_name_unless_a_killed_start_left_one_empty(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_repository(workspace / "archive" / "other", create=True)
+    run(workspace)
+    assert capsys.readouterr().out.startswith(f"Archive {workspace / 'archive' / 'fake'}")
+    ingest_one_day(workspace, "other", "2016-01")
     with pytest.raises(ConfigError, match="archive is null, found in .*fake, .*other; expected"):
         run(workspace)
+
+
+def test_a_first_start_that_fails_leaves_no_archive(workspace: Path) -> None:
+    with pytest.raises(DataError, match="the fake source ends in 2100"):
+        ingest_one_day(workspace, "other", "2101-01")
+    assert [p.name for p in (workspace / "archive").iterdir() if p.is_dir()] == ["fake"]
+    with pytest.raises(DataError):  # what was there before stays
+        ingest_one_day(workspace, "fake", "2101-01")
+    run(workspace, "action=check")
