@@ -1,10 +1,6 @@
 """The monthly retraining over made-up months: one good, one noisy, one impossible."""
 
-import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,57 +9,19 @@ from pipelines.archive.state import open_archive
 from pipelines.registry.aliases import alias_history
 from pipelines.registry.versions import list_versions
 from tests.builders import fetched_months
+from tests.flows.monthly.replayed import NAME, history, months_folder, overrides, run, store
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "met2net-mumbai_monthly-replay"
-
-
-def overrides(folder: Path) -> list[str]:
-    return [
-        "experiment=mumbai_monthly",
-        f"workspace={folder / 'workspace'}",
-        "source._target_=tests.flows.monthly.arriving_source.ArrivingSource",
-        "+source.noisy=2016-05", "+source.impossible=2016-06",
-        "~data.variables.msl", "~data.variables.v10", "~data.variables.d2m",
-        "data.window.num_inputs=2", "data.window.num_targets=2",
-        "training.batches_per_epoch=8",
-        "rolling.test_months=1", "rolling.validation_months=1",
-        "rolling.fewest_training_months=2",
-        "promotion.yardstick=null",  # eight steps of training beat nothing
-        "evaluation.scoring.num_resamples=100",
-    ]  # fmt: skip
-
-
-def run(flow: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, f"flows/{flow}.py", *more],
-        cwd=ROOT,
-        env=os.environ | {
-            "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(folder),
-            "PREFECT_HOME": str(folder / "prefect_home"), "COLUMNS": "200",
-        },
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+FAULTY = ["+source.noisy=2016-05", "+source.impossible=2016-06"]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("replay")
-    ran = run("replay", folder, *overrides(folder), "replay.months=2016-04/2016-06")
+    ran = run("replay", folder, *overrides(folder), *FAULTY, "replay.months=2016-04/2016-06")
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-3000:]
     return folder
-
-
-def store(folder: Path) -> str:
-    return f"sqlite:///{folder / 'workspace' / 'mlflow.db'}"
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    path = folder / "workspace" / "monthly" / "mumbai_monthly" / "history.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_history_tells_each_month_apart(finished: Path) -> None:
@@ -107,7 +65,7 @@ def test_versions_carry_month_decision_and_reasons(finished: Path) -> None:
 def test_the_challenger_went_on_from_the_champion_in_its_normalization(finished: Path) -> None:
     from met2net.checkpoint import load_checkpoint
 
-    folders = sorted((finished / "workspace" / "monthly" / "mumbai_monthly").glob("2016-*"))
+    folders = sorted((months_folder(finished)).glob("2016-*"))
     first, second = (
         load_checkpoint(f / "models" / "challenger" / "model.safetensors") for f in folders[:2]
     )
@@ -117,7 +75,7 @@ def test_the_challenger_went_on_from_the_champion_in_its_normalization(finished:
 
 
 def test_each_month_has_its_pages(finished: Path) -> None:
-    folder = finished / "workspace" / "monthly" / "mumbai_monthly"
+    folder = months_folder(finished)
     (noisy,) = folder.glob("2016-05-*")
     page = (noisy / "month.html").read_text()
     assert "version 2" in page and "drift: " in page
@@ -131,11 +89,11 @@ def test_again_and_after_a_crash_there_is_no_second_version_and_no_second_champi
 ) -> None:
     before = alias_history(NAME, tracking_uri=store(finished))
     rows = history(finished)
-    folder = finished / "workspace" / "monthly" / "mumbai_monthly"
+    folder = months_folder(finished)
     # As if the run had been killed after it registered and before it noted the outcome.
     for outcome in folder.glob("2016-0[45]-*/outcome.json"):
         outcome.unlink()
-    ran = run("replay", finished, *overrides(finished), "replay.months=2016-04/2016-06")
+    ran = run("replay", finished, *overrides(finished), *FAULTY, "replay.months=2016-04/2016-06")
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert len(list_versions(NAME, tracking_uri=store(finished))) == 2
     assert alias_history(NAME, tracking_uri=store(finished)) == before
@@ -144,7 +102,7 @@ def test_again_and_after_a_crash_there_is_no_second_version_and_no_second_champi
 
 
 def test_the_monthly_run_finds_nothing_to_do_and_says_so(finished: Path) -> None:
-    more = [*overrides(finished), f"tracking.registered_model={NAME}"]
+    more = [*overrides(finished), *FAULTY, f"tracking.registered_model={NAME}"]
     ran = run("monthly_retrain", finished, *more, "now=2016-06-20")
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert "2016-05: nothing to do: 2016-05 is decided already: version 2" in ran.stdout
