@@ -6,9 +6,14 @@ runs of deployments, which begin in a folder of their own.
 """
 
 import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from prefect.plugins import HookContext, SetupResult, register_hook
 
+from flows.console.checkout import run_the_code_beside
+from flows.console.interruption import end_at_once
 from flows.console.loopback import reach_loopback_directly
 from flows.console.stage_logs import show_stage_logs
 
@@ -38,6 +43,10 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
     A variable that somebody has set stays as it is.
     """
     del ctx
+    # Before the imports of a script, which are of one checkout only.
+    run_the_code_beside(Path(sys.argv[0]), sys.argv)
+    if _starts_a_run(sys.argv):
+        end_at_once()
     show_stage_logs()
     reach_loopback_directly(os.environ)
     from prefect.cli._app import _app
@@ -46,3 +55,9 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
     if "run" not in _app:
         _app.command("flows.console.run_command:run_app", name="run", help=_HELP)
     return SetupResult(env={k: v for k, v in _QUIET.items() if k not in os.environ})
+
+
+def _starts_a_run(arguments: Sequence[str]) -> bool:
+    """Tell `prefect run ...` and `python flows/x.py ...` from programs that are not ours to end."""
+    is_script = Path(arguments[0]).resolve().parent == Path(__file__).resolve().parent
+    return is_script or list(arguments[1:2]) == ["run"]

@@ -18,11 +18,23 @@ from uuid import UUID
 
 import psutil
 
-__all__ = ["Interruption"]
+__all__ = ["Interruption", "end_at_once"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CANCEL_SECONDS = 2.5
 _END_SECONDS = 1.0
+
+
+def end_at_once() -> None:
+    """Let a signal end this process with one line, before there is a run; nohup's stays ignored.
+
+    For the seconds of imports until `Interruption.watch`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
 
 
 class Interruption:
@@ -96,6 +108,12 @@ class Interruption:
             client.set_flow_run_state(
                 self.flow_run, Cancelled(message=f"Stopped by {name}."), force=True
             )
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    _say(f"stopped by {signal.Signals(number).name} before the run began")
+    os._exit(128 + number)
 
 
 def _stand_still(number: int, frame: FrameType | None) -> None:

@@ -22,6 +22,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.console.checkout import run_the_code_beside
 from flows.console.embedded_server import EmbeddedServerError, start_server
 from flows.console.interruption import Interruption
 from flows.console.loopback import reach_loopback_directly
@@ -50,6 +51,7 @@ def run_from_console(flow: Run, overrides: Sequence[str]) -> None:
     Without a Prefect server of the user's own, Prefect's embedded one keeps its database in
     the workspace, beside everything else that a run writes.
     """
+    run_the_code_beside(Path(sys.argv[0]), sys.argv)
     run_loaded_meanwhile(lambda: flow, overrides, config=flow.fn.__name__)
 
 
@@ -69,6 +71,7 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
     reach_loopback_directly(os.environ)
     show_stage_logs()
     _explain_mistakes_without_traceback()
+    logging.getLogger("prefect.engine").addFilter(_is_no_hook)
     try:
         workspace = None
         if (CONFIGS / f"{config}.yaml").is_file():
@@ -177,6 +180,11 @@ class _WithoutTraceback(logging.Filter):
         if error is not None and _says_all(error):
             record.exc_info = None
         return True
+
+
+def _is_no_hook(record: logging.LogRecord) -> bool:
+    """Tell all other lines of Prefect from those on `Interruption.begin`."""
+    return not record.getMessage().startswith(("Running hook 'begin'", "Hook 'begin'"))
 
 
 def _explain_mistakes_without_traceback() -> None:

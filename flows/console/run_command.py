@@ -1,7 +1,6 @@
 """`prefect run PATH [OVERRIDES...]`: run the flow in a file with Hydra overrides."""
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import cyclopts
 from prefect import Flow
 
+from flows.console.checkout import run_the_code_beside
 from flows.console.run import USER_MISTAKE, run_from_console, run_loaded_meanwhile
 from flows.settings.compose import CONFIGS
 from pipelines.errors import DataError
@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Run the flow in a file with Hydra overrides."""
     file = Path(path)
-    _load_the_checkout_of(file)
+    run_the_code_beside(file, ["-m", "prefect", *sys.argv[1:]])
     is_ours = file.is_file() and file.resolve().parent == _FLOWS
     if is_ours and (CONFIGS / f"{file.stem}.yaml").is_file():
         run_loaded_meanwhile(lambda: find_flow(file), overrides, config=file.stem)
@@ -41,23 +41,6 @@ def run(
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USER_MISTAKE) from None
     run_from_console(found, overrides)
-
-
-def _load_the_checkout_of(file: Path) -> None:
-    """Begin anew with the code beside a flow's file, where another checkout's is loaded.
-
-    An environment is installed from one checkout; a worktree or second clone may use it, and
-    must run its own code and settings.
-    """
-    root = file.resolve().parent.parent
-    is_checkout = all((root / name).is_dir() for name in ("flows", "configs", "pipelines"))
-    found = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if not is_checkout or root == _FLOWS.parent or str(root) in found[:1]:
-        return
-    print(f"running the code in {root}, not the installed one in {_FLOWS.parent}", file=sys.stderr)
-    sys.stderr.flush()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *filter(None, found)])
-    os.execv(sys.executable, [sys.executable, "-m", "prefect", *sys.argv[1:]])
 
 
 def find_flow(path: Path) -> Flow[..., Any]:

@@ -28,7 +28,15 @@ class ForgivingConsole(Console):
             super().print(*objects, **options)
             self.file.flush()
         except OSError:
-            # Python writes what is left when it ends: that, too, must go somewhere.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            _write_nowhere()
+
+    def on_broken_pipe(self) -> None:
+        """Go on; rich would end the program with status 1."""
+        _write_nowhere()
+
+
+def _write_nowhere() -> None:
+    # Python writes what is left when it ends: that, too, must go somewhere.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.prefect_plugin import _starts_a_run
+
 ROOT = Path(__file__).resolve().parents[3]
 FLOW = """
 import subprocess, sys
@@ -99,3 +101,29 @@ def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
         process.wait(timeout=2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_stopped_among_its_imports_says_one_line(number: signal.Signals) -> None:
+    program = (
+        "import signal, sys; from flows.console.interruption import end_at_once\n"
+        "end_at_once(); print('ready', flush=True); signal.pause()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, preexec_fn=lambda: _set_signals(None),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said == f"stopped by {number.name} before the run began\n"
+
+
+def test_prefects_plugin_takes_the_signals_of_runs_alone() -> None:
+    assert _starts_a_run(["-m", "run", "flows/full_experiment.py"])
+    assert _starts_a_run([str(ROOT / "flows" / "forecast.py"), "seed=1"])
+    assert not _starts_a_run(["/venv/bin/prefect", "deployment", "run", "a/b"])
+    assert not _starts_a_run(["/home/me/mine.py"])
+    assert not _starts_a_run(["-c"])

@@ -171,3 +171,44 @@ def test_the_averaged_weights_are_saved(training_set: Path, tmp_path: Path) -> N
         name for name, tensor in saved.items() if not torch.equal(tensor, best[f"network.{name}"])
     ]
     assert moved
+
+
+SRUN = {
+    "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "forecasts", "SLURM_NTASKS": "4", "SLURM_PROCID": "2",
+    "SLURM_LOCALID": "2", "SLURM_NODEID": "0", "SLURM_NODELIST": "node[1-2]",
+    "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_ID": "0",
+}  # fmt: skip
+OTHER_SCHEDULERS = {
+    "LSB_JOBID": "7", "LSB_DJOB_RANKFILE": "ranks", "JSM_NAMESPACE_SIZE": "4",
+    "JSM_NAMESPACE_RANK": "2", "JSM_NAMESPACE_LOCAL_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", [SRUN, OTHER_SCHEDULERS], ids=["srun", "LSF"])
+def test_one_process_of_a_scheduled_job_is_one_process(
+    scheduler: dict[str, str], training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in scheduler.items():
+        monkeypatch.setenv(name, value)
+    job = make_job(training_set, max_epochs=1, batches_per_epoch=1)
+    trainer = training_process._trainer(job, tmp_path)
+    assert (trainer.world_size, trainer.global_rank) == (1, 0)
+    assert run_training(job, tmp_path / "run").is_file()
+
+
+def test_several_processes_of_a_scheduled_job_are_those_of_torchrun(
+    training_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torchrun = {
+        "RANK": "1", "LOCAL_RANK": "1", "GROUP_RANK": "0", "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1",
+        "TORCHELASTIC_RUN_ID": "none",
+    }  # fmt: skip
+    for name, value in (SRUN | torchrun).items():
+        monkeypatch.setenv(name, value)
+    job = with_trainer(make_job(training_set), devices=2)
+    trainer = training_process._trainer(job, tmp_path)
+    environment = trainer.strategy.cluster_environment
+    assert type(environment).__name__ == "TorchElasticEnvironment"
+    assert (environment.world_size(), environment.global_rank()) == (2, 1)
+    assert trainer.num_nodes == 1 and environment.main_address == "localhost"

@@ -212,7 +212,20 @@ def test_fp16_without_a_gpu_is_refused(job: TrainingJob) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(job: TrainingJob, tmp_path: Path) -> None:
+def test_two_processes_train_one_model_in_a_scheduler_s_job_too(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As `srun` sets them; Lightning would take four tasks, of which this is the third.
+    for name, value in {
+        "NTASKS": "4",
+        "PROCID": "2",
+        "LOCALID": "2",
+        "NODEID": "0",
+        "JOB_ID": "7",
+        "JOB_NAME": "a",
+        "NODELIST": "node[1-2]",
+    }.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
     two = replace(job, trainer=replace(job.trainer, devices=2))
     assert train(two, folder=tmp_path) == tmp_path / CHECKPOINT
     assert load_checkpoint(tmp_path / CHECKPOINT).settings == job.network
