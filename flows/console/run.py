@@ -26,6 +26,7 @@ from flows.console.checkout import run_the_code_beside
 from flows.console.embedded_server import EmbeddedServerError, start_server
 from flows.console.interruption import Interruption
 from flows.console.loopback import reach_loopback_directly
+from flows.console.prefect_server import require_prefect
 from flows.console.reachable import require_server
 from flows.console.safe_output import make_output_safe
 from flows.console.stage_logs import show_stage_logs
@@ -138,11 +139,7 @@ def _loaded_beside_server(load: Callable[[], Run]) -> Run:
 
 def _require_servers(composed: Any) -> None:
     """Ask for every server that the settings name, before the run needs one."""
-    api = PREFECT_API_URL.value()
-    if api:
-        require_server(api, name="Prefect's server (PREFECT_API_URL, or the active profile)",
-                       cure="start it (make up), or unset PREFECT_API_URL and choose another "
-                            "profile (prefect profile use ephemeral)")  # fmt: skip
+    require_prefect()
     tracking = str((composed.get("tracking") or {}).get("uri", ""))
     if tracking.startswith(("http://", "https://")):
         require_server(tracking, name="MLflow's server (tracking.uri)",

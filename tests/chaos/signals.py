@@ -100,16 +100,24 @@ def stop_at(moment: str, number: signal.Signals, workspace: Path, log: Path) -> 
     process.send_signal(number)
     status = process.wait(_PATIENCE)
     seconds = time.monotonic() - start
-    psutil.wait_procs(family, timeout=1)
+    while any(map(_lives, family)) and time.monotonic() - start < _PATIENCE:
+        time.sleep(0.02)
+    until_all = time.monotonic() - start
     said = log.read_text().strip().splitlines()
-    left = [child for child in family if child.is_running()]
-    psutil.wait_procs(left, timeout=60)
     return {
         "moment": moment, "signal": number.name, "seconds": round(seconds, 1), "status": status,
-        "processes": len(family), "left after 1 s": len(left), "state": _state(workspace),
+        "processes": len(family), "until all have ended": round(until_all, 1),
+        "state": _state(workspace),
         "tracebacks": sum(line.startswith("Traceback") for line in said), "did": done(log),
         "last line": said[-1][:70] if said and number in _TAKEN else "",
     }  # fmt: skip
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # which its new parent has yet to collect
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _state(workspace: Path) -> str:

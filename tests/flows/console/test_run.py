@@ -1,7 +1,6 @@
 """Prefect's server starts beside the import of a flow, and only where a flow will run."""
 
 import errno
-import socket
 import threading
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flows.console import run as console
 from flows.console.embedded_server import EmbeddedServerError
 from flows.console.run import run_loaded_meanwhile
 from pipelines.errors import DataError
+from tests.flows.console.answering import answering
 
 _PATIENCE = 30  # seconds
 
@@ -64,14 +64,10 @@ def test_a_wrong_override_starts_no_server(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_who_has_a_server_gets_no_other(tmp_path: Path) -> None:
-    with socket.socket() as running:
-        running.bind(("127.0.0.1", 0))
-        running.listen()
-        url = f"http://127.0.0.1:{running.getsockname()[1]}/api"
-        with temporary_settings({PREFECT_API_URL: url}):
-            run_loaded_meanwhile(
-                lambda: lambda overrides: None, [f"workspace={tmp_path}"], config="full_experiment"
-            )
+    with answering(200, b"0") as url, temporary_settings({PREFECT_API_URL: url}):
+        run_loaded_meanwhile(
+            lambda: lambda overrides: None, [f"workspace={tmp_path}"], config="full_experiment"
+        )
     assert not Server.begun.is_set()
 
 
@@ -83,7 +79,7 @@ def test_who_has_a_server_gets_no_other(tmp_path: Path) -> None:
             "cluster=distributed cluster.address=tcp://127.0.0.1:1",
             "Dask's scheduler (cluster.address) does not answer at tcp://127.0.0.1:1 within 5 s",
         ),
-        ("workspace=", "workspace is empty (an unset variable?); expected a folder"),
+        ("workspace=", "workspace is ''; expected a path"),
         ("workspace=a%20b", "with %; expected a path without"),
         ("workspace=what?", "with ?; expected a path without"),
     ],

@@ -176,7 +176,7 @@ def test_the_averaged_weights_are_saved(training_set: Path, tmp_path: Path) -> N
 SRUN = {
     "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "forecasts", "SLURM_NTASKS": "4", "SLURM_PROCID": "2",
     "SLURM_LOCALID": "2", "SLURM_NODEID": "0", "SLURM_NODELIST": "node[1-2]",
-    "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_ID": "0",
+    "SLURM_STEP_ID": "0",
 }  # fmt: skip
 OTHER_SCHEDULERS = {
     "LSB_JOBID": "7", "LSB_DJOB_RANKFILE": "ranks", "JSM_NAMESPACE_SIZE": "4",
