@@ -45,8 +45,8 @@ def require_prefect() -> None:
         )
     if answer.status_code != 200 or not answer.text.strip().isdigit():
         raise ConfigError(
-            f"{_NAME}: what answers at {api} is not Prefect (status {answer.status_code}); expected "
-            f"an address as http://127.0.0.1:4200/api; {_CURE}"
+            f"{_NAME}: what answers at {api} is not Prefect (status {answer.status_code}); "
+            f"expected an address as http://127.0.0.1:4200/api; {_CURE}"
         )
 
 
