@@ -56,6 +56,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a checkout, with an archive and a registered model."""
     place = tmp_path_factory.mktemp("place")
     (place / "flows").symlink_to(ROOT / "flows")
+    # The source's folder is written relative to the checkout: the same from here.
+    (place.parent / "shared").symlink_to(ROOT.parent / "shared")
     hours = Period("2016-01-01", "2016-01-10").hours()
     fields = make_month(hours, fields=dict.fromkeys(list(CHANNELS)[:4], ()), grid=MUMBAI)
     fields["2m_dewpoint_temperature"] = fields["2m_temperature"] - np.float32(5)
@@ -184,10 +186,10 @@ def test_a_file_that_holds_no_weather_is_refused_before_the_model_runs(
     ("override", "message"),
     [
         ("num_leads=0", "num_leads is 0; expected a number from 1 on"),
-        ("num_leads=soon", "num_leads is 'soon'; expected a number"),
+        ("num_leads=soon", "num_leads is 'soon'; expected a whole number or null"),
         ("input=source", "init_time is null; expected an hour in UTC for input=source"),
         ("num_lead=3", "no setting 'num_lead'; did you mean 'num_leads'"),
-        ("experiment=taxibj", "experiment taxibj has images; expected one with weather"),
+        ("experiment=taxibj", "data.form is 'image_sequences'; expected weather"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, override: str, message: str) -> None:

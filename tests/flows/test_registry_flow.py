@@ -93,7 +93,10 @@ def test_a_wrong_request_is_told_in_one_line(workspace: Path, overrides, message
         ask(workspace, *overrides)
 
 
-def test_list_page_and_champion_agree_after_a_move_in_mlflow_s_page(workspace: Path, capsys):
+def test_list_page_and_champion_agree_after_a_move_in_mlflow_s_page(
+    workspace: Path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "160")  # a row a line
     uri = f"sqlite:///{workspace}/mlflow.db"
     client = mlflow.MlflowClient(tracking_uri=uri)
     client.set_registered_model_alias(NAME, "champion", "3")

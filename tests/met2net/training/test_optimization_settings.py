@@ -44,7 +44,7 @@ def test_right_settings_are_kept():
         ("weight_decay", -0.1, "at least 0"),
         ("gradient_clip", 0.0, "a positive number or none"),
         ("patience", 0, "at least 1 or none"),
-        ("seed", -1, "at least 0"),
+        ("seed", -1, "0 to 4294967295"),
     ],
 )
 def test_wrong_settings_are_refused(name, value, expected):

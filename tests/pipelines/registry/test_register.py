@@ -371,7 +371,7 @@ def test_other_scores_make_another_run_and_a_newer_report_takes_the_older_one_s_
     run = RunFolder(tmp_path / "run")
     shutil.copytree(run_folder, run.path, symlinks=True)
     arguments = {"tracking_uri": store, "experiment": "rescored", "fingerprint": "b" * 16,
-                 "settings": {}, "tags": {}}  # fmt: skip
+                 "settings": {"seed": 0}, "tags": {}}  # fmt: skip
     client = mlflow.MlflowClient(tracking_uri=store)
 
     def report(run_id):
