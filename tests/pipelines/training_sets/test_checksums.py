@@ -1,6 +1,8 @@
 """A training set that was damaged after it was built is refused; an old one without sums passes."""
 
 import errno
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from pipelines.archive.state import ArchiveState
 from pipelines.errors import DataError
 from pipelines.period import Period
+from pipelines.training_sets import checksums
 from pipelines.training_sets import tasks as training_set_tasks
 from pipelines.training_sets.checksums import checksum_file, damaged_files
 from pipelines.training_sets.prepare import build_training_set
@@ -47,6 +50,51 @@ def test_one_flipped_bit_is_found_and_a_new_build_mends_it(
         path.unlink() if path.is_file() else path.rmdir()
     store.rmdir()
     assert contents(build_training_set(archive, SETTINGS, folder=tmp_path)) == sound
+
+
+def test_for_a_day_only_what_has_changed_is_read_again(
+    archive: ArchiveState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = build_training_set(archive, SETTINGS, folder=tmp_path)
+    read: list[str] = []
+    crc32 = checksums._crc32
+
+    def note(path: Path) -> int:
+        read.append(path.relative_to(store).as_posix())
+        return crc32(path)
+
+    monkeypatch.setattr(checksums, "_crc32", note)
+    assert damaged_files(store) == []
+    everything = sorted(read)
+    assert "data/c/0/0/0/0" in everything
+    read.clear()
+    assert damaged_files(store) == [] and read == []
+    chunk = store / "data" / "c" / "0" / "0" / "0" / "0"
+    content = chunk.read_bytes()
+    chunk.write_bytes(content)
+    os.utime(chunk, ns=(0, 1))
+    assert damaged_files(store) == [] and read == ["data/c/0/0/0/0"]
+    record = store.with_suffix(".sound.json")
+    for text in ('{"read_at', record.read_text().replace('"read_at": ', '"read_at": -')):
+        record.write_text(text)  # cut; of long ago
+        read.clear()
+        assert damaged_files(store) == [] and sorted(read) == everything
+
+
+def test_bits_that_change_without_a_time_are_found_the_next_day(
+    archive: ArchiveState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = build_training_set(archive, SETTINGS, folder=tmp_path)
+    assert damaged_files(store) == []
+    chunk = store / "data" / "c" / "0" / "0" / "0" / "0"
+    content, times = bytearray(chunk.read_bytes()), chunk.stat()
+    content[100] ^= 1
+    chunk.write_bytes(bytes(content))
+    os.utime(chunk, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert damaged_files(store) == []
+    tomorrow = time.time() + 24 * 3600 + 1
+    monkeypatch.setattr(checksums.time, "time", lambda: tomorrow)
+    assert damaged_files(store) == ["data/c/0/0/0/0"]
 
 
 def test_a_set_of_an_earlier_version_is_taken_as_it_is(
