@@ -28,8 +28,10 @@ def main(port: int) -> None:
     # Imported here: it takes seconds, in which the parent may end.
     import uvicorn
 
+    # Told to end, it waits a second for open connections, as the parent's own web socket for
+    # events is one; Prefect would kill it after five.
     uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port,
-                log_level="error", lifespan="on")  # fmt: skip
+                log_level="error", lifespan="on", timeout_graceful_shutdown=1)  # fmt: skip
 
 
 if __name__ == "__main__":
