@@ -1,6 +1,9 @@
 """Sizes that a network cannot have are refused before anything is built."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,16 @@ def test_an_absurd_size_is_refused_at_once(network: dict[str, object], message: 
     with pytest.raises(DataError, match=message):
         check_networks({"m": {"network": NETWORK | network, "objective": {}}})
     assert time.monotonic() - start < 5
+
+
+def test_a_network_is_checked_without_the_compiler_whose_import_takes_seconds() -> None:
+    check = (
+        "import sys, torch; from torch import nn\n"
+        "from met2net.models.blocks.initialization import initialize_by_fan_out\n"
+        "with torch.device('meta'): part = nn.Conv2d(2, 4, 3)\n"
+        "initialize_by_fan_out(part); assert 'torch._dynamo' not in sys.modules"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", check], cwd=Path(__file__).parents[3], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
