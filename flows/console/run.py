@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,13 +26,14 @@ from prefect.settings import (
 from flows.console.checkout import run_the_code_beside
 from flows.console.embedded_server import EmbeddedServerError, start_server
 from flows.console.interruption import Interruption
-from flows.console.loopback import reach_loopback_directly
+from flows.console.loopback import reach_loopback_directly, require_usable_proxies
 from flows.console.prefect_server import require_prefect
 from flows.console.reachable import require_server
 from flows.console.safe_output import make_output_safe
 from flows.console.stage_logs import show_stage_logs
 from flows.console.workspace_folder import workspace_folder
 from flows.settings.compose import CONFIGS, compose
+from flows.settings.config_error import ConfigError
 from pipelines.errors import DataError, TrainingError
 
 __all__ = ["USER_MISTAKE", "run_from_console", "run_loaded_meanwhile"]
@@ -76,6 +78,7 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
     try:
         workspace = None
         if (CONFIGS / f"{config}.yaml").is_file():
+            require_usable_proxies(urllib.request.getproxies())
             composed = compose(overrides, config=config)
             workspace = workspace_folder(composed.workspace)
             _require_servers(composed)
@@ -160,7 +163,12 @@ def _embedded_server(workspace: Path | None) -> dict[Any, Any]:
     if workspace is None:
         return {}
     folder = workspace.resolve() / "prefect"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise
+        raise ConfigError(f"workspace: {error}; expected a folder that can be made") from error
     return {
         PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
         PREFECT_LOCAL_STORAGE_PATH: folder / "storage",

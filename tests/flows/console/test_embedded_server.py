@@ -12,7 +12,8 @@ from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_s
 
 from flows.console import embedded_server
 from flows.console.embedded_server import EmbeddedServerError, start_server
-from flows.console.loopback import reach_loopback_directly
+from flows.console.loopback import reach_loopback_directly, require_usable_proxies
+from flows.settings.config_error import ConfigError
 
 
 def test_a_damaged_database_is_told_by_the_servers_last_words(tmp_path: Path) -> None:
@@ -64,3 +65,14 @@ def test_loopback_is_reached_without_the_proxy_and_other_hosts_are_kept() -> Non
     assert environment["NO_PROXY"] == environment["no_proxy"] == "my.host,127.0.0.1,localhost,::1"
     reach_loopback_directly(environment)
     assert environment["NO_PROXY"] == "my.host,127.0.0.1,localhost,::1"
+
+
+def test_a_socks_proxy_is_one_line_where_its_package_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_usable_proxies({"http": "http://proxy:3128", "no": "127.0.0.1"})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"the SOCKS proxy socks5://proxy:1080, for which a pa"):
+        require_usable_proxies({"http": "http://proxy:3128", "all": "socks5://proxy:1080"})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    require_usable_proxies({"all": "socks5://proxy:1080"})

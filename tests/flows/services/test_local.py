@@ -10,10 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.console.loopback import reach_loopback_directly
+from flows.services import local
 from flows.services.__main__ import main
 from flows.services.local import ServiceSettings, services
 from flows.services.process import Running, Service, ServiceError, last_lines, running, start, stop
 from flows.services.process import wait_healthy as wait
+from tests.flows.console.answering import answering
 
 CHILD = "import subprocess, sys, time; print('hello', flush=True); subprocess.run(['sleep', '60'])"
 
@@ -136,3 +139,14 @@ def test_ports_that_cannot_be_are_refused() -> None:
         ServiceSettings(prefect_port=70000)
     with pytest.raises(ValueError, match="both ports are 4200; expected different ones"):
         ServiceSettings(mlflow_port=4200)
+
+
+def test_services_are_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # nobody listens there
+    with answering(200, b"0") as url:
+        assert local._get(url, body={}) is None
+        reach_loopback_directly(os.environ)
+        assert local._get(url, body={}) == "0"
