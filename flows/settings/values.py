@@ -15,6 +15,8 @@ __all__ = ["check_values"]
 _LARGEST_SEED = 2**32 - 1
 _TRACKING = r"(sqlite|mysql|postgresql|mssql)(\+\w+)?:///?.+|(https?|file)://?.+|databricks.*"
 
+_MOST_BYTES_OF_A_NAME = 255  # of file systems
+
 
 def check_values(settings: Mapping[str, Any]) -> None:
     """Refuse places that cannot be written to and names that nothing has.
@@ -53,6 +55,12 @@ def _check_training(training: Mapping[str, Any]) -> None:
 def _check_workspace(workspace: str) -> None:
     """Refuse a workspace that is, or lies in, something else than a folder."""
     path = Path(workspace).absolute()
+    longest = max(path.parts, key=lambda part: len(os.fsencode(part)))
+    if len(os.fsencode(longest)) > _MOST_BYTES_OF_A_NAME:
+        raise ConfigError(
+            f"workspace has a name of {len(os.fsencode(longest))} bytes on its path; expected at "
+            f"most {_MOST_BYTES_OF_A_NAME}"
+        )
     for place in (path, *path.parents):
         if place.exists():
             if not place.is_dir():
