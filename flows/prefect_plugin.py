@@ -58,6 +58,6 @@ def setup_environment(*, ctx: HookContext) -> SetupResult:
 
 
 def _starts_a_run(arguments: Sequence[str]) -> bool:
-    """Tell `prefect run ...` and `python flows/x.py ...` from programs that are not ours to end."""
+    """Tell `prefect run ...` and `python FLOW.py ...` from programs that are not ours to end."""
     is_script = Path(arguments[0]).resolve().parent == Path(__file__).resolve().parent
     return is_script or list(arguments[1:2]) == ["run"]
