@@ -9,6 +9,8 @@ import xarray as xr
 from flows import full_experiment as flow
 from flows.settings.config import Experiment, load_experiment
 from met2net.checkpoint import load_checkpoint
+from pipelines.evaluation.identity import ScoredModels
+from pipelines.run_folder import RunFolder
 from pipelines.tracking.mlflow_quiet import mlflow
 from tests.pipelines.image_sequences.image_files import make_taxi, write_mnist
 
@@ -21,14 +23,14 @@ SMALL = [
 ]  # fmt: skip
 
 
-def run(experiment: Experiment) -> tuple[Path, Path]:
+def run(experiment: Experiment) -> tuple[ScoredModels, RunFolder]:
     """Run the stages of the flow up to the scores."""
-    files = flow.update_archive.fn(experiment)
-    training_set = flow.prepare.fn(experiment, files)
-    folder = flow.open_run_folder(experiment, training_set)
-    checkpoints = {"met2net": flow._train(experiment, "met2net", files, training_set, folder)}
-    flow.score.fn(experiment, training_set, checkpoints, folder)
-    return training_set, folder
+    training_set = flow.prepare.fn(experiment, flow.update_archive.fn(experiment))
+    results = flow.open_run_folder(experiment, training_set)
+    checkpoints = {"met2net": flow._train(experiment, "met2net", training_set, results)}
+    models = flow.scored_models(experiment, training_set, checkpoints)
+    flow.score.fn(experiment, models, results)
+    return models, results
 
 
 @pytest.mark.long
@@ -41,8 +43,8 @@ def test_mvmmfnist_from_idx_files_to_the_registry(tmp_path: Path) -> None:
         "data.splits.num_train=12", "data.splits.num_validation=4", "data.splits.num_test=6",
         *SMALL,
     ])  # fmt: skip
-    training_set, folder = run(experiment)
-    with xr.open_dataset(folder / "scores.nc", decode_timedelta=False) as scores:
+    models, results = run(experiment)
+    with xr.open_dataset(results.scores, decode_timedelta=False) as scores:
         assert scores.attrs["num_windows"] == 6 and scores.attrs["protocol"] == "clean"
         assert scores["channel"].values.tolist() == ["mnist", "fashion", "inverted"]
         assert np.isfinite(scores["benchmark"]).all()
@@ -50,12 +52,10 @@ def test_mvmmfnist_from_idx_files_to_the_registry(tmp_path: Path) -> None:
         mean = scores["pooled"].sel(metric="mse", weighting="plain").sum("channel")
         summed = scores["benchmark"].sel(benchmark_metric="mse_summed")
         np.testing.assert_allclose(summed, 32 * 32 * mean, rtol=1e-5)
-    checkpoints = {"met2net": folder / "models" / "met2net" / "model.safetensors"}
-    files = flow.update_archive.fn(experiment)
-    flow.explain.fn(experiment, training_set, checkpoints, folder)
-    flow.write_page.fn(experiment, files, training_set, checkpoints, folder)
-    assert "MNIST" in (folder / "report.html").read_text()
-    assert flow.track_and_register.fn(experiment, files, checkpoints, folder) == "1"
+    flow.explain.fn(experiment, models, results)
+    flow.write_page.fn(experiment, models, results)
+    assert "MNIST" in results.report.read_text()
+    assert flow.track_and_register.fn(experiment, models, results) == "1"
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'workspace' / 'mlflow.db'}")
     (version,) = client.search_model_versions("name = 'met2net-mvmmfnist'")
     assert version.tags["protocol"] == "clean"
@@ -69,14 +69,14 @@ def test_taxibj_on_the_terms_of_the_paper(tmp_path: Path) -> None:
         f"source.file={tmp_path / 'taxi.npz'}", "data.habits.paper.splits.num_train=16",
         "data.splits.num_test=6", *SMALL,
     ])  # fmt: skip
-    _, folder = run(experiment)
-    with xr.open_dataset(folder / "scores.nc", decode_timedelta=False) as scores:
+    _, results = run(experiment)
+    with xr.open_dataset(results.scores, decode_timedelta=False) as scores:
         assert scores.attrs["num_windows"] == 6 and scores.attrs["protocol"] == "paper"
         assert scores["rmse_of_batches"].dims == ("model", "variable")
         assert scores["benchmark"].sel(benchmark_metric="psnr").notnull().all()
-    with xr.open_zarr(folder / "forecasts" / "met2net.zarr", chunks=None) as forecasts:
+    with xr.open_zarr(results.path / "forecasts" / "met2net.zarr", chunks=None) as forecasts:
         assert forecasts["inflow"].shape == (6, 4, 8, 8)
-    checkpoint = load_checkpoint(folder / "models" / "met2net" / "model.safetensors")
+    checkpoint = load_checkpoint(results.model("met2net") / "model.safetensors")
     assert checkpoint.variables == {"flow": ("inflow", "outflow")}
     assert checkpoint.units == ("1", "1")
 
