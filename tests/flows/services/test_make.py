@@ -1,5 +1,6 @@
 """What `make` passes on of WORKSPACE: blanks as they are, what no database can be in refused."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def make_status(workspace: str) -> subprocess.CompletedProcess[str]:
     """Run `make status` with this environment, as if it were the checkout's."""
+    # As from a terminal: under `make test`, it would be told of the other make.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKELEVEL", "MAKEFLAGS")}
     return subprocess.run(
         ["make", "--no-print-directory", "--old-file=.venv/.installed", "status",
          f"WORKSPACE={workspace}", f"BIN={Path(sys.executable).parent}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 

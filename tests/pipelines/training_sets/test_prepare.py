@@ -131,7 +131,8 @@ def test_same_settings_find_the_store_again(store: Path, archive: ArchiveState):
     assert build_training_set(archive, SETTINGS, folder=store.parent) == store
     assert store.stat().st_mtime_ns == written
     names = {p.name for p in store.parent.iterdir() if p.suffix != ".lock"}
-    assert names == {store.name, f"{store.stem}.crc32.json"}
+    # The checksums of its files, and when these were last compared in full.
+    assert names == {store.name, f"{store.stem}.crc32.json", f"{store.stem}.sound.json"}
 
 
 def test_min_max_normalization_maps_the_training_split_to_0_and_1(
