@@ -38,7 +38,11 @@ def stages() -> Stages:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    # Between smallest and published nothing but numbers differs.
+    "scale",
+    [pytest.param(s, marks=pytest.mark.long) if s == "small" else s for s in SCALES],
+)
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_composes_and_builds(name: str, scale: str) -> None:
     overrides = [f"experiment={name}", f"scale={scale}"]
