@@ -148,7 +148,7 @@ def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Pa
 
 def open_run_folder(experiment: Experiment, training_set: Path) -> RunFolder:
     """Give the folder of this experiment on this training set; keep its settings there."""
-    key = fingerprint(experiment.science, training_set.stem)
+    key = _settings_key(experiment, training_set)
     run = RunFolder(experiment.workspace / "runs" / f"{experiment.name}-{key}")
     write_text(run.config, experiment.yaml)
     return run
@@ -171,7 +171,7 @@ def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder
             shown_in_mlflow(
                 folder, network=name, tracking_uri=experiment.tracking_uri,
                 workspace=experiment.workspace, experiment=experiment.name,
-                fingerprint=fingerprint(experiment.science, training_set.stem),
+                fingerprint=_settings_key(experiment, training_set),
             ),
         ):  # fmt: skip
             train(job, folder=folder)
@@ -227,7 +227,7 @@ def write_page(experiment: Experiment, models: ScoredModels, run: RunFolder) -> 
             "Source": experiment.source.name,
             "Archive snapshot": data["archive_snapshot"],
             "Training set": data["fingerprint"],
-            "Settings fingerprint": _settings_key(experiment, models),
+            "Settings fingerprint": _settings_key(experiment, models.training_set),
             "Git commit": _trained_by(models.checkpoints[REGISTERED]),
             "met2net": met2net.__version__,
             "Seed": str(experiment.seed),
@@ -245,7 +245,7 @@ def write_page(experiment: Experiment, models: ScoredModels, run: RunFolder) -> 
 def track_and_register(experiment: Experiment, models: ScoredModels, run: RunFolder) -> str:
     """Log the run to MLflow and register its forecaster, once."""
     checkpoint = models.checkpoints[REGISTERED]
-    key = _settings_key(experiment, models)
+    key = _settings_key(experiment, models.training_set)
     tags = {
         "archive_snapshot": TrainingSet.open(models.training_set).attrs["archive_snapshot"],
         "git_commit": _trained_by(checkpoint),
@@ -282,9 +282,9 @@ def _trained_by(checkpoint: Path) -> str:
     return load_checkpoint(checkpoint).provenance["git_commit"]
 
 
-def _settings_key(experiment: Experiment, models: ScoredModels) -> str:
-    """Name what the experiment asked for, as its run folder does."""
-    return fingerprint(experiment.science, models.training_set.stem)
+def _settings_key(experiment: Experiment, training_set: Path) -> str:
+    """Name what the experiment asks for on a training set: its run folder, its run in MLflow."""
+    return fingerprint(experiment.science, training_set.stem)
 
 
 def _tell(experiment: Experiment, run: RunFolder, version: str) -> None:

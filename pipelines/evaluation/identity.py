@@ -6,6 +6,7 @@ change no number (batch sizes, devices, titles) are no part of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,9 @@ class ScoredModels:
     checkpoints: Mapping[str, Path]
     protocol: Protocol
 
-    @property
+    @cached_property
     def identity(self) -> list[Any]:
-        """Content of all of these."""
+        """Content of all of these; read once, as every checkpoint is read for it."""
         return [
             TrainingSet.open(self.training_set).attrs["fingerprint"],
             self.window,
