@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.content import archive_content, dataset_content, registry_content, weights_content
+from tests.terminal_signals import from_terminal
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
@@ -56,11 +57,10 @@ def overrides(workspace: Path) -> list[str]:
 def begin(workspace: Path, log: Path) -> psutil.Popen:
     """Start the command with signals as a terminal's shell leaves them."""
     return psutil.Popen(
-        [Path(sys.executable).with_name("prefect"), "run", "flows/full_experiment.py",
-         *overrides(workspace)],
+        from_terminal([Path(sys.executable).with_name("prefect"), "run",
+                       "flows/full_experiment.py", *overrides(workspace)]),
         cwd=_ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=log.open("w"),
         stderr=subprocess.STDOUT,
-        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in _TAKEN],
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from flows.prefect_plugin import _starts_a_run
+from tests.terminal_signals import from_terminal
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOW = """
@@ -30,12 +31,12 @@ SECONDS = 240.0
 def begun(folder: Path, *, ignored: signal.Signals | None = None) -> subprocess.Popen[bytes]:
     """Start a flow with a child process; give it when the child runs."""
     (folder / "wait.py").write_text(FLOW)
+    prefect = Path(sys.executable).with_name("prefect")
     environment = os.environ | {"PREFECT_HOME": str(folder / "home"), "PYTHONUNBUFFERED": "1"}
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("prefect"), "run", str(folder / "wait.py")], cwd=ROOT,
-            env=environment, stdout=out, stderr=err,
-            preexec_fn=lambda: _set_signals(ignored),
+            from_terminal([prefect, "run", folder / "wait.py"], ignored=ignored),
+            cwd=ROOT, env=environment, stdout=out, stderr=err,
         )  # fmt: skip
     deadline = time.monotonic() + SECONDS
     while "begun" not in (folder / "out").read_text():
@@ -43,13 +44,6 @@ def begun(folder: Path, *, ignored: signal.Signals | None = None) -> subprocess.
         assert time.monotonic() < deadline, (folder / "err").read_text()
         time.sleep(0.1)
     return process
-
-
-def _set_signals(ignored: signal.Signals | None) -> None:
-    """Begin as from a terminal, whatever ran the tests."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN if number is ignored else signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def states(folder: Path) -> list[str]:
@@ -110,8 +104,8 @@ def test_a_command_stopped_among_its_imports_says_one_line(number: signal.Signal
         "end_at_once(); print('ready', flush=True); signal.pause()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: _set_signals(None),
+        from_terminal([sys.executable, "-c", program]), cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == "ready\n"

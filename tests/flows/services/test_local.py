@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -146,6 +147,8 @@ def test_services_are_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "")
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")  # nobody listens there
+    # What an earlier test asked for without a proxy is remembered as the way to every address.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     with answering(200, b"0") as url:
         assert local._get(url, body={}) is None
         reach_loopback_directly(os.environ)
