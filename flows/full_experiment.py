@@ -262,13 +262,14 @@ def track_and_register(experiment: Experiment, models: ScoredModels, run: RunFol
         tags=tags,
     )
     with xr.open_dataset(run.examples) as examples:
-        inputs = examples["inputs"].values
+        inputs, init_time = examples["inputs"].values, examples["init_time"].values
     return register(
         checkpoint,
         name=experiment.registered_model,
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
         example=inputs,
+        example_time=init_time,
         scores=run.scores,
         figures=sorted(run.figures.glob("*.png")),
         tags=tags,

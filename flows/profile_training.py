@@ -63,7 +63,7 @@ def _job(experiment: Experiment, name: str, training_set: str) -> TrainingJob:
         training_set=training_set,
         training_set_fingerprint="",
         window=experiment.window,
-        network=network_on_grid(model.network, Path(training_set)),
+        network=network_on_grid(model.network, Path(training_set), window=experiment.window),
         objective=model.objective,
         optimization=model.optimization,
         trainer=experiment.trainer,

@@ -1,11 +1,12 @@
 """Export of a forecaster as one program, for where this package is not installed."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from met2net.checkpoint import Checkpoint
+from met2net.models.wrapper import needs_init_time, run_network
 
 __all__ = ["export_forecaster"]
 
@@ -15,8 +16,10 @@ def export_forecaster(checkpoint: Checkpoint, *, device: str = "cpu") -> Exporte
 
     Inputs are float64 `b t c h w` on the checkpoint's grid, for any number of samples;
     forecasts are float64 `b t2 c h w`, the same as `Forecaster.predict` gives on that device.
-    `torch.export.save` writes the program, which needs nothing but PyTorch to run. It computes
-    and checks nothing: a shape or a value that is no weather is for the caller to refuse.
+    Where the network needs the init times, they are a second input: int64 `b`, hours since
+    1970-01-01T00 UTC. `torch.export.save` writes the program, which needs nothing but PyTorch to
+    run. It computes and checks nothing: a shape or a value that is no weather is for the caller to
+    refuse.
 
     Args:
         checkpoint: its network is left as it is, in eval mode.
@@ -27,8 +30,12 @@ def export_forecaster(checkpoint: Checkpoint, *, device: str = "cpu") -> Exporte
     mean = torch.tensor(checkpoint.normalizer.mean, dtype=torch.float64, device=device)
     # Two samples: the number one would be taken for a constant.
     example = mean[:, None, None].expand(2, *shape, *checkpoint.grid.shape).contiguous()
+    examples: tuple[Tensor, ...] = (example,)
+    if needs_init_time(checkpoint.network):
+        examples += (torch.zeros(2, dtype=torch.int64, device=device),)
+    shapes = tuple({0: Dim.DYNAMIC} for _ in examples)
     with torch.no_grad():
-        return torch.export.export(forecast, (example,), dynamic_shapes=({0: Dim.DYNAMIC},))
+        return torch.export.export(forecast, examples, dynamic_shapes=shapes)
 
 
 class _PhysicalForecast(nn.Module):
@@ -47,8 +54,10 @@ class _PhysicalForecast(nn.Module):
             column = torch.tensor(values, dtype=torch.float64)[:, None, None]
             self.register_buffer(name, column)
 
-    def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c h w"]:
+    def forward(
+        self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b t2 c h w"]:
         """Centre in double precision, as pressures are large beside their changes."""
         normalized = ((inputs - self.mean) / self.std).float()
-        forecast: Tensor = self.network(normalized)
+        forecast = run_network(self.network, normalized, init_time)
         return forecast.double() * self.std + self.mean

@@ -6,17 +6,41 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
-from torch import nn
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
 from met2net.checkpoint import Checkpoint
 from met2net.data.grid import Grid
 from met2net.data.physical_limits import check_inputs
 from met2net.data.variables import Channel, channel
+from met2net.data.windows import hours_since_epoch
 from met2net.forecasting.rollout import rollout_hours
 from met2net.models.evaluation_mode import evaluation_mode
+from met2net.models.wrapper import needs_init_time, run_network
 
-__all__ = ["Forecaster"]
+__all__ = ["Forecaster", "InitTime", "init_hours"]
+
+InitTime = Sequence[np.datetime64 | str | int] | np.ndarray
+"""Init times, UTC: `datetime64`, texts that NumPy reads as such, or hours since 1970-01-01T00."""
+
+
+def init_hours(init_time: InitTime) -> Int64[np.ndarray, " b"]:
+    """Give whole hours since 1970-01-01T00 UTC.
+
+    Raises:
+        ValueError: if a time cannot be read or does not lie on a full hour.
+    """
+    given = np.atleast_1d(np.asarray(init_time))
+    if given.ndim != 1:
+        raise ValueError(f"init_time has {given.ndim} axes; expected one, a time a sample")
+    if np.issubdtype(given.dtype, np.integer):
+        return given.astype(np.int64)
+    if given.dtype.kind not in "MUSO":
+        raise ValueError(
+            f"init_time is of type {given.dtype}; expected datetime64, texts such as "
+            "2026-04-07T12, or whole hours since 1970-01-01T00"
+        )
+    return hours_since_epoch(given.astype("datetime64[ns]"))
 
 
 class Forecaster:
@@ -28,15 +52,42 @@ class Forecaster:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
-    def predict(self, inputs: Float[np.ndarray, "b t c h w"]) -> Float[np.ndarray, "b t2 c h w"]:
+    @property
+    def needs_init_time(self) -> bool:
+        """Whether arrays alone are not enough: the network uses what is known in advance."""
+        return needs_init_time(self.checkpoint.network)
+
+    def predict(
+        self, inputs: Float[np.ndarray, "b t c h w"], init_time: InitTime | None = None
+    ) -> Float[np.ndarray, "b t2 c h w"]:
         """Forecast from arrays in channel order, physical units in and out.
 
+        Args:
+            inputs: frames up to the init time.
+            init_time: UTC, one a sample, where the network needs it: `datetime64`, texts that
+                NumPy reads as such, or whole hours since 1970-01-01T00.
+
         Raises:
-            ValueError: if the shape is not the checkpoint's, or a value is not finite or cannot
-                be weather (`met2net.data.physical_limits`).
+            ValueError: if the shape is not the checkpoint's, a value is not finite or cannot
+                be weather (`met2net.data.physical_limits`), or the init times are missing, not
+                one a sample, or not on a full hour.
         """
         self._check(inputs)
-        return self._run(inputs)
+        return self._run(inputs, self._init_hours(init_time, len(inputs)))
+
+    def _init_hours(self, init_time: InitTime | None, num_samples: int) -> Tensor | None:
+        """Turn init times into hours since 1970; None for a network that needs none."""
+        if not self.needs_init_time:
+            return None
+        if init_time is None:
+            raise ValueError(
+                "found no init_time; expected one a sample, since this model uses what is known in "
+                "advance of the hours that it forecasts (climatology, sun, season)"
+            )
+        hours = init_hours(init_time)
+        if len(hours) != num_samples:
+            raise ValueError(f"found {len(hours)} init times; expected {num_samples}, one a sample")
+        return torch.from_numpy(hours)
 
     def _check(self, inputs: Float[np.ndarray, "b t c h w"], hours: Sequence[str] = ()) -> None:
         """Refuse arrays of another shape, and values that no weather has; `hours` say when."""
@@ -51,14 +102,19 @@ class Forecaster:
             raise ValueError(f"inputs hold values that are not finite in {wrong}; expected none")
         check_inputs(inputs, labels, grid=checkpoint.grid, hours=hours)
 
-    def _run(self, inputs: Float[np.ndarray, "b t c h w"]) -> Float[np.ndarray, "b t2 c h w"]:
+    def _run(
+        self, inputs: Float[np.ndarray, "b t c h w"], init_hours: Tensor | None
+    ) -> Float[np.ndarray, "b t2 c h w"]:
         """Normalize, forecast, and undo the normalization."""
         network, normalizer = self.checkpoint.network, self.checkpoint.normalizer
         # Centred in double precision: pressures are large beside their changes.
         fields = torch.from_numpy(np.asarray(inputs, dtype=np.float64))
-        normalized = normalizer.normalize(fields).float().to(_device(network))
+        device = _device(network)
+        normalized = normalizer.normalize(fields).float().to(device)
         with evaluation_mode(network):
-            forecast = network(normalized)
+            forecast = run_network(
+                network, normalized, None if init_hours is None else init_hours.to(device)
+            )
         physical = normalizer.denormalize(forecast.double().cpu())
         return np.asarray(physical.numpy(), dtype=np.float32)
 
@@ -95,16 +151,21 @@ class Forecaster:
         ]
         inputs = np.stack(fields, axis=1)[None]
         self._check(inputs, [str(time.astype("datetime64[h]")) for time in times])
-        predicted = self.roll_out(inputs, num_leads=num_leads)
+        predicted = self.roll_out(inputs, [start], num_leads=num_leads)
         return self._to_dataset(predicted[0], start=start, lead_hours=lead_hours)
 
     def roll_out(
-        self, inputs: Float[np.ndarray, "b t c h w"], *, num_leads: int | None = None
+        self,
+        inputs: Float[np.ndarray, "b t c h w"],
+        init_time: InitTime | None = None,
+        *,
+        num_leads: int | None = None,
     ) -> Float[np.ndarray, "b t2 c h w"]:
         """Forecast from arrays as `predict` does, for any number of lead times.
 
         Args:
             inputs: channels in order, physical units.
+            init_time: as of `predict`.
             num_leads: number of lead times; past the trained ones, forecasts become inputs.
                 None: the trained ones.
 
@@ -113,11 +174,15 @@ class Forecaster:
         """
         wanted = len(rollout_hours(self.checkpoint.window, num_leads=num_leads))
         num_inputs = self.checkpoint.window.num_inputs
-        predicted = self.predict(inputs)
+        self._check(inputs)
+        hours = self._init_hours(init_time, len(inputs))
+        predicted = self._run(inputs, hours)
         while predicted.shape[1] < wanted:
+            if hours is not None:
+                hours = hours + self.checkpoint.window.target_hours[-1]
             frames = np.concatenate([inputs, predicted], axis=1)[:, -num_inputs:]
             # Not checked: a forecast may leave the limits, as a cloud cover of 1.02 does.
-            predicted = np.concatenate([predicted, self._run(frames)], axis=1)
+            predicted = np.concatenate([predicted, self._run(frames, hours)], axis=1)
         return predicted[:, :wanted]
 
     def _to_dataset(

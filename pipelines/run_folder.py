@@ -51,11 +51,6 @@ class RunFolder:
         return self.path / "statistics.nc"
 
     @property
-    def ridge(self) -> Path:
-        """The linear baseline."""
-        return self.path / "ridge.safetensors"
-
-    @property
     def examples(self) -> Path:
         """Worked windows."""
         return self.path / "example.nc"

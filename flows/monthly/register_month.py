@@ -63,13 +63,14 @@ def register_challenger(
     files = [run.path / name for name in ("drift.json", "plan.json")]
     log_files(run_id, files, tracking_uri=experiment.tracking_uri)
     with xr.open_dataset(run.examples, decode_timedelta=False) as examples:
-        inputs = examples["inputs"].values
+        inputs, init_time = examples["inputs"].values, examples["init_time"].values
     version = register(
         checkpoint,
         name=experiment.registered_model,
         tracking_uri=experiment.tracking_uri,
         run_id=run_id,
         example=inputs,
+        example_time=init_time,
         scores=run.scores,
         figures=sorted(run.figures.glob("*.png")),
         tags=tags | {"registered_at": now.isoformat()},

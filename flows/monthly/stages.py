@@ -122,7 +122,9 @@ def train_challenger(
     experiment = settings.experiment
     start, started_from = None, "scratch"
     if settings.start == CHAMPION and champion is not None:
-        network = network_on_grid(experiment.models[REGISTERED].network, training_set)
+        network = network_on_grid(
+            experiment.models[REGISTERED].network, training_set, window=experiment.window
+        )
         if is_same_network(load_checkpoint(champion), network):
             start, started_from = InitialWeights.of(champion), f"version {plan.champion}"
         else:

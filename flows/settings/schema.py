@@ -45,7 +45,7 @@ class FullExperiment:
     workspace: Path
     archive: Path | None
     prefect_secret: str | None
-    reference_frame: Literal["none", "last_input"]
+    reference_frame: Literal["none", "last_input", "linear"]
     size: "Size"
     training: "Training"
     tracking: "Tracking"
@@ -91,7 +91,7 @@ class Network:
 class Model:
     """`models.NAME`."""
 
-    reference_frame: Literal["none", "last_input"]
+    reference_frame: Literal["none", "last_input", "linear"]
     per_variable: bool = False
     network: Network
     objective: Objective

@@ -40,7 +40,7 @@ def model_job(
         training_set=str(training_set),
         training_set_fingerprint=training_set.stem,
         window=experiment.window,
-        network=network_on_grid(settings.network, training_set),
+        network=network_on_grid(settings.network, training_set, window=experiment.window),
         objective=settings.objective,
         optimization=settings.optimization,
         trainer=experiment.trainer,

@@ -16,7 +16,7 @@ __all__ = ["layer_features", "listed_layers", "matching_layers"]
 
 
 def layer_features(
-    network: nn.Module, inputs: Tensor, *, layers: Sequence[str]
+    network: nn.Module, *inputs: Tensor, layers: Sequence[str]
 ) -> dict[str, Float[Tensor, "b _"]]:
     """Run a network once and give the outputs of its layers, a row a sample.
 
@@ -27,7 +27,7 @@ def layer_features(
 
     Args:
         network: in eval mode, so that running it changes nothing.
-        inputs: B ...
+        inputs: B ..., what the network is called with; the first says the size of the batch.
         layers: names of submodules, as `matching_layers` gives them.
 
     Raises:
@@ -52,11 +52,11 @@ def layer_features(
     ]
     try:
         with torch.no_grad():
-            network(inputs)
+            network(*inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return {name: _by_sample(name, recorded[name], batch=len(inputs)) for name in layers}
+    return {name: _by_sample(name, recorded[name], batch=len(inputs[0])) for name in layers}
 
 
 def matching_layers(network: nn.Module, patterns: Iterable[str]) -> list[str]:

@@ -6,52 +6,131 @@ Fields are normalized, and so are climatology and anomalies.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from met2net.data.climatology import Climatology
 from met2net.data.windows import WindowDataset, WindowSpec
-from met2net.forecasting.baseline_forecasts import climatology_of_hours
 from met2net.forecasting.forecast_function import ForecastFunction
+from met2net.models.linear_forecast import LinearForecast, LinearForm
+from met2net.models.seasonal_cycle import NUM_SEASONS
 
-__all__ = ["REGULARIZATIONS", "Ridge", "fit_ridge", "ridge_forecast"]
+__all__ = [
+    "BAND_REGULARIZATIONS",
+    "REGULARIZATIONS",
+    "Ridge",
+    "fit_ridge",
+    "linear_form",
+    "linear_settings",
+    "ridge_forecast",
+]
 
 REGULARIZATIONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Tried on the validation split; in units of a training sample's squared anomaly (about 1)."""
+BAND_REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, math.inf)
+"""Of a band's weights towards those of all latitudes; with the last they are the same."""
 
 _LAGS = (0, 1, 2, 3, 5, 8)  # frames back from the last; the oldest comes on top
 _MOST_PREDICTORS = 1_024  # the work a window grows with the square
-_MOST_SAMPLES = 2_000_000
+_MOST_SAMPLES = 300_000
+_STENCILS = (7, 5, 3)  # the widest with at most so many predictors
+_MOST_STENCIL_PREDICTORS = 600
+_ROWS_A_BAND = 4
+_LEAST_ROWS = 16  # of a grid with bands
 _CHUNK = 2**23  # numbers at once: 64 MB
 
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """A linear map from the last anomalies to the anomalies of every lead time.
+    """A fitted linear map from the last anomalies to the anomalies of every lead time.
 
     Attributes:
-        weights: predictors by predicted numbers. Predictors are (lag, channel, latitude,
-            longitude) of the whole field, or of the square of 3 x 3 points around a point;
-            predicted are (lead time, channel, latitude, longitude), or (lead time, channel)
-            of that point, the same weights at every point.
-        frames: positions of the input frames used, oldest first.
-        is_local: by squares of points.
-        regularization: chosen of `REGULARIZATIONS`.
-        periodic_longitude: the squares of points go on across the edge between the last and the
-            first longitude.
+        forecast: the map and its climatology, in float32.
+        settings: from which `LinearForecast` is built.
+        regularization: chosen of `REGULARIZATIONS`, a lead time.
+        band_regularization: chosen of `BAND_REGULARIZATIONS`, a lead time.
+        residual: standard deviation of what is left on the training windows, (lead time, channel).
     """
 
-    weights: Float64[np.ndarray, "predictors predicted"]
-    frames: tuple[int, ...]
-    is_local: bool
-    regularization: float
-    periodic_longitude: bool = False
+    forecast: LinearForecast
+    settings: dict[str, Any]
+    regularization: tuple[float, ...]
+    band_regularization: tuple[float, ...]
+    residual: Float64[np.ndarray, "l c"]
+
+    @property
+    def description(self) -> str:
+        """What it looks at and how it was regularized, in words."""
+        form = self.forecast.form
+        sees = "the whole field"
+        if form.stencil is not None:
+            sees = f"{form.stencil} x {form.stencil} points in {form.num_bands} bands of latitudes"
+        chosen = sorted(set(self.regularization))
+        return (
+            f"{len(form.frames)} frames of {sees}, regularization "
+            f"{' to '.join(f'{value:g}' for value in dict.fromkeys((chosen[0], chosen[-1])))}"
+        )
+
+
+def linear_form(num_inputs: int, shape: Sequence[int]) -> LinearForm:
+    """Choose what a linear forecast looks at: as much as can be fitted in about a minute.
+
+    Frames are those 0, 1, 2, 3, 5 and 8 back from the last and the oldest, as many of them as
+    there are. Where these are at most 1,024 numbers, it sees the whole field. Else it sees the
+    widest square of 7, 5 or 3 points around a point with at most 600 predictors (3 in any case),
+    with weights of its own for every four latitudes of a grid with 16 or more.
+
+    Args:
+        num_inputs: input frames.
+        shape: channels, latitudes and longitudes.
+    """
+    oldest = num_inputs - 1
+    frames = tuple(sorted({oldest - lag for lag in _LAGS if lag <= oldest} | {0}))
+    whole = LinearForm(frames)
+    if whole.num_predictors(shape[0], shape[1:]) <= _MOST_PREDICTORS:
+        return whole
+    num_bands = shape[1] // _ROWS_A_BAND if shape[1] >= _LEAST_ROWS else 1
+    for stencil in _STENCILS:
+        form = LinearForm(frames, stencil, num_bands)
+        if form.num_predictors(shape[0], shape[1:]) <= _MOST_STENCIL_PREDICTORS:
+            break
+    return form
+
+
+def linear_settings(
+    window: WindowSpec,
+    *,
+    shape: Sequence[int],
+    climatology_shape: Sequence[int],
+    periodic_longitude: bool = False,
+) -> dict[str, Any]:
+    """Give the arguments of the `LinearForecast` that suits some data, as plain values.
+
+    Args:
+        window: frames.
+        shape: channels, latitudes and longitudes.
+        climatology_shape: of the training set's climatology; its days and hours count.
+        periodic_longitude: whether the grid goes round the globe (`Grid.is_periodic`).
+    """
+    form = linear_form(window.num_inputs, shape)
+    return {
+        "num_channels": shape[0],
+        "grid_shape": list(shape[1:]),
+        "input_hours": list(window.input_hours),
+        "target_hours": list(window.target_hours),
+        "frames": list(form.frames),
+        "stencil": form.stencil,
+        "num_bands": form.num_bands,
+        "num_seasons": 1 if climatology_shape[0] == 1 else NUM_SEASONS,
+        "num_hours": climatology_shape[1],
+        "periodic_longitude": periodic_longitude,
+    }
 
 
 def fit_ridge(
@@ -64,13 +143,13 @@ def fit_ridge(
 ) -> Ridge:
     """Fit on the training windows; choose the regularization on the validation windows.
 
-    Predictors are the anomalies of seven input frames, those 0, 1, 2, 3, 5 and 8 frames back
-    and the oldest (as many of them as there are): of the whole field where these are at most
-    1,024 numbers, else of 3 x 3 points around every point, with no anomaly beyond the field's
-    edge, but for the edge between the last and the first longitude of a grid that goes round the
-    globe. There is no constant term, since anomalies are without mean. The normal equations are
-    summed in float64, a chunk of windows at a time; where windows (times points) are more than
-    2,000,000, every n-th window is taken.
+    What it looks at is chosen by `linear_form`; beyond the field's edge there is no anomaly, but
+    for the edge between the last and the first longitude of a grid that goes round the globe.
+    There is no constant term, since anomalies are without mean. Weights of a band of latitudes
+    are those closest to its windows that do not go far from the weights of all latitudes; both
+    regularizations are chosen for every lead time by itself. The normal equations are summed in
+    float64, a chunk of windows at a time; where windows (times points) are more than 300,000,
+    every n-th window is taken.
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634.
 
     Args:
@@ -86,60 +165,55 @@ def fit_ridge(
     for name, windows in (("training", train), ("validation", validation)):
         if len(windows) == 0:
             raise ValueError(f"there are no {name} windows; expected at least one")
-    shape = train[0]["inputs"].shape  # (T, C, H, W)
-    oldest = shape[0] - 1
-    frames = tuple(sorted({oldest - lag for lag in _LAGS if lag <= oldest} | {0}))
-    is_local = len(frames) * math.prod(shape[1:]) > _MOST_PREDICTORS
-    sums, checks = (
-        _NormalEquations.of(
-            windows,
-            climatology=climatology,
-            window=window,
-            frames=frames,
-            is_local=is_local,
-            periodic_longitude=periodic_longitude,
-        )
-        for windows in (train, validation)
-    )
-    candidates = [(value, sums.solve(value)) for value in REGULARIZATIONS]
-    # The first of equals, so that the choice is the same everywhere.
-    regularization, weights = min(candidates, key=lambda each: checks.squared_error(each[1]))
-    return Ridge(
-        weights,
-        frames=frames,
-        is_local=is_local,
-        regularization=regularization,
+    settings = linear_settings(
+        window,
+        shape=tuple(train[0]["inputs"].shape[1:]),
+        climatology_shape=climatology.values.shape,
         periodic_longitude=periodic_longitude,
     )
+    forecast = LinearForecast(**settings)
+    forecast.climatology.fit(climatology)
+    sums, checks = (_normal_equations(windows, forecast) for windows in (train, validation))
+    every, checked = _together(sums), _together(checks)
+    leads = window.num_targets
+    candidates = [every.solve(value) for value in REGULARIZATIONS]
+    chosen = _best([checked.squared_error(weights) for weights in candidates], leads)
+    whole = _of_leads(candidates, chosen)
+    if len(sums) == 1:
+        bands, chosen_bands = whole[None], [len(BAND_REGULARIZATIONS) - 1] * leads
+    else:
+        tried = [
+            np.stack([one.solve(value, towards=whole) for one in sums])
+            for value in BAND_REGULARIZATIONS
+        ]
+        errors = [
+            np.sum([c.squared_error(w) for c, w in zip(checks, one, strict=True)], axis=0)
+            for one in tried
+        ]
+        chosen_bands = _best(errors, leads)
+        bands = _of_leads(tried, chosen_bands)
+    forecast.weights.copy_(torch.from_numpy(bands))
+    left = np.sum([s.squared_error(w) for s, w in zip(sums, bands, strict=True)], axis=0)
+    per_channel = left.reshape(leads, settings["num_channels"], -1)
+    count = sum(one.num_samples for one in sums) * per_channel.shape[-1]
+    return Ridge(
+        forecast,
+        settings=settings,
+        regularization=tuple(REGULARIZATIONS[i] for i in chosen),
+        band_regularization=tuple(BAND_REGULARIZATIONS[i] for i in chosen_bands),
+        residual=np.sqrt(np.maximum(per_channel.sum(axis=-1), 0.0) / count),
+    )
 
 
-def ridge_forecast(ridge: Ridge, climatology: Climatology, window: WindowSpec) -> ForecastFunction:
+def ridge_forecast(forecast: LinearForecast) -> ForecastFunction:
     """Forecast the climatology of every valid time plus the predicted anomaly."""
-    weights = torch.from_numpy(ridge.weights)
 
-    def forecast(
-        inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"]
-    ) -> Float[Tensor, "b l c h w"]:
-        anomalies = _anomalies(
-            inputs, init_time, climatology, offsets=window.input_hours, positions=ridge.frames
-        )
-        predictors = _predictors(
-            anomalies, is_local=ridge.is_local, periodic_longitude=ridge.periodic_longitude
-        )
-        predicted = predictors @ weights.to(anomalies)
-        leads, channels, height, width = window.num_targets, *inputs.shape[2:]
-        if ridge.is_local:
-            fields = rearrange(
-                predicted, "(b h w) (l c) -> b l c h w", l=leads, c=channels, h=height, w=width
-            )
-        else:
-            fields = rearrange(
-                predicted, "b (l c h w) -> b l c h w", l=leads, c=channels, h=height, w=width
-            )
-        then = climatology_of_hours(climatology, init_time, window.target_hours).to(inputs)
-        return then + fields
+    def run(inputs: Tensor, init_time: Tensor) -> Tensor:
+        with torch.no_grad():
+            fields: Tensor = forecast.to(inputs.device)(inputs, init_time.to(inputs.device))
+        return fields
 
-    return forecast
+    return run
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,106 +222,109 @@ class _NormalEquations:
 
     predictors: Float64[np.ndarray, "p p"]
     products: Float64[np.ndarray, "p q"]
-    energy: float
+    energy: Float64[np.ndarray, " q"]
     num_samples: int
 
-    @classmethod
-    def of(
-        cls,
-        windows: WindowDataset,
-        *,
-        climatology: Climatology,
-        window: WindowSpec,
-        frames: tuple[int, ...],
-        is_local: bool,
-        periodic_longitude: bool,
-    ) -> "_NormalEquations":
-        """Sum over windows."""
-        pairs = _samples(
-            windows,
-            climatology=climatology,
-            window=window,
-            frames=frames,
-            is_local=is_local,
-            periodic_longitude=periodic_longitude,
-        )
-        first, predicted = next(pairs)
-        sums = first.T @ first, first.T @ predicted
-        energy, count = predicted.square().sum(), len(first)
-        for x, y in pairs:
-            sums[0].addmm_(x.T, x)
-            sums[1].addmm_(x.T, y)
-            energy += y.square().sum()
-            count += len(x)
-        return cls(sums[0].numpy(), sums[1].numpy(), float(energy), count)
+    def solve(
+        self, regularization: float, *, towards: Float64[np.ndarray, "p q"] | None = None
+    ) -> Float64[np.ndarray, "p q"]:
+        """Minimize squared error + samples * regularization * squared weights.
 
-    def solve(self, regularization: float) -> Float64[np.ndarray, "p q"]:
-        """Minimize squared error + samples * regularization * squared weights."""
-        penalty = self.num_samples * regularization * np.eye(len(self.predictors))
-        weights: np.ndarray = np.linalg.solve(self.predictors + penalty, self.products)
+        Args:
+            regularization: of the weights, or of their distance from others.
+            towards: those others; with an infinite regularization they are the solution.
+        """
+        if towards is not None and math.isinf(regularization):
+            return towards
+        penalty = self.num_samples * regularization
+        aim = self.products if towards is None else self.products + penalty * towards
+        system = self.predictors + penalty * np.eye(len(self.predictors))
+        weights: np.ndarray = np.linalg.solve(system, aim)
         return weights
 
-    def squared_error(self, weights: Float64[np.ndarray, "p q"]) -> float:
-        """Give the squared error that weights have on these samples, from the sums alone."""
-        fitted = np.sum(weights * (self.predictors @ weights))
-        return float(self.energy - 2 * np.sum(weights * self.products) + fitted)
+    def squared_error(self, weights: Float64[np.ndarray, "p q"]) -> Float64[np.ndarray, " q"]:
+        """Give the squared error of every predicted number on these samples, from the sums."""
+        fitted = np.sum(weights * (self.predictors @ weights), axis=0)
+        error: np.ndarray = self.energy - 2 * np.sum(weights * self.products, axis=0) + fitted
+        return error
+
+
+def _together(bands: Sequence[_NormalEquations]) -> _NormalEquations:
+    """Add the sums of all bands."""
+    first = bands[0]
+    if len(bands) == 1:
+        return first
+    return _NormalEquations(
+        np.sum([band.predictors for band in bands], axis=0),
+        np.sum([band.products for band in bands], axis=0),
+        np.sum([band.energy for band in bands], axis=0),
+        sum(band.num_samples for band in bands),
+    )
+
+
+def _best(errors: Sequence[np.ndarray], leads: int) -> list[int]:
+    """Give the place of the least error of every lead time; the first of equals."""
+    a_lead = np.stack([error.reshape(leads, -1).sum(axis=1) for error in errors])
+    return [int(place) for place in a_lead.argmin(axis=0)]
+
+
+def _of_leads(candidates: Sequence[np.ndarray], chosen: Sequence[int]) -> np.ndarray:
+    """Put the chosen weights of every lead time together; predicted numbers are the last axis."""
+    width = candidates[0].shape[-1] // len(chosen)
+    return np.concatenate(
+        [
+            candidates[place][..., lead * width : (lead + 1) * width]
+            for lead, place in enumerate(chosen)
+        ],
+        axis=-1,
+    )
+
+
+def _normal_equations(windows: WindowDataset, forecast: LinearForecast) -> list[_NormalEquations]:
+    """Sum over windows, a band of latitudes apart."""
+    bands = forecast.bands() if forecast.form.stencil is not None else [slice(0, 1)]
+    sums: list[tuple[Tensor, Tensor, Tensor, int]] = []
+    for anomalies, targets in _samples(windows, forecast):
+        for band, rows in enumerate(bands):
+            x, y = _rows(forecast, anomalies, targets, rows)
+            if len(sums) <= band:
+                sums.append((x.T @ x, x.T @ y, y.square().sum(0), len(x)))
+                continue
+            a, b, energy, count = sums[band]
+            a.addmm_(x.T, x)
+            b.addmm_(x.T, y)
+            sums[band] = a, b, energy + y.square().sum(0), count + len(x)
+    return [_NormalEquations(a.numpy(), b.numpy(), e.numpy(), n) for a, b, e, n in sums]
 
 
 def _samples(
-    windows: WindowDataset,
-    *,
-    climatology: Climatology,
-    window: WindowSpec,
-    frames: tuple[int, ...],
-    is_local: bool,
-    periodic_longitude: bool,
-) -> Iterator[tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]]:
-    """Give predictors and predicted anomalies, some windows at a time."""
-    channels, height, width = windows[0]["inputs"].shape[1:]
-    per_window = height * width if is_local else 1
-    rows = range(0, len(windows), -(-len(windows) * per_window // _MOST_SAMPLES))
-    size = per_window * max(
-        len(frames) * channels * (9 if is_local else height * width),
-        window.num_targets * channels * (1 if is_local else height * width),
-    )
-    loader = DataLoader(Subset(windows, rows), batch_size=max(1, _CHUNK // size))
+    windows: WindowDataset, forecast: LinearForecast
+) -> Iterator[tuple[Float64[Tensor, "b l c h w"], Float64[Tensor, "b l2 c h w"]]]:
+    """Give anomalies of inputs and targets, some windows at a time."""
+    height, width = forecast.grid_shape
+    per_window = 1 if forecast.form.stencil is None else height * width
+    taken = range(0, len(windows), -(-len(windows) * per_window // _MOST_SAMPLES))
+    size = per_window * sum(forecast.weights.shape[1:])
+    loader = DataLoader(Subset(windows, taken), batch_size=max(1, _CHUNK // size))
     for batch in loader:
         init_time = batch["init_time"]
-        inputs = _anomalies(
-            batch["inputs"].double(), init_time, climatology,
-            offsets=window.input_hours, positions=frames,
-        )  # fmt: skip
-        targets = _anomalies(
-            batch["targets"].double(), init_time, climatology,
-            offsets=window.target_hours, positions=range(window.num_targets),
-        )  # fmt: skip
-        pattern = "b l c h w -> (b h w) (l c)" if is_local else "b l c h w -> b (l c h w)"
-        predictors = _predictors(inputs, is_local=is_local, periodic_longitude=periodic_longitude)
-        yield predictors, rearrange(targets, pattern)
+        then = forecast.climatology(init_time, forecast.target_hours)
+        yield (
+            forecast.anomalies(batch["inputs"], init_time).double(),
+            (batch["targets"] - then).double(),
+        )
 
 
-def _anomalies(
-    frames: Tensor,
-    init_time: Tensor,
-    climatology: Climatology,
-    *,
-    offsets: tuple[int, ...],
-    positions: Sequence[int],
-) -> Tensor:
-    """Subtract the climatology from some frames."""
-    hours = tuple(offsets[position] for position in positions)
-    means = climatology_of_hours(climatology, init_time, hours).to(frames)
-    return frames[:, list(positions)] - means
-
-
-def _predictors(
-    anomalies: Float[Tensor, "b l c h w"], *, is_local: bool, periodic_longitude: bool
-) -> Float[Tensor, "n p"]:
-    """Lay out a row a window, or a row a window and point with the points around it."""
-    if not is_local:
-        return rearrange(anomalies, "b l c h w -> b (l c h w)")
-    fields = rearrange(anomalies, "b l c h w -> b (l c) h w")
-    if periodic_longitude:
-        fields = F.pad(fields, (1, 1, 0, 0), mode="circular")
-    squares = F.unfold(fields, 3, padding=(1, 0 if periodic_longitude else 1))
-    return rearrange(squares, "b p n -> (b n) p")
+def _rows(
+    forecast: LinearForecast, anomalies: Tensor, targets: Tensor, rows: slice
+) -> tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]:
+    """Lay out a sample a window, or a sample a window and point of some rows."""
+    stencil = forecast.form.stencil
+    if stencil is None:
+        return anomalies.flatten(1), targets.flatten(1)
+    fields = forecast.padded(anomalies)[..., rows.start : rows.stop + stencil - 1, :]
+    squares = fields.unfold(2, stencil, 1).unfold(3, stencil, 1)
+    return (
+        rearrange(squares, "b p h w y x -> (b h w) (p y x)"),
+        rearrange(targets[..., rows, :], "b l c h w -> (b h w) (l c)"),
+    )

@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["Variables", "channel_labels", "check_input_variables", "check_variables"]
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = [
+    "Variables",
+    "channel_labels",
+    "check_input_variables",
+    "check_variables",
+    "interleave_channels",
+]
 
 Variables = dict[str, tuple[str, ...]]
 
@@ -49,3 +59,21 @@ def check_input_variables(
 def channel_labels(variables: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Give all labels in channel order: the groups one after the other."""
     return tuple(label for labels in variables.values() for label in labels)
+
+
+def interleave_channels(
+    variables: Mapping[str, Sequence[str]], *parts: Float[Tensor, "b t _ h w"]
+) -> Float[Tensor, "b t m h w"]:
+    """Lay out, a variable after the other, its channels of every part.
+
+    Args:
+        variables: groups of channels.
+        parts: each with as many channels as all groups together, or a multiple: then a channel's
+            stand side by side.
+    """
+    sizes = [len(labels) for labels in variables.values()]
+    pieces = []
+    for part in parts:
+        times = part.shape[2] // sum(sizes)
+        pieces.append(torch.split(part, [times * size for size in sizes], dim=2))
+    return torch.cat([piece for group in zip(*pieces, strict=True) for piece in group], dim=2)

@@ -1,18 +1,24 @@
 """Forecast differences from the last observed frame instead of whole fields."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.models.channels import channel_labels, check_variables
+from met2net.models.channels import (
+    channel_labels,
+    check_variables,
+    interleave_channels,
+)
+from met2net.models.scale import check_scale
+from met2net.models.wrapper import LearningProblem, Wrapper, run_network
 
 __all__ = ["ReferenceFrame"]
 
 
-class ReferenceFrame(nn.Module):
+class ReferenceFrame(Wrapper):
     """Wrap a forecaster so that every frame is written relative to the last input frame.
 
     The forecaster sees, for every variable, the scaled differences (x - reference) / scale and,
@@ -57,26 +63,33 @@ class ReferenceFrame(nn.Module):
         Raises:
             ValueError: if the number of channels differs or a value is not positive and finite.
         """
-        if scale.shape != self.scale.shape:
-            raise ValueError(
-                f"scale has {len(scale)} channels; expected {len(self.scale)}: "
-                f"{', '.join(channel_labels(self.variables))}"
-            )
-        usable = torch.isfinite(scale) & (scale > 0)
-        if not bool(usable.all()):
-            wrong = int(torch.nonzero(~usable)[0])
-            raise ValueError(
-                f"scale of {channel_labels(self.variables)[wrong]} is {float(scale[wrong])}; "
-                "expected a positive finite number"
-            )
+        check_scale(scale, channel_labels(self.variables))
         self.scale.copy_(scale)
         self._has_scale = True
 
-    def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c h w"]:
+    def forward(
+        self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b t2 c h w"]:
         """Forecast normalized frames."""
-        reference = inputs[:, -1:]
-        differences: Tensor = self.forecaster(self.encode(inputs, reference=reference))
-        return differences * self._column() + reference
+        differences = run_network(self.forecaster, self.encoded(inputs), init_time)
+        return differences * self._column() + inputs[:, -1:]
+
+    def encoded(
+        self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b t c2 h w"]:
+        """Give what encoders see of input frames."""
+        return self.encode(inputs, reference=inputs[:, -1:])
+
+    def inside(self, problem: LearningProblem) -> LearningProblem:
+        """Learn scaled differences: a channel counts relative to how much it changes in 6 hours."""
+        reference = problem.inputs[:, -1:]
+        return replace(
+            problem,
+            network=self.forecaster,
+            inputs=self.encode(problem.inputs, reference=reference),
+            targets=self.differences(problem.targets, reference=reference),
+            target_frames=self.encode(problem.target_frames, reference=reference),
+        )
 
     def differences(
         self, frames: Float[Tensor, "b t c h w"], *, reference: Float[Tensor, "b 1 c h w"]
@@ -88,28 +101,8 @@ class ReferenceFrame(nn.Module):
         self, frames: Float[Tensor, "b t c h w"], *, reference: Float[Tensor, "b 1 c h w"]
     ) -> Float[Tensor, "b t c2 h w"]:
         """Give what encoders see: a variable's differences, then its reference channels."""
-        sizes = [len(labels) for labels in self.variables.values()]
-        parts = zip(
-            torch.split(self.differences(frames, reference=reference), sizes, dim=2),
-            torch.split(reference.expand_as(frames), sizes, dim=2),
-            strict=True,
-        )
-        return torch.cat([part for pair in parts for part in pair], dim=2)
-
-    @property
-    def trace(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """Give the inner network's trace; exists only where that has one."""
-        return self._delegate("trace")
-
-    @property
-    def attention_maps(self) -> Callable[[Tensor], Tensor]:
-        """Give the inner network's attention maps; exists only where that has them."""
-        return self._delegate("attention_maps")
-
-    def _delegate(self, name: str) -> Callable[[Tensor], Any]:
-        """Look the method up in the inner network and feed it encoded frames."""
-        method = getattr(self.forecaster, name)
-        return lambda inputs: method(self.encode(inputs, reference=inputs[:, -1:]))
+        differences = self.differences(frames, reference=reference)
+        return interleave_channels(self.variables, differences, reference.expand_as(frames))
 
     def _column(self) -> Tensor:
         """Shape the scale to broadcast over `c h w`."""

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from met2net.models.baselines.per_variable import PerVariable
-from met2net.models.reference_frame import ReferenceFrame
+from met2net.models.wrapper import innermost
 from met2net.training.repeated_blocks import holds_blocks
 
 __all__ = ["compile_parts", "eager"]
@@ -44,8 +44,7 @@ def eager() -> AbstractContextManager[object]:
 
 def _innermost(network: nn.Module) -> list[nn.Module]:
     """Look through wrappers."""
-    if isinstance(network, ReferenceFrame):
-        return _innermost(network.forecaster)
+    network = innermost(network)
     if isinstance(network, PerVariable):
         return [inner for each in network.forecasters for inner in _innermost(each)]
     return [network]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.training.objective import Objective, inner_met2net
@@ -88,7 +88,7 @@ class ReconstructThenPredict(Objective):
         """Refuse a network without autoencoders.
 
         Raises:
-            ValueError: if the network is no Met2Net, with or without a reference frame.
+            ValueError: if the network is no Met2Net, in wrappers or not.
         """
         inner_met2net(network)
         super().prepare(network)
@@ -123,6 +123,7 @@ class ReconstructThenPredict(Objective):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Give `loss`, and the same as `reconstruction_loss` or, later, `latent_loss`.
 
@@ -130,7 +131,7 @@ class ReconstructThenPredict(Objective):
             ValueError: if the number of steps is not known, or the network is no Met2Net.
         """
         inner = inner_met2net(network)
-        problem = learning_problem(network, inputs=inputs, targets=targets)
+        problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         if self.is_reconstructing:
             grid = (inputs.shape[-2], inputs.shape[-1])
             decoded = inner.decoders(inner.encoders(problem.target_frames), grid=grid)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.models.blocks.wavelets import haar_bands
@@ -47,9 +47,10 @@ class HighFrequencyFocal(EndToEnd):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> dict[str, Tensor]:
         """Give `loss` and its parts, `prediction_loss` and `focal_loss`."""
-        problem = learning_problem(network, inputs=inputs, targets=targets)
+        problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         forecast = problem.network(problem.inputs)
         prediction_loss = self.squared_error(forecast, problem.targets)
         focal_loss = high_frequency_focal_loss(

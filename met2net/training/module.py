@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.profiler import record_function
 
 from met2net.models.blocks.drop_path import DropPath
+from met2net.models.wrapper import run_network
 from met2net.training.averaging import WeightAverage
 from met2net.training.compilation import eager
 from met2net.training.devices import average_gradients, copy_from_first_device, sum_over_devices
@@ -115,7 +116,7 @@ class ForecastModule(LightningModule):
         inputs, targets = batch["inputs"], batch["targets"]
         share = len(inputs) / self.settings.batch_size
         total: Tensor | float = 0.0
-        stages = self.objective.stages(self.network, inputs, targets)
+        stages = self.objective.stages(self.network, inputs, targets, batch.get("init_time"))
         number = 0
         while True:
             number += 1
@@ -147,7 +148,8 @@ class ForecastModule(LightningModule):
         """Add the batch's squared errors."""
         # Inference is in float32 and not compiled, so this is.
         with torch.autocast(self.device.type, enabled=False), eager():
-            error = self.evaluated_network(batch["inputs"]) - batch["targets"]
+            forecast = run_network(self.evaluated_network, batch["inputs"], batch.get("init_time"))
+            error = forecast - batch["targets"]
         count = torch.tensor(error.numel(), dtype=torch.float64, device=error.device)
         self._squared_error += torch.stack([error.double().square().sum(), count])
 

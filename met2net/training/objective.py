@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.models.met2net import Met2Net
-from met2net.models.reference_frame import ReferenceFrame
+from met2net.models.wrapper import innermost
 from met2net.training.divergence import differential_divergence
 from met2net.training.momentum import check_momentum, momentum_copy, update_momentum
 from met2net.training.problem import learning_problem
@@ -86,23 +86,25 @@ class Objective(nn.Module):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Give the losses a stage after the other: each a `loss` and its parts.
 
         A stage needs no earlier stage's graph, so that the caller may go backward, and free
         that graph, before it asks for the next. The loss of the step is the stages' sum.
         """
-        yield self(network, inputs, targets)
+        yield self(network, inputs, targets, init_time)
 
     def forward(
         self,
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> dict[str, Tensor]:
         """Give `loss`, the sum over all stages, and its parts."""
         losses: dict[str, Tensor] = {}
-        for stage in self.stages(network, inputs, targets):
+        for stage in self.stages(network, inputs, targets, init_time):
             total = stage["loss"] + losses["loss"] if losses else stage["loss"]
             losses |= {**stage, "loss": total}
         return losses
@@ -160,7 +162,7 @@ class TwoStage(Objective):
         """Copy the network's parts.
 
         Raises:
-            ValueError: if the network is no Met2Net, with or without a reference frame.
+            ValueError: if the network is no Met2Net, in wrappers or not.
         """
         inner = inner_met2net(network)
         super().prepare(network)
@@ -173,6 +175,7 @@ class TwoStage(Objective):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Give `prediction_loss` (L1), then `latent_loss` (L2), each with its weighted `loss`.
 
@@ -181,7 +184,7 @@ class TwoStage(Objective):
         """
         translator = self._prepared_translator()
         inner = inner_met2net(network)
-        problem = learning_problem(network, inputs=inputs, targets=targets)
+        problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         latent = inner.encoders(problem.inputs)
         grid = (inputs.shape[-2], inputs.shape[-1])
         forecast = inner.decoders(translator(latent), grid=grid)
@@ -259,9 +262,10 @@ class EndToEnd(Objective):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> dict[str, Tensor]:
         """Give `loss` and its parts: `prediction_loss`, and `divergence` where it has weight."""
-        problem = learning_problem(network, inputs=inputs, targets=targets)
+        problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         forecast = problem.network(problem.inputs)
         prediction_loss = self.squared_error(forecast, problem.targets)
         if self.differential_divergence_weight == 0:
@@ -274,12 +278,12 @@ class EndToEnd(Objective):
 
 
 def inner_met2net(network: nn.Module) -> Met2Net:
-    """Look through a reference frame for the Met2Net inside.
+    """Look through wrappers for the Met2Net inside.
 
     Raises:
         ValueError: if there is none.
     """
-    inner = network.forecaster if isinstance(network, ReferenceFrame) else network
+    inner = innermost(network)
     if not isinstance(inner, Met2Net):
         raise ValueError(
             f"the network is a {type(inner).__name__}; expected a Met2Net, since the objective "

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.baselines.recurrent import RecurrentForecaster, forecast_channels
 from met2net.models.channels import channel_labels
-from met2net.models.reference_frame import ReferenceFrame
+from met2net.models.wrapper import innermost
 from met2net.training.objective import EndToEnd
 from met2net.training.problem import learning_problem
 
@@ -64,9 +64,9 @@ class ScheduledSampling(EndToEnd):
         """Refuse a network that cannot be trained like this.
 
         Raises:
-            ValueError: if the network is not recurrent, alone, a variable or in a reference frame.
+            ValueError: if the network is not recurrent: alone, a variable, or in wrappers.
         """
-        inner = network.forecaster if isinstance(network, ReferenceFrame) else network
+        inner = innermost(network)
         parts = inner.forecasters if isinstance(inner, PerVariable) else [inner]
         for part in parts:
             if not isinstance(part, RecurrentForecaster):
@@ -86,9 +86,10 @@ class ScheduledSampling(EndToEnd):
         network: nn.Module,
         inputs: Float[Tensor, "b t c h w"],
         targets: Float[Tensor, "b t2 c h w"],
+        init_time: Int64[Tensor, " b"] | None = None,
     ) -> dict[str, Tensor]:
         """Give `loss`, its part on the targets, `prediction_loss`, and `truth_probability`."""
-        problem = learning_problem(network, inputs=inputs, targets=targets)
+        problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         probability = self.truth_probability()
         shape = (len(targets), targets.shape[1] - 1)
         use_truth = torch.rand(shape, device=targets.device) < probability

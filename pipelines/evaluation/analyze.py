@@ -16,6 +16,7 @@ from met2net.checkpoint import Checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.forecast_function import renormalize
+from met2net.models.wrapper import Wrapper
 from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation.sample_properties import channel_densities, network_costs
@@ -27,7 +28,7 @@ __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "sp
 
 _BATCH_SIZE = 16
 
-Trace = Callable[[Tensor], Mapping[str, Tensor]]  # inputs -> layer -> B V features
+Trace = Callable[..., Mapping[str, Tensor]]  # what the network takes -> layer -> B V features
 
 logger = logging.getLogger(__name__)
 
@@ -97,13 +98,18 @@ def analyze(
     densities = channel_densities(fields, channels=data.channels, step_hours=step_hours)
     frame = frame.assign_attrs(densities.attrs)
     networks = {name: checkpoint.network for name, checkpoint in loaded.items()}
-    parts = [frame, densities, network_costs(networks, fields[0])]
+    parts = [frame, densities, network_costs(networks, fields[0], samples[0]["init_time"])]
     for name, checkpoint in loaded.items():
         _check_variables(checkpoint, name=name, data=data)
         network = checkpoint.network
+        # What the network is called with: the init times too, where it is in wrappers.
+        timed = isinstance(network, Wrapper)
         inputs = [
-            renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
+            (fields, x["init_time"]) if timed else (fields,)
             for x in samples
+            for fields in [
+                renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
+            ]
         ]
         if hasattr(network, "trace"):
             parts.append(_cka_arrays(name, cka_by_layer(network.trace, inputs)))
@@ -111,7 +117,7 @@ def analyze(
         parts.append(_layer_arrays(name, *cka_between_layers(trace, inputs)))
         if hasattr(network, "attention_maps"):
             with torch.inference_mode():
-                maps = torch.cat([network.attention_maps(x) for x in inputs], dim=1)
+                maps = torch.cat([network.attention_maps(*x) for x in inputs], dim=1)
             attention = attention_array(maps, variables=variables, init_time=init_time)
             parts.append(_attention_arrays(name, attention.sortby("init_time")))
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
@@ -144,23 +150,25 @@ def spread_batches(num_windows: int, *, num_samples: int, seed: int) -> list[lis
     return [sorted(batch.tolist()) for batch in np.array_split(order, num_batches)]
 
 
-def cka_by_layer(trace: Trace, inputs: Sequence[Tensor]) -> dict[str, np.ndarray]:
+def cka_by_layer(trace: Trace, inputs: Sequence[tuple[Tensor, ...]]) -> dict[str, np.ndarray]:
     """Compute CKA between variables (V V) at every layer, over all batches."""
     accumulators: dict[str, CkaAccumulator] = {}
     for batch in inputs:
         with torch.inference_mode():
-            layers = trace(batch)
+            layers = trace(*batch)
         for layer, representations in layers.items():
             accumulators.setdefault(layer, CkaAccumulator()).add(representations)
     return {layer: accumulator.finish() for layer, accumulator in accumulators.items()}
 
 
-def cka_between_layers(trace: Trace, inputs: Sequence[Tensor]) -> tuple[list[str], np.ndarray]:
+def cka_between_layers(
+    trace: Trace, inputs: Sequence[tuple[Tensor, ...]]
+) -> tuple[list[str], np.ndarray]:
     """Compute CKA between all layers (L L), over all batches; give their names beside it."""
     accumulator, names = CkaAccumulator(), []
     for batch in inputs:
         with torch.inference_mode():
-            layers = trace(batch)
+            layers = trace(*batch)
         names = list(layers)
         accumulator.add_layers([features.flatten(1) for features in layers.values()])
     return names, accumulator.finish()
@@ -169,7 +177,7 @@ def cka_between_layers(trace: Trace, inputs: Sequence[Tensor]) -> tuple[list[str
 def hooked_layers(network: nn.Module) -> Trace:
     """Make a trace of a network that has none: its listed layers, heard through hooks."""
     layers = listed_layers(network)
-    return lambda inputs: layer_features(network, inputs, layers=layers)
+    return lambda *inputs: layer_features(network, *inputs, layers=layers)
 
 
 def _check_variables(checkpoint: Checkpoint, *, name: str, data: TrainingSet) -> None:

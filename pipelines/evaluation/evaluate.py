@@ -13,16 +13,17 @@ import xarray as xr
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
-from met2net.forecasting.forecast_function import ForecastFunction, network_forecast
+from met2net.forecasting.forecast_function import ForecastFunction
+from met2net.forecasting.network_forecast import network_forecast
 from met2net.forecasting.ridge import ridge_forecast
 from pipelines.atomic import write_netcdf, write_text
 from pipelines.errors import DataError
 from pipelines.evaluation.protocol import Protocol
-from pipelines.evaluation.ridge import fitted_ridge
 from pipelines.evaluation.scoring_pass import score_pass
 from pipelines.evaluation.settings import ScoringSettings
 from pipelines.evaluation.split_statistics import split_normalizer
 from pipelines.run_folder import RunFolder
+from pipelines.training_sets.ridge import fitted_ridge
 from pipelines.training_sets.windows import load_fitting, windows_in_split
 
 __all__ = ["evaluate", "write_examples"]
@@ -73,7 +74,7 @@ def evaluate(
         data, split, protocol=terms, window=window, checkpoints=checkpoints, device=device
     )
     scores = score_pass(
-        networks | _baselines(data, window=window, checkpoints=checkpoints, out=out),
+        networks | _baselines(data, window=window, checkpoints=checkpoints),
         windows,
         data=data,
         window=window,
@@ -128,7 +129,7 @@ def write_examples(
     forecasts = _networks(
         data, split, protocol=protocol or Protocol(), window=window, checkpoints=checkpoints,
         device="cpu",
-    ) | _baselines(data, window=window, checkpoints=checkpoints, out=out)  # fmt: skip
+    ) | _baselines(data, window=window, checkpoints=checkpoints)  # fmt: skip
     with torch.inference_mode():
         predictions = torch.stack(
             [forecast(batch["inputs"], batch["init_time"]) for forecast in forecasts.values()]
@@ -187,12 +188,11 @@ def _networks(
 
 
 def _baselines(
-    data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path], out: Path
+    data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path]
 ) -> dict[str, ForecastFunction]:
     """Give the forecasts without a network, in order."""
-    ridge = fitted_ridge(data, window=window, path=RunFolder(out).ridge)
     baselines = baseline_forecasts(data.climatology, window)
-    baselines["ridge"] = ridge_forecast(ridge, data.climatology, window)
+    baselines["ridge"] = ridge_forecast(fitted_ridge(data, window=window).forecast)
     taken = sorted(set(baselines) & set(checkpoints))
     if taken:
         raise DataError(f"found a checkpoint named {taken[0]}; expected no name of a baseline")

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from met2net.models.wrapper import run_network
 
 __all__ = ["channel_densities", "network_costs"]
 
@@ -57,7 +59,9 @@ def _densities(
 
 
 def network_costs(
-    networks: Mapping[str, nn.Module], inputs: Float[Tensor, "b t c h w"]
+    networks: Mapping[str, nn.Module],
+    inputs: Float[Tensor, "b t c h w"],
+    init_time: Int64[Tensor, " b"],
 ) -> xr.Dataset:
     """Count parameters of networks, and multiply-adds of one forecast of one window.
 
@@ -70,7 +74,7 @@ def network_costs(
     for network in networks.values():
         parameters.append(sum(p.numel() for p in network.parameters()))
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            network(inputs[:1])
+            run_network(network, inputs[:1], init_time[:1])
         multiply_adds.append(counter.get_total_flops() // 2)
     return xr.Dataset(
         {

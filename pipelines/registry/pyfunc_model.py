@@ -35,29 +35,43 @@ class ForecastModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,
-        model_input: np.ndarray,
+        model_input: np.ndarray | dict[str, np.ndarray],
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
         """Forecast B T' C H W from B T C H W, channels and grid as in the checkpoint.
 
         Args:
             context: of MLflow.
-            model_input: physical units.
+            model_input: physical units; of a model that needs the init times, by name: `fields`
+                and `init_time`, hours since 1970-01-01T00 UTC, one a sample.
             params: `num_leads`, the number of lead times T'; past the trained ones by roll-out.
 
         Raises:
             MlflowException: if the inputs are not what the model takes; over HTTP, status 400.
         """
         try:
-            inputs = np.asarray(model_input, dtype=np.float32)
+            fields, init_time = _named(model_input)
+            inputs = np.asarray(fields, dtype=np.float32)
             if inputs.ndim != 5:
                 raise ValueError(f"inputs have {inputs.ndim} axes; expected 5, B T C H W")
             num_leads = (params or {}).get("num_leads")
             if num_leads is not None and not 1 <= num_leads <= MOST_LEADS:
                 raise ValueError(f"num_leads is {num_leads}; expected 1 to {MOST_LEADS}")
-            return self._forecaster.roll_out(inputs, num_leads=num_leads)
+            return self._forecaster.roll_out(inputs, init_time, num_leads=num_leads)
         except (ValueError, TypeError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+def _named(model_input: Any) -> tuple[Any, Any]:
+    """Take fields and init times apart."""
+    if not isinstance(model_input, dict):
+        return model_input, None
+    unknown = sorted(set(model_input) - {"fields", "init_time"})
+    if unknown or "fields" not in model_input:
+        raise ValueError(
+            f"inputs are named {', '.join(map(str, model_input))}; expected fields and init_time"
+        )
+    return model_input["fields"], model_input.get("init_time")
 
 
 @contextmanager

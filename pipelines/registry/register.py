@@ -12,6 +12,8 @@ import xarray as xr
 
 import met2net
 from met2net.checkpoint import Checkpoint, content_of, load_checkpoint
+from met2net.forecast import init_hours
+from met2net.models.wrapper import needs_init_time
 from pipelines.errors import DataError
 from pipelines.evaluation.summary import networks_of, open_scores
 from pipelines.registry.aliases import give_first_alias
@@ -28,7 +30,10 @@ from pipelines.registry.model_card import (
 from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client, tracking_at
 from pipelines.tracking.store_lock import one_at_a_time
 
-__all__ = ["register"]
+__all__ = ["FIELDS", "INIT_TIME", "register"]
+
+FIELDS, INIT_TIME = "fields", "init_time"
+"""Names of the inputs of a model that needs the init times (`pipelines.registry.pyfunc_model`)."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ _REQUIRED_TAGS = ("archive_snapshot", "git_commit", "settings_fingerprint", "pro
 _IDENTITY_TAGS = ("settings_fingerprint", "weights_sha256", "scores_fingerprint")
 _REQUIREMENTS = ("torch", "numpy", "xarray", "einops", "jaxtyping", "safetensors", "mlflow")
 _DESCRIPTION_LENGTH = 5000  # MLflow's column on databases other than SQLite
+Example = np.ndarray | dict[str, np.ndarray]
 _EXAMPLE_VALUES = 2_000_000  # an example is written as JSON, about 20 bytes a value
 
 
@@ -47,6 +53,7 @@ def register(
     tracking_uri: str,
     run_id: str,
     example: np.ndarray,
+    example_time: np.ndarray | None = None,
     scores: Path,
     figures: list[Path],
     tags: Mapping[str, str],
@@ -66,6 +73,7 @@ def register(
         tracking_uri: of MLflow.
         run_id: run that made the model; gets figures and model card.
         example: inputs, physical units, B T C H W; its first sample is the input example.
+        example_time: their init times, datetime64; for models that need them.
         scores: scores file with this model.
         figures: pictures for run and card.
         tags: at least `archive_snapshot`, `git_commit`, `settings_fingerprint`, `protocol`;
@@ -76,8 +84,8 @@ def register(
         now: moment to record with the alias; None: this one.
 
     Raises:
-        DataError: if a tag is missing, the scores lack the model, or the example's shape is
-            not the checkpoint's.
+        DataError: if a tag is missing, the scores lack the model, the example's shape is
+            not the checkpoint's, or its init times are missing.
     """
     missing = [key for key in _REQUIRED_TAGS if not tags.get(key)]
     if missing:
@@ -107,7 +115,7 @@ def register(
         client.log_text(run_id, card, "model_card.md")
         model_id = _log_model(
             checkpoint, loaded, name=name, tracking_uri=tracking_uri, run_id=run_id,
-            example=example, card=card,
+            example=_example(example, example_time, loaded), card=card,
         )  # fmt: skip
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
@@ -156,13 +164,13 @@ def _log_model(
     name: str,
     tracking_uri: str,
     run_id: str,
-    example: np.ndarray,
+    example: Example,
     card: str,
 ) -> str:
     """Log the model folder: script, code, weights, card, signature, example; give its id."""
-    first = np.ascontiguousarray(example[:1], dtype=np.float32)
-    if first.size > _EXAMPLE_VALUES:
-        logger.info("input example left out: %d values are too many for JSON", first.size)
+    size = sum(np.size(part) for part in _parts(example))
+    if size > _EXAMPLE_VALUES:
+        logger.info("input example left out: %d values are too many for JSON", size)
     with tempfile.TemporaryDirectory() as folder, tracking_at(tracking_uri):
         card_path = Path(folder) / "model_card.md"
         card_path.write_text(card, encoding="utf-8")
@@ -183,9 +191,23 @@ def _log_model(
             code_paths=[str(Path(met2net.__file__).parent)],
             pip_requirements=_requirements(),
             signature=_signature(loaded),
-            input_example=first if first.size <= _EXAMPLE_VALUES else None,
+            input_example=example if size <= _EXAMPLE_VALUES else None,
         )
     return str(info.model_id)
+
+
+def _example(example: np.ndarray, times: np.ndarray | None, checkpoint: Checkpoint) -> Example:
+    """Give the first sample as the model takes it: an array, or by name with its init time."""
+    first = np.ascontiguousarray(example[:1], dtype=np.float32)
+    if not needs_init_time(checkpoint.network):
+        return first
+    if times is None:
+        raise DataError("found no init times of the example; expected them: the model needs them")
+    return {FIELDS: first, INIT_TIME: init_hours(times[:1])}
+
+
+def _parts(example: Example) -> list[np.ndarray]:
+    return list(example.values()) if isinstance(example, dict) else [example]
 
 
 def _requirements() -> list[str]:
@@ -199,8 +221,15 @@ def _signature(checkpoint: Checkpoint) -> "mlflow.models.ModelSignature":
     frame = (len(checkpoint.normalizer.channels), *checkpoint.grid.shape)
     kind = np.dtype(np.float32)
     trained = checkpoint.window.num_targets
+    shape = (-1, checkpoint.window.num_inputs, *frame)
+    inputs = [TensorSpec(kind, shape)]
+    if needs_init_time(checkpoint.network):
+        inputs = [
+            TensorSpec(kind, shape, name=FIELDS),
+            TensorSpec(np.dtype(np.int64), (-1,), name=INIT_TIME),  # hours since 1970-01-01T00 UTC
+        ]
     return mlflow.models.ModelSignature(
-        inputs=Schema([TensorSpec(kind, (-1, checkpoint.window.num_inputs, *frame))]),
+        inputs=Schema(inputs),
         # As many frames as `num_leads` asks for.
         outputs=Schema([TensorSpec(kind, (-1, -1, *frame))]),
         params=ParamSchema([ParamSpec("num_leads", "long", trained)]),

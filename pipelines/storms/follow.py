@@ -11,7 +11,8 @@ import xarray as xr
 from met2net.analysis.cyclones import Track
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
-from met2net.forecasting.forecast_function import ForecastFunction, network_forecast
+from met2net.forecasting.forecast_function import ForecastFunction
+from met2net.forecasting.network_forecast import network_forecast
 from pipelines.storms.best_tracks import Storm, best_track, find_storm
 from pipelines.storms.checks import PRESSURE, hours_of_storm, windows_of_storm
 from pipelines.storms.tracks import analysis_track, track_storm

@@ -21,8 +21,9 @@ from met2net.data.training_set import TrainingSet
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.build import build
 from met2net.models.evaluation_mode import evaluation_mode
-from met2net.models.reference_frame import ReferenceFrame
+from met2net.models.wrapper import innermost, run_network
 from met2net.training.objective import Objective
+from met2net.training.references import set_any_references
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
@@ -30,6 +31,7 @@ from pipelines.training.job import TrainingJob, read_job, write_job
 
 __all__ = ["TrainingCost", "measure_cost", "training_cost"]
 
+Batch = tuple[Tensor, Tensor, Tensor]  # inputs, targets, init times
 _STEPS = 3  # timed, after one that is not
 _MIB = 2**20
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -105,24 +107,26 @@ def measure_cost(job: TrainingJob, *, frame: tuple[int, int, int] | None = None)
     num = (job.window.num_inputs, job.window.num_targets)
     torch.manual_seed(0)
     inputs, targets = (torch.randn(batch_size, n, *frame, device=device) for n in num)
+    init_time = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    batch = inputs, targets, init_time
+    one = inputs[:1], targets[:1], init_time[:1]
     before = _start_memory(device)
     network, objective = build(job.network), build(job.objective)
-    if isinstance(network, ReferenceFrame):
-        network.set_scale(torch.ones(frame[0]))
+    set_any_references(network)
     network.to(device).train()
     objective.prepare(network)
     # Objectives that switch later are measured at their start, with the steps of the job's kind.
     objective.set_total_steps(10**6)
     objective.to(device).train()
-    seconds = _time_steps(network, objective, inputs, targets, device=device)
+    seconds = _time_steps(network, objective, batch, device=device)
     memory = _peak_memory(device)
     num_networks = _num_networks(network)
     weights = sum(weight.numel() for weight in network.parameters())
     return TrainingCost(
         params=weights / num_networks / 1e6,
         num_models=num_networks,
-        multiply_adds=_forecast_multiply_adds(network, inputs[:1]) / num_networks / 1e9,
-        training_multiply_adds=_training_multiply_adds(network, objective, inputs[:1], targets[:1])
+        multiply_adds=_forecast_multiply_adds(network, one) / num_networks / 1e9,
+        training_multiply_adds=_training_multiply_adds(network, objective, one)
         / num_networks / 1e9,
         memory=None if memory is None or before is None else (memory - before) / _MIB,
         step_time=seconds,
@@ -145,20 +149,18 @@ def _run_process(job: TrainingJob, job_file: Path, path: Path) -> None:
 
 
 def _num_networks(network: nn.Module) -> int:
-    inner = network.forecaster if isinstance(network, ReferenceFrame) else network
+    inner = innermost(network)
     return len(inner.forecasters) if isinstance(inner, PerVariable) else 1
 
 
-def _time_steps(
-    network: nn.Module, objective: Objective, inputs: Tensor, targets: Tensor, *, device: str
-) -> float:
+def _time_steps(network: nn.Module, objective: Objective, batch: Batch, *, device: str) -> float:
     """Give the quickest of a few training steps [s], stage by stage as in training."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
     times = []
     for _ in range(1 + _STEPS):
         start = time.perf_counter()
         optimizer.zero_grad()
-        for stage in objective.stages(network, inputs, targets):
+        for stage in objective.stages(network, *batch):
             stage["loss"].backward()
         optimizer.step()
         objective.after_step(network)
@@ -168,20 +170,19 @@ def _time_steps(
     return min(times[1:])
 
 
-def _forecast_multiply_adds(network: nn.Module, inputs: Tensor) -> float:
+def _forecast_multiply_adds(network: nn.Module, batch: Batch) -> float:
+    inputs, _, init_time = batch
     counter = FlopCounterMode(display=False)
     with evaluation_mode(network), torch.no_grad(), counter:
-        network(inputs)
+        run_network(network, inputs, init_time)
     return counter.get_total_flops() / 2
 
 
-def _training_multiply_adds(
-    network: nn.Module, objective: Objective, inputs: Tensor, targets: Tensor
-) -> float:
+def _training_multiply_adds(network: nn.Module, objective: Objective, batch: Batch) -> float:
     """Count the forward passes of all stages; without gradients they cost the same."""
     counter = FlopCounterMode(display=False)
     with evaluation_mode(network), torch.no_grad(), counter:
-        objective.eval()(network, inputs, targets)
+        objective.eval()(network, *batch)
     return counter.get_total_flops() / 2
 
 

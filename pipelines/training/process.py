@@ -20,10 +20,10 @@ from met2net.checkpoint import Checkpoint, save_checkpoint
 from met2net.data.renormalization import renormalized
 from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
-from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.compilation import compile_parts
 from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
+from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
 from pipelines.errors import DataError, TrainingError
 from pipelines.training.bar import TrainingBar
@@ -40,6 +40,7 @@ from pipelines.training.loss_guard import LossGuard
 from pipelines.training.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
 from pipelines.training.warm_start import load_initial
 from pipelines.training.whole_checkpoints import WholeCheckpoints
+from pipelines.training_sets.ridge import fitted_ridge
 
 __all__ = ["run_training"]
 
@@ -69,8 +70,8 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     network = build(job.network)
     if start is not None:
         network.load_state_dict(start.network.state_dict())
-    elif isinstance(network, ReferenceFrame):
-        network.set_scale(torch.from_numpy(data.difference_std / data.normalizer.std))
+    else:
+        set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective = build(job.objective)
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
     module = ForecastModule(network, objective, job.optimization)

@@ -8,12 +8,13 @@ import torch
 from met2net.data.batches import BatchOrder, WindowBatches
 from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
-from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.module import ForecastModule
 from met2net.training.profile import StepProfile, profile_training
+from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
 from pipelines.errors import DataError
 from pipelines.training.job import TrainingJob
+from pipelines.training_sets.ridge import fitted_ridge
 from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["profile_job"]
@@ -34,8 +35,7 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
         len(windows), job.optimization.batch_size, shuffle=True, seed=job.optimization.seed
     )
     network, objective = build(job.network), build(job.objective)
-    if isinstance(network, ReferenceFrame):
-        network.set_scale(torch.from_numpy(data.difference_std / data.normalizer.std))
+    set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
     module = ForecastModule(network, objective, job.optimization)
     try:

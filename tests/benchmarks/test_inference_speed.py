@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from met2net.data.normalization import Normalizer
-from met2net.forecasting.forecast_function import network_forecast
+from met2net.forecasting.network_forecast import network_forecast
 from tests.benchmarks.training_steps import (
     SIZES,
     make_fast,

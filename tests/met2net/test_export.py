@@ -11,7 +11,7 @@ from met2net.export import export_forecaster
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from tests.met2net.models.model_builders import SIZES, is_same, randomize, snapshot
-from tests.met2net.test_forecast import GRID, make_forecaster
+from tests.met2net.test_forecast import GRID, correcting_linear, make_forecaster
 
 _LOAD = """
 import sys, torch
@@ -47,8 +47,8 @@ def on_a_closed_circle(forecaster):
 
 @pytest.mark.parametrize(
     "wrap",
-    [lambda f: f, in_reference_frame, on_a_closed_circle],
-    ids=["alone", "in_frame", "closed"],
+    [lambda f: f, in_reference_frame, on_a_closed_circle, correcting_linear],
+    ids=["alone", "in_frame", "closed", "linear"],
 )
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
@@ -56,8 +56,10 @@ def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
     inputs = make_inputs(batch)
     before = snapshot(forecaster.checkpoint.network)
     program = export_forecaster(forecaster.checkpoint)
-    found = program.module()(torch.from_numpy(inputs).double())
-    expected = forecaster.predict(inputs)
+    hours = torch.arange(batch) * 1000 if forecaster.needs_init_time else None
+    arguments = () if hours is None else (hours,)
+    found = program.module()(torch.from_numpy(inputs).double(), *arguments)
+    expected = forecaster.predict(inputs, None if hours is None else hours.numpy())
     # The same operations in another order of memory: float32 roundings of values near 180.
     np.testing.assert_allclose(found.detach().float().numpy(), expected, rtol=1e-5)
     assert is_same(before, snapshot(forecaster.checkpoint.network))

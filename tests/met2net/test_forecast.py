@@ -5,11 +5,13 @@ import pytest
 import torch
 import xarray as xr
 
-from met2net.checkpoint import Checkpoint
+from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.windows import WindowSpec
-from met2net.forecast import Forecaster
+from met2net.forecast import Forecaster, init_hours
+from met2net.models.build import build
+from met2net.models.linear_reference import LinearReference
 from met2net.models.met2net import Met2Net
 from tests.met2net.models.model_builders import SIZES, randomize
 
@@ -52,6 +54,33 @@ def make_forecaster(labels=("t2m", "r1000", "r850"), *, window=None) -> Forecast
         provenance={"archive_snapshot": "ABC"},
     )
     return Forecaster(checkpoint)
+
+
+def correcting_linear(forecaster: Forecaster) -> Forecaster:
+    """Put the network around a linear forecast that the season and the hour move."""
+    checkpoint, frames = forecaster.checkpoint, (2, 3)
+    settings = {
+        "_target_": "met2net.models.linear_reference.LinearReference",
+        "variables": checkpoint.variables,
+        "linear": {
+            "num_channels": 3, "grid_shape": list(GRID.shape), "input_hours": [-6, 0],
+            "target_hours": [6, 12, 18], "frames": [0, 1], "stencil": 3, "num_bands": 1,
+            "num_seasons": 9, "num_hours": 4,
+        },
+        "forecaster": {
+            "_target_": "met2net.models.met2net.Met2Net", "_partial_": True, "num_heads": 2,
+            "num_inputs": frames[0], "num_targets": frames[1], **SIZES,
+        },
+    }  # fmt: skip
+    network = build(settings)
+    assert isinstance(network, LinearReference)
+    linear = network.linear
+    with torch.no_grad():
+        linear.weights.normal_(std=0.05)
+        linear.climatology.terms.normal_(std=0.5)
+    network.set_linear(linear, scale=torch.ones(3), residual=torch.full((3, 3), 0.5))
+    randomize(network.forecaster)
+    return Forecaster(dataclasses.replace(checkpoint, network=network, settings=settings))
 
 
 def make_dataset(labels=("t2m", "r1000", "r850"), *, hours: int = 24) -> xr.Dataset:
@@ -197,3 +226,67 @@ def units_in_celsius(dataset: xr.Dataset) -> xr.Dataset:
 def test_wrong_datasets_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         make_forecaster().forecast(change(make_dataset()), INIT)
+
+
+HOURS = np.array(["2020-01-01T18"], dtype="datetime64[h]")
+
+
+@pytest.mark.parametrize(
+    "init_time", [HOURS, HOURS.astype("datetime64[ns]"), ["2020-01-01T18"], HOURS.astype(np.int64)]
+)
+def test_init_times_are_taken_in_every_form(init_time):
+    assert init_hours(init_time).tolist() == [438306]  # 50 years, 12 leap days and 18 hours
+
+
+@pytest.mark.parametrize(
+    ("init_time", "match"),
+    [
+        (None, "found no init_time; expected one a sample"),
+        (["2020-01-01T18", "2020-01-02T18"], "found 2 init times; expected 1, one a sample"),
+        (["2020-01-01T18:30"], "does not lie on a full hour"),
+        (np.array([1.5]), "init_time is of type float64; expected datetime64"),
+        (np.array([["2020-01-01"]]), "init_time has 2 axes; expected one"),
+    ],
+)
+def test_a_model_that_needs_the_init_time_says_so(init_time, match):
+    forecaster = correcting_linear(make_forecaster())
+    inputs = np.full((1, 2, 3, *GRID.shape), 181.0, dtype=np.float32)
+    assert forecaster.needs_init_time and not make_forecaster().needs_init_time
+    with pytest.raises(ValueError, match=match):
+        forecaster.predict(inputs, init_time)
+
+
+def test_a_roll_out_knows_the_hour_of_every_step():
+    """Four steps past the trained lead times, against forecasts made one after the other."""
+    forecaster, dataset = correcting_linear(make_forecaster()), make_dataset()
+    rolled = forecaster.forecast(dataset, INIT, num_leads=12)
+    inputs, start = dataset, INIT
+    for step in range(4):
+        part = forecaster.forecast(inputs, start)
+        np.testing.assert_allclose(
+            rolled["2m_temperature"].values[0, 3 * step : 3 * step + 3],
+            part["2m_temperature"].values[0], rtol=1e-6,
+        )  # fmt: skip
+        observed = part.isel(init_time=0).swap_dims(lead_time="valid_time").drop_vars("lead_time")
+        inputs = observed.rename(valid_time="time").reset_coords(drop=True)
+        start = start + np.timedelta64(18, "h")
+    other = forecaster.predict(*_window(dataset), ["2020-07-01T06"])
+    same = forecaster.predict(*_window(dataset), [INIT])
+    assert np.abs(other - same).max() > 0.1  # another season is another climatology
+
+
+def _window(dataset: xr.Dataset) -> tuple[np.ndarray]:
+    hours = [INIT - np.timedelta64(6, "h"), INIT]
+    fields = [
+        dataset[name].sel(time=hours, **({"level": level} if level else {})).values
+        for name, level in (NAMES[label] for label in ("t2m", "r1000", "r850"))
+    ]
+    return (np.stack(fields, axis=1)[None],)
+
+
+def test_a_checkpoint_carries_the_linear_forecast(tmp_path):
+    forecaster, dataset = correcting_linear(make_forecaster()), make_dataset()
+    save_checkpoint(tmp_path / "model.safetensors", forecaster.checkpoint)
+    loaded = Forecaster(load_checkpoint(tmp_path / "model.safetensors"))
+    expected = forecaster.forecast(dataset, INIT)
+    xr.testing.assert_equal(loaded.forecast(dataset, INIT), expected)

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from met2net.data.normalization import Normalizer
-from met2net.forecasting.forecast_function import network_forecast, renormalize
+from met2net.forecasting.forecast_function import renormalize
+from met2net.forecasting.network_forecast import network_forecast
 
 OURS = Normalizer(("t2m", "msl"), (280.0, 100_000.0), (10.0, 500.0))
 OTHER = Normalizer(("t2m", "msl"), (285.0, 101_000.0), (20.0, 1000.0))

@@ -5,7 +5,15 @@ import torch
 from met2net.data.climatology import Climatology
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 from met2net.forecasting import ridge as module
-from met2net.forecasting.ridge import REGULARIZATIONS, Ridge, fit_ridge, ridge_forecast
+from met2net.forecasting.ridge import (
+    BAND_REGULARIZATIONS,
+    REGULARIZATIONS,
+    Ridge,
+    fit_ridge,
+    linear_form,
+    ridge_forecast,
+)
+from met2net.models.linear_forecast import LinearForm
 
 WINDOW = WindowSpec.regular(num_inputs=4, num_targets=2)
 CLIMATOLOGY = Climatology(np.random.default_rng(9).normal(size=(1, 24, 2, 2, 3)).astype(np.float32))
@@ -40,7 +48,14 @@ def fit(train: np.ndarray, validation: np.ndarray) -> Ridge:
 
 def forecast(ridge: Ridge, windows: WindowDataset) -> torch.Tensor:
     batch = all_of(windows)
-    return ridge_forecast(ridge, CLIMATOLOGY, WINDOW)(batch["inputs"], batch["init_time"])
+    return ridge_forecast(ridge.forecast)(batch["inputs"], batch["init_time"])
+
+
+@pytest.fixture
+def local(monkeypatch):
+    """Let small fields be too large to be seen whole: squares of 3 x 3 points."""
+    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+    monkeypatch.setattr(module, "_STENCILS", (3,))
 
 
 def test_a_fading_anomaly_is_found_exactly():
@@ -55,7 +70,7 @@ def test_a_fading_anomaly_is_found_exactly():
     rows = find_windows(hours, spec=WINDOW, in_split=np.ones(len(hours), dtype=bool))
     windows = WindowDataset(values, hours=hours, windows=rows, spec=WINDOW)
     ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=WINDOW)
-    assert ridge.regularization == min(REGULARIZATIONS)
+    assert ridge.regularization == (min(REGULARIZATIONS),) * 2
     torch.testing.assert_close(
         forecast(ridge, windows), all_of(windows)["targets"], atol=1e-3, rtol=0
     )
@@ -64,19 +79,21 @@ def test_a_fading_anomaly_is_found_exactly():
 def test_it_agrees_with_least_squares_on_the_whole_field():
     train, validation = fading(300, seed=1), fading(100, seed=2)
     ridge = fit(train, validation)
-    assert not ridge.is_local
-    assert ridge.frames == (0, 1, 2, 3)
+    assert ridge.forecast.form == LinearForm((0, 1, 2, 3))
+    assert len(set(ridge.regularization)) == 1
     rows = np.arange(len(train) - 5)
     predictors = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in range(4)], axis=1)
     predicted = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in (4, 5)], axis=1)
     # Ridge regression is least squares with rows that ask every weight to be zero.
-    rows_of_zero = np.sqrt(len(rows) * ridge.regularization) * np.eye(predictors.shape[1])
+    rows_of_zero = np.sqrt(len(rows) * ridge.regularization[0]) * np.eye(predictors.shape[1])
     weights = np.linalg.lstsq(
         np.concatenate([predictors, rows_of_zero]),
         np.concatenate([predicted, np.zeros((len(rows_of_zero), predicted.shape[1]))]),
     )[0]
     # Our anomalies come from fields in float32.
-    np.testing.assert_allclose(ridge.weights, weights, atol=1e-5)
+    np.testing.assert_allclose(ridge.forecast.weights[0], weights, atol=1e-5)
+    left = (predictors @ weights - predicted).reshape(len(rows), 2, 2, 6)
+    np.testing.assert_allclose(ridge.residual, np.sqrt((left**2).mean(axis=(0, 3))), rtol=1e-4)
 
 
 def test_the_regularization_is_the_best_on_the_validation_windows():
@@ -89,9 +106,10 @@ def test_the_regularization_is_the_best_on_the_validation_windows():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "REGULARIZATIONS", (value,))
             one = fit(train, validation)
-        errors[value] = (forecast(one, windows) - targets).square().mean().item()
-    assert ridge.regularization == min(errors, key=errors.__getitem__)
-    assert ridge.regularization > min(REGULARIZATIONS)  # 55 windows for 48 predictors
+        errors[value] = (forecast(one, windows) - targets).square().mean(dim=(0, 2, 3, 4))
+    for lead in range(2):  # each for itself
+        assert ridge.regularization[lead] == min(errors, key=lambda value: errors[value][lead])
+    assert min(ridge.regularization) > min(REGULARIZATIONS)  # 55 windows for 48 predictors
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -99,19 +117,18 @@ def test_chunks_change_nothing(monkeypatch):
     whole = fit(train, validation)
     monkeypatch.setattr(module, "_CHUNK", 300)  # six windows at a time
     parts = fit(train, validation)
-    np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts.forecast.weights, whole.forecast.weights, atol=1e-6)
     assert parts.regularization == whole.regularization
 
 
-def test_on_large_fields_it_sees_the_points_around(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+def test_on_large_fields_it_sees_the_points_around(local):
     train = fading(3000, seed=1, rate=0.0)
     # What is at a point comes from its western neighbour, an hour before.
     for i in range(1, len(train)):
         train[i, :, :, 1:] = train[i - 1, :, :, :-1]
     ridge = fit(train, train[:200])
-    assert ridge.is_local
-    assert ridge.weights.shape == (4 * 2 * 9, 2 * 2)
+    assert ridge.forecast.form == LinearForm((0, 1, 2, 3), stencil=3)
+    assert ridge.forecast.weights.shape == (1, 4 * 2 * 9, 2 * 2)
     windows = make_windows(train[-100:])
     error = forecast(ridge, windows) - all_of(windows)["targets"]
     # The first column's chance likenesses pull at the weights, which all points share.
@@ -120,9 +137,8 @@ def test_on_large_fields_it_sees_the_points_around(monkeypatch):
     assert error[:, 1, :, :, 2].std() > 0.8  # two points away, two hours before: out of sight
 
 
-def test_on_the_globe_squares_go_on_across_the_edge(monkeypatch):
+def test_on_the_globe_squares_go_on_across_the_edge(local):
     """What is at a point comes from its western neighbour, of which there is always one."""
-    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
     train = fading(3000, seed=1, rate=0.0)
     for i in range(1, len(train)):
         train[i] = 0.9 * np.roll(train[i - 1], 1, axis=-1) + 0.1 * train[i]
@@ -131,15 +147,14 @@ def test_on_the_globe_squares_go_on_across_the_edge(monkeypatch):
     errors = {}
     for is_periodic in (True, False):
         ridge = fit_ridge(windows, windows, **kwargs, periodic_longitude=is_periodic)
-        assert ridge.periodic_longitude == is_periodic
+        assert ridge.forecast.periodic_longitude == is_periodic
         errors[is_periodic] = (forecast(ridge, last) - all_of(last)["targets"])[:, 0].std()
     # What is new at every step has a standard deviation of 0.1.
     assert errors[True] == pytest.approx(0.1, rel=0.05)
     assert errors[False] > 1.1 * errors[True]
 
 
-def test_on_the_globe_its_forecasts_turn_with_the_fields(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
+def test_on_the_globe_its_forecasts_turn_with_the_fields(local):
     constant = Climatology(np.zeros((1, 24, 2, 2, 3), dtype=np.float32))
     windows = make_windows(fading(300, seed=1))
     batch = all_of(make_windows(fading(30, seed=3)))
@@ -148,8 +163,8 @@ def test_on_the_globe_its_forecasts_turn_with_the_fields(monkeypatch):
             windows, windows, climatology=CLIMATOLOGY, window=WINDOW,
             periodic_longitude=is_periodic,
         )  # fmt: skip
-        assert ridge.is_local
-        give = ridge_forecast(ridge, constant, WINDOW)
+        ridge.forecast.climatology.fit(constant)
+        give = ridge_forecast(ridge.forecast)
         there = give(batch["inputs"].roll(1, dims=-1), batch["init_time"])
         back = give(batch["inputs"], batch["init_time"]).roll(1, dims=-1)
         assert torch.allclose(there, back, atol=1e-5) == is_periodic
@@ -164,7 +179,7 @@ def test_too_many_samples_are_thinned_evenly(monkeypatch):
         make_windows(train, window=window), make_windows(validation),
         climatology=CLIMATOLOGY, window=WINDOW,
     )  # fmt: skip
-    np.testing.assert_allclose(thinned.weights, every_third.weights, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(thinned.forecast.weights, every_third.forecast.weights, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +190,7 @@ def test_frames_are_dense_at_the_end_and_reach_back_to_the_first(num_inputs, fra
     window = WindowSpec.regular(num_inputs=num_inputs, num_targets=1)
     windows = make_windows(fading(60, seed=1), window=window)
     ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=window)
-    assert ridge.frames == frames
+    assert ridge.forecast.form.frames == frames
 
 
 @pytest.mark.parametrize(("lengths", "name"), [((5, 60), "training"), ((60, 5), "validation")])
@@ -183,3 +198,44 @@ def test_missing_windows_are_refused(lengths, name):
     train, validation = (fading(length, seed=1) for length in lengths)
     with pytest.raises(ValueError, match=f"no {name} windows; expected at least one"):
         fit(train, validation)
+
+
+def banded(num: int, *, seed: int) -> np.ndarray:
+    """Fields (time, 1, 16, 6) that come from the west in the northern half, else from the east."""
+    random = np.random.default_rng(seed)
+    fields = [random.normal(size=(1, 16, 6))]
+    for _ in range(num - 1):
+        moved = 0.9 * np.roll(fields[-1], 1, axis=-1)
+        moved[:, 8:] = 0.9 * np.roll(fields[-1][:, 8:], -1, axis=-1)
+        fields.append(moved + 0.1 * random.normal(size=moved.shape))
+    return np.stack(fields).astype(np.float32)
+
+
+def banded_windows(fields: np.ndarray) -> WindowDataset:
+    hours = np.arange(len(fields), dtype=np.int64)
+    rows = find_windows(hours, spec=WINDOW, in_split=np.ones(len(hours), dtype=bool))
+    return WindowDataset(fields, hours=hours, windows=rows, spec=WINDOW)
+
+
+def test_bands_of_latitudes_have_weights_of_their_own_where_that_is_better(local, monkeypatch):
+    none = Climatology(np.zeros((1, 24, 1, 16, 6), dtype=np.float32))
+    train, last = (banded_windows(banded(400, seed=seed)) for seed in (1, 2))
+    errors, chosen = {}, {}
+    for values in (BAND_REGULARIZATIONS, BAND_REGULARIZATIONS[-1:]):
+        monkeypatch.setattr(module, "BAND_REGULARIZATIONS", values)
+        ridge = fit_ridge(train, last, climatology=none, window=WINDOW, periodic_longitude=True)
+        error = forecast(ridge, last) - all_of(last)["targets"]
+        errors[len(values)] = error[:, 0].std().item()
+        chosen[len(values)] = ridge
+    assert chosen[1].forecast.form == LinearForm((0, 1, 2, 3), stencil=3, num_bands=4)
+    assert torch.equal(chosen[1].forecast.weights[0], chosen[1].forecast.weights[-1])
+    assert errors[5] == pytest.approx(0.1, rel=0.1)
+    assert errors[1] > 1.25 * errors[5]  # one map for both halves has to guess the direction
+    assert "3 x 3 points in 4 bands of latitudes" in chosen[5].description
+
+
+def test_its_form_follows_from_the_field_alone():
+    assert linear_form(12, (5, 4, 5)) == LinearForm((0, 3, 6, 8, 9, 10, 11))
+    assert linear_form(4, (5, 32, 64)) == LinearForm((0, 1, 2, 3), stencil=5, num_bands=8)
+    assert linear_form(12, (4, 21, 17)) == LinearForm((0, 3, 6, 8, 9, 10, 11), 3, num_bands=5)
+    assert linear_form(12, (69, 12, 24)).stencil == 3  # more than can be afforded, and no less

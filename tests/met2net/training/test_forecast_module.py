@@ -219,7 +219,7 @@ class InStages(EndToEnd):
     def set_total_steps(self, total_steps):
         self.notes.append(f"{total_steps} steps")
 
-    def stages(self, network, inputs, targets):
+    def stages(self, network, inputs, targets, init_time=None):
         for number in (1, 2):
             forecast = network(inputs)
             graph = weakref.ref(forecast)

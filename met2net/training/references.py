@@ -1,0 +1,51 @@
+"""What a network corrects, taken from a training set before training begins."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from met2net.data.training_set import TrainingSet
+from met2net.forecasting.ridge import Ridge
+from met2net.models.linear_reference import LinearReference
+from met2net.models.reference_frame import ReferenceFrame
+from met2net.models.wrapper import Wrapper
+
+__all__ = ["set_any_references", "set_references"]
+
+
+def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[], Ridge]) -> None:
+    """Give every wrapper of a network the numbers that are not trained.
+
+    Args:
+        network: with or without wrappers.
+        data: gives the scale of differences.
+        ridge: fits, or reads, the regression of the training split; asked only if it is needed.
+
+    Raises:
+        ValueError: if the numbers do not fit the network.
+    """
+    if not isinstance(network, Wrapper):
+        return
+    scale = torch.from_numpy(data.difference_std / data.normalizer.std)
+    if isinstance(network, ReferenceFrame):
+        network.set_scale(scale)
+    elif isinstance(network, LinearReference):
+        fitted = ridge()
+        network.set_linear(fitted.forecast, scale=scale, residual=torch.from_numpy(fitted.residual))
+    set_references(network.forecaster, data, ridge=ridge)
+
+
+def set_any_references(network: nn.Module) -> None:
+    """Give every wrapper of a network numbers to run with, where forecasts are not looked at."""
+    if not isinstance(network, Wrapper):
+        return
+    if isinstance(network, ReferenceFrame):
+        network.set_scale(torch.ones_like(network.scale))
+    elif isinstance(network, LinearReference):
+        network.set_linear(
+            network.linear,
+            scale=torch.ones_like(network.scale),
+            residual=torch.ones_like(network.residual),
+        )
+    set_any_references(network.forecaster)
