@@ -150,7 +150,10 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
     if REGISTERED not in plain["models"]:
         found = ", ".join(plain["models"]) or "none"
         raise ValueError(f"models has no {REGISTERED!r}, which is to be registered; found: {found}")
-    networks = {name: wrapped_network(node) for name, node in plain["models"].items()}
+    window = built(whole, "data.window")
+    networks = {
+        name: wrapped_network(node, window=window) for name, node in plain["models"].items()
+    }
     check_networks(
         {
             name: {"network": network, "objective": plain["models"][name]["objective"]}
@@ -167,7 +170,7 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         grid=built(whole, "data.grid") if "grid" in data else None,
         variables={name: tuple(channels) for name, channels in data["variables"].items()},
         splits=built(whole, "data.splits"),
-        window=built(whole, "data.window"),
+        window=window,
         models={
             name: ModelSettings(
                 network=networks[name],

@@ -46,6 +46,7 @@ class FullExperiment:
     archive: Path | None
     prefect_secret: str | None
     reference_frame: Literal["none", "last_input", "linear"]
+    known_inputs: Sequence[str]
     size: "Size"
     training: "Training"
     tracking: "Tracking"
@@ -92,6 +93,7 @@ class Model:
     """`models.NAME`."""
 
     reference_frame: Literal["none", "last_input", "linear"]
+    known_inputs: Sequence[str] = ()
     per_variable: bool = False
     network: Network
     objective: Objective

@@ -9,24 +9,13 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from met2net.data.climatology import Climatology
+from met2net.data.year_phase import FIRST_DAY, year_phase
 
-__all__ = ["NUM_SEASONS", "SeasonalCycle", "year_phase"]
+__all__ = ["NUM_SEASONS", "SeasonalCycle"]
 
 NUM_SEASONS = 9
 """Terms of a climatology by day of year: its mean and four harmonics of the year. A running mean of
 61 days has taken most of what is shorter."""
-
-_DAYS_A_YEAR = 365.2425  # of the Gregorian calendar, whose years begin where this phase is about 0
-_FIRST_DAY = int(np.datetime64("2000-01-01", "D").astype(np.int64))  # of a leap year
-
-
-def year_phase(hours: Int64[Tensor, "*n"]) -> Float64[Tensor, "*n"]:
-    """Give the part of the mean Gregorian year that is over, 0 to 1, at hours since 1970.
-
-    It is 0 at the turn to 2000, and within a day of it at that to any other year.
-    """
-    years = (hours.double() / 24 - _FIRST_DAY) / _DAYS_A_YEAR
-    return years - torch.floor(years)
 
 
 class SeasonalCycle(nn.Module):
@@ -70,7 +59,7 @@ class SeasonalCycle(nn.Module):
             if days == 1:
                 self.terms[0, hour] = torch.as_tensor(fields[0])
                 continue
-            now = 24 * (_FIRST_DAY + every_day) + hour * (24 // rest[0])
+            now = 24 * (FIRST_DAY + every_day) + hour * (24 // rest[0])
             basis = _basis(torch.from_numpy(now), num_seasons)
             flat = torch.as_tensor(fields, dtype=torch.float64).flatten(1)
             solved = torch.linalg.lstsq(basis, flat).solution

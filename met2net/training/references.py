@@ -7,6 +7,7 @@ from torch import nn
 
 from met2net.data.training_set import TrainingSet
 from met2net.forecasting.ridge import Ridge
+from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.models.wrapper import Wrapper
@@ -33,6 +34,8 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
     elif isinstance(network, LinearReference):
         fitted = ridge()
         network.set_linear(fitted.forecast, scale=scale, residual=torch.from_numpy(fitted.residual))
+    elif isinstance(network, KnownInputs):
+        network.fit_climatology(data.climatology)
     set_references(network.forecaster, data, ridge=ridge)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.ridge import linear_settings
+from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
 from met2net.models.longitudes import with_periodic_longitude
+from met2net.models.seasonal_cycle import NUM_SEASONS
 from pipelines.errors import DataError
 
 __all__ = ["network_on_grid"]
@@ -21,7 +23,8 @@ def network_on_grid(
 
     Where its grid goes round the globe, the network sees across the edge of longitudes; where the
     settings say `periodic_longitude` themselves, that holds on any grid. A linear forecast that the
-    network corrects gets the form that suits frames, grid and climatology.
+    network corrects gets the form that suits frames, grid and climatology; fields known in advance
+    get the grid.
 
     Raises:
         DataError: if there is no training set.
@@ -29,18 +32,28 @@ def network_on_grid(
     if not training_set.is_dir():
         raise DataError(f"found no folder {training_set}; expected a training set")
     data = TrainingSet.open(training_set)
-    settings = _with_linear_form(network, data, window)
+    settings = _completed(network, data, window)
     return with_periodic_longitude(settings) if data.grid.is_periodic else settings
 
 
-def _with_linear_form(
-    network: Mapping[str, Any], data: TrainingSet, window: WindowSpec
-) -> dict[str, Any]:
-    """Fill in the linear forecast of every wrapper that has one."""
+def _name(target: type) -> str:
+    return f"{target.__module__}.{target.__name__}"
+
+
+def _completed(network: Mapping[str, Any], data: TrainingSet, window: WindowSpec) -> dict[str, Any]:
+    """Fill in what the wrappers of a network ask of the data."""
     settings = dict(network)
     if isinstance(settings.get("forecaster"), Mapping):
-        settings["forecaster"] = _with_linear_form(settings["forecaster"], data, window)
-    if settings["_target_"] == f"{LinearReference.__module__}.{LinearReference.__name__}":
+        settings["forecaster"] = _completed(settings["forecaster"], data, window)
+    days, num_hours = data.climatology.values.shape[:2]
+    if settings["_target_"] == _name(KnownInputs):
+        settings |= {
+            "latitude": list(data.grid.latitude),
+            "longitude": list(data.grid.longitude),
+            "num_seasons": 1 if days == 1 else NUM_SEASONS,
+            "num_hours": num_hours,
+        }
+    if settings["_target_"] == _name(LinearReference):
         settings["linear"] = linear_settings(
             window,
             shape=data.fields.shape[1:],

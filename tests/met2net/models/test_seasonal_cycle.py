@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from met2net.data.climatology import NUM_DAYS, Climatology, ClimatologyAccumulator
-from met2net.models.seasonal_cycle import NUM_SEASONS, SeasonalCycle, year_phase
+from met2net.data.year_phase import year_phase
+from met2net.models.seasonal_cycle import NUM_SEASONS, SeasonalCycle
 
 
 def hours_of(*moments: str) -> torch.Tensor:

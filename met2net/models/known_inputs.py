@@ -1,0 +1,214 @@
+"""What is known of every hour in advance, as further inputs of any network."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from met2net.data.climatology import Climatology
+from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
+from met2net.data.year_phase import year_phase
+from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.seasonal_cycle import SeasonalCycle
+from met2net.models.wrapper import LearningProblem, Wrapper, known_init_time, run_network
+
+__all__ = ["KnownField", "KnownInputs"]
+
+KnownField = Literal[
+    "climatology", "solar_radiation", "time_of_day", "day_of_year", "latitude", "longitude"
+]
+"""`time_of_day`: cosine and sine of the mean solar time; `day_of_year`: of the year; `latitude`:
+its sine; `longitude`: cosine and sine; `climatology`: of every channel, normalized;
+`solar_radiation`: at the top of the atmosphere, mean over the hour before, as a share of the solar
+constant."""
+
+_OF_PLACE = ("latitude", "longitude")
+
+
+class KnownInputs(Wrapper):
+    """Wrap a forecaster so that it sees fields that follow from time and place alone.
+
+    Every variable's encoder sees them as input-only channels. With an input frame stand the fields
+    of its own hour and those of the target hours at its place, so that all target hours are spread
+    over the input frames; of place, once. What is forecast stays the same.
+
+    Args:
+        variables: groups of forecast channels in channel order.
+        forecaster: builds the inner network from `variables` and `input_variables`.
+        fields: which, in order.
+        input_hours: offsets of the input frames from the init time.
+        target_hours: lead times.
+        latitude: of the grid [degrees north].
+        longitude: of the grid [degrees east].
+        num_seasons, num_hours: of the climatology, see `SeasonalCycle`.
+        input_variables: channels that the forecaster is given beside; None: the forecast ones.
+
+    Raises:
+        ValueError: if a field is unknown or twice, there is none, or the groups are wrong.
+    """
+
+    latitude: Tensor
+    longitude: Tensor
+    uses_init_time = True
+
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, Sequence[str]],
+        forecaster: Callable[..., nn.Module],
+        fields: Sequence[str],
+        input_hours: Sequence[int],
+        target_hours: Sequence[int],
+        latitude: Sequence[float],
+        longitude: Sequence[float],
+        num_seasons: int = 1,
+        num_hours: int = 1,
+        input_variables: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__()
+        unknown = sorted(set(fields) - set(get_args(KnownField)))
+        if unknown or not fields or len(set(fields)) < len(fields):
+            raise ValueError(
+                f"fields are {', '.join(fields) or 'none'}; expected some of "
+                f"{', '.join(get_args(KnownField))}, each once"
+            )
+        self.variables = check_variables(variables)
+        self.input_variables = check_input_variables(input_variables, variables=self.variables)
+        self.fields = tuple(fields)
+        self.input_hours, self.target_hours = tuple(input_hours), tuple(target_hours)
+        self._groups = -(-len(target_hours) // len(input_hours))
+        axes = torch.tensor(list(latitude)), torch.tensor(list(longitude))
+        self.register_buffer("latitude", axes[0], persistent=False)
+        self.register_buffer("longitude", axes[1], persistent=False)
+        if "climatology" in self.fields:
+            self.climatology = SeasonalCycle(
+                num_channels=len(channel_labels(variables)),
+                grid_shape=(len(axes[0]), len(axes[1])),
+                num_seasons=num_seasons,
+                num_hours=num_hours,
+            )
+        self.forecaster = forecaster(variables=self.variables, input_variables=self._seen())
+
+    def fit_climatology(self, climatology: Climatology) -> None:
+        """Take the climatology of the training split, where it is among the fields."""
+        if "climatology" in self.fields:
+            self.climatology.fit(climatology)
+
+    def forward(
+        self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b t2 c2 h w"]:
+        """Forecast what the network inside does.
+
+        Raises:
+            ValueError: if there is no init time.
+        """
+        return run_network(self.forecaster, self.encoded(inputs, init_time), init_time)
+
+    def encoded(
+        self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b t c2 h w"]:
+        """Put the known fields beside the channels of every variable."""
+        return self._encode(inputs, known_init_time(init_time), own_hours=self.input_hours)
+
+    def inside(self, problem: LearningProblem) -> LearningProblem:
+        """Learn the same from more."""
+        init_time = known_init_time(problem.init_time)
+        return replace(
+            problem,
+            network=self.forecaster,
+            inputs=self._encode(problem.inputs, init_time, own_hours=self.input_hours),
+            target_frames=self._encode(
+                problem.target_frames, init_time, own_hours=self.target_hours
+            ),
+        )
+
+    def _seen(self) -> dict[str, list[str]]:
+        """Name the channels that the network inside sees, a variable's after the other."""
+        whens = ["now", *(f"ahead {group}" for group in range(self._groups))]
+        moving = [field for field in self.fields if field not in (*_OF_PLACE, "climatology")]
+        parts = {"time_of_day": 2, "day_of_year": 2}
+        common = [
+            f"{field} {part} {when}"
+            for when in whens
+            for field in moving
+            for part in range(parts.get(field, 1))
+        ]
+        common += ["sine of latitude"] if "latitude" in self.fields else []
+        common += ["cosine of longitude", "sine of longitude"] * ("longitude" in self.fields)
+        seen = {}
+        for name, labels in self.input_variables.items():
+            own = [
+                f"climatology of {label} {when}"
+                for when in whens
+                for label in self.variables[name]
+                if "climatology" in self.fields
+            ]
+            seen[name] = [*labels, *own, *(f"{field} beside {name}" for field in common)]
+        return seen
+
+    def _encode(self, frames: Tensor, init_time: Tensor, *, own_hours: tuple[int, ...]) -> Tensor:
+        """Lay out, for every variable: its channels, its climatology, the common fields."""
+        place = torch.arange(frames.shape[1]) % len(self.input_hours)
+        last = len(self.target_hours) - 1
+        # Frame t has target hours t, t + T, t + 2 T ...; past the last one, the last one.
+        whens = [
+            own_hours,
+            *(
+                tuple(
+                    self.target_hours[min(int(t) + group * len(self.input_hours), last)]
+                    for t in place
+                )
+                for group in range(self._groups)
+            ),
+        ]
+        with torch.no_grad():
+            common = self._common(frames, init_time, whens)
+            climate = (
+                [self.climatology(init_time, hours) for hours in whens]
+                if "climatology" in self.fields
+                else []
+            )
+        sizes = [len(labels) for labels in self.input_variables.values()]
+        own_sizes = [len(labels) for labels in self.variables.values()]
+        cut = [torch.split(fields, own_sizes, dim=2) for fields in climate]
+        pieces: list[Tensor] = []
+        for number, piece in enumerate(torch.split(frames, sizes, dim=2)):
+            pieces += [piece, *(fields[number] for fields in cut), *common]
+        return torch.cat(pieces, dim=2)
+
+    def _common(
+        self, frames: Tensor, init_time: Tensor, whens: Sequence[tuple[int, ...]]
+    ) -> list[Float[Tensor, "b t k h w"]]:
+        """Give the fields that all variables see."""
+        shape = (*frames.shape[:2], 1, *frames.shape[3:])
+        found: list[Tensor] = []
+        for hours in whens:
+            valid = init_time[:, None] + torch.tensor(hours, device=init_time.device)
+            for field in self.fields:
+                if field == "solar_radiation":
+                    flux = hourly_solar_radiation(
+                        valid.flatten(), latitude=self.latitude, longitude=self.longitude
+                    )
+                    share = rearrange(flux, "(b t) h w -> b t 1 h w", t=len(hours))
+                    found.append(share.to(frames) / SOLAR_CONSTANT)
+                elif field == "time_of_day":
+                    turn = torch.remainder(valid, 24).to(frames) / 24
+                    angle = 2 * math.pi * turn[..., None] + torch.deg2rad(self.longitude)
+                    angle = angle[:, :, None, None, :].to(frames)
+                    found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
+                elif field == "day_of_year":
+                    angle = 2 * math.pi * year_phase(valid).to(frames)
+                    angle = angle[:, :, None, None, None]
+                    found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
+        if "latitude" in self.fields:
+            sine = torch.sin(torch.deg2rad(self.latitude)).to(frames)
+            found.append(sine[:, None].expand(shape))
+        if "longitude" in self.fields:
+            angle = torch.deg2rad(self.longitude).to(frames)
+            found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
+        return found
