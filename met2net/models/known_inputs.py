@@ -82,9 +82,9 @@ class KnownInputs(Wrapper):
         self.fields = tuple(fields)
         self.input_hours, self.target_hours = tuple(input_hours), tuple(target_hours)
         self._groups = -(-len(target_hours) // len(input_hours))
-        axes = torch.tensor(list(latitude)), torch.tensor(list(longitude))
-        self.register_buffer("latitude", axes[0], persistent=False)
-        self.register_buffer("longitude", axes[1], persistent=False)
+        axes = [torch.tensor(list(axis), dtype=torch.float32) for axis in (latitude, longitude)]
+        self.register_buffer("latitude", axes[0])
+        self.register_buffer("longitude", axes[1])
         if "climatology" in self.fields:
             self.climatology = SeasonalCycle(
                 num_channels=len(channel_labels(variables)),

@@ -17,6 +17,7 @@ from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
 from pipelines.progress_bar import progress_bar
 from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator
+from pipelines.sources.settled_weather import LEAST_SHARE, is_settled, weather_activity
 from pipelines.sources.source import MonthRequest, RawMonth
 
 __all__ = ["EXPVER", "Gcm", "simulate_days"]
@@ -133,12 +134,26 @@ class Gcm:
         state = _state_path(folder, month)
         simulate_days(len(month.hours()) // 24, clock=clock, before=before, state=state,
                       fields=fields, keep=self._keep)  # fmt: skip
+        self._tell_whether_settled(month, fields)
         record = {
             "jcm": SIMULATOR_VERSION,
             "month": str(month),
             "files": [_described(fields), _described(state)],
         }
         write_text(_record_path(folder, month), json.dumps(record))
+
+    def _tell_whether_settled(self, month: Month, fields: Path) -> None:
+        """Warn where the weather of a month still wakes up."""
+        with xr.open_dataset(fields, engine="netcdf4") as weather:
+            thirds = weather_activity(weather)
+        if not is_settled(thirds):
+            _logger.warning(
+                "the simulated weather of %s is not settled: the wind changes by %.2f m/s a day in "
+                "its first third and by %.2f in its last; expected at least %.0f %% of that: "
+                "spin_up_days is %d, about 90 are enough",
+                month, thirds[0].daily_change, thirds[-1].daily_change, 100 * LEAST_SHARE,
+                self.spin_up_days,
+            )  # fmt: skip
 
     def _keep(self, day: xr.Dataset) -> xr.Dataset:
         """Choose the fields that are kept."""

@@ -136,6 +136,6 @@ def test_fields_that_are_not_known_are_refused(fields):
         make_network(fields)
 
 
-def test_weights_are_those_of_the_network_and_its_climatology_alone():
+def test_the_grid_and_the_climatology_travel_with_the_weights():
     names = make_network(("latitude", "climatology")).state_dict()
-    assert list(names) == ["climatology.terms"]
+    assert list(names) == ["latitude", "longitude", "climatology.terms"]
