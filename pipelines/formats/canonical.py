@@ -1,5 +1,7 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
+import logging
+
 import numpy as np
 import xarray as xr
 
@@ -7,18 +9,19 @@ from met2net.data.grid import Grid
 from met2net.data.variables import VARIABLES, Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
+from pipelines.formats.axes import find_axes
+from pipelines.formats.levels import with_whole_levels
+from pipelines.formats.times import decoded_times
 
 __all__ = ["canonical", "same_units"]
+
+_logger = logging.getLogger(__name__)
 
 _BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
 _BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
 
-_DIMENSION_NAMES = {
-    "time": ("valid_time", "time"),
-    "level": ("level", "pressure_level", "isobaricInhPa", "plev"),
-    "latitude": ("latitude", "lat"),
-    "longitude": ("longitude", "lon"),
-}
+_TIME_NAMES = ("valid_time", "time")
+_HOUSE_AXES = ("time", "level", "latitude", "longitude")
 
 # One spelling for each unit; keys without "**" and in lower case.
 _UNIT_SPELLINGS = {
@@ -27,7 +30,6 @@ _UNIT_SPELLINGS = {
     "m/s": "m s-1", "kg/kg": "kg kg-1", "m2/s2": "m2 s-2", "j/m2": "J m-2", "j m-2": "J m-2",
     "meter": "m", "metre": "m", "meters": "m", "metres": "m",
 }  # fmt: skip
-_HECTOPASCAL = ("hpa", "millibars", "millibar", "mbar", "mb")
 _FIRST_RELEASE = "0001"
 
 
@@ -50,18 +52,26 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     known = {str(name): v for name in dataset.data_vars if (v := _lookup(dataset[name]))}
     if not known:
         return xr.Dataset()
-    dataset = _rename_dimensions(dataset[list(known)])
+    dataset = find_axes(dataset, known, origin=origin)[list(known)]
+    dataset = _rename_dimensions(dataset)
+    dataset = _without_invariants(dataset, origin)
+    if not dataset.data_vars or dataset.sizes.get("time") == 0:
+        if dataset.data_vars:
+            _logger.warning("%s: left out, its time has no records", origin)
+        return xr.Dataset()
+    dataset = _with_single_level(dataset, known)
     dataset = _merge_releases(dataset, origin)
+    # On no level, `z` is the height of the surface and `t` is nobody knows which temperature.
     usable = {
         name: v for name, v in known.items()
-        if ("level" in dataset[name].dims) == (v.level_kind == "pressure")
+        if name in dataset and ("level" in dataset[name].dims or v.level_kind == "surface")
     }  # fmt: skip
     expver = dataset["expver"]
     fields = {v.name: _field(dataset[name], v, origin) for name, v in usable.items()}
     if len(fields) < len(usable):
         raise DataError(f"{origin}: found {', '.join(usable)}; expected each variable once")
     result = xr.Dataset(fields)
-    result = result.drop_vars([n for n in result.coords if n not in _DIMENSION_NAMES])
+    result = result.drop_vars([n for n in result.coords if n not in _HOUSE_AXES])
     result = result.assign_coords(expver=expver.variable)
     result.attrs = {k: v for k, v in dataset.attrs.items() if k == "GRIB_centre"}
     return _ordered(result, origin) if fields else xr.Dataset()
@@ -86,19 +96,41 @@ def _lookup(field: xr.DataArray) -> Variable | None:
 
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
-    """Use the house's names of dimensions; a single hour or level becomes an axis."""
-    for name, spellings in _DIMENSION_NAMES.items():
-        found = next((s for s in spellings if s in dataset.dims), None)
-        if found is None:
-            found = next((s for s in spellings if s in dataset.coords), None)
-            if found is not None and dataset[found].ndim == 0:
-                dataset = dataset.expand_dims(found)
-        if found is not None and found != name:
-            dataset = dataset.drop_vars(name, errors="ignore").rename({found: name})
+    """Use the house's name of time; a single hour becomes an axis."""
+    found = next((s for s in _TIME_NAMES if s in dataset.dims), None)
+    if found is None:
+        found = next((s for s in _TIME_NAMES if s in dataset.coords), None)
+        if found is not None and dataset[found].ndim == 0:
+            dataset = dataset.expand_dims(found)
+    if found is not None and found != "time":
+        dataset = dataset.drop_vars("time", errors="ignore").rename({found: "time"})
     for name in ("number", "step", "surface"):
         if dataset.sizes.get(name) == 1:
             dataset = dataset.squeeze(name, drop=True)
     return dataset
+
+
+def _without_invariants(dataset: xr.Dataset, origin: str) -> xr.Dataset:
+    """Leave out what has no time at all, as the height of the surface."""
+    space = {"latitude", "longitude", "level"}
+    invariant = [name for name, field in dataset.data_vars.items() if set(field.dims) <= space]
+    if invariant:
+        names = ", ".join(map(str, invariant))
+        _logger.warning("%s: %s left out, without a time", origin, names)
+    return dataset.drop_vars(invariant)
+
+
+def _with_single_level(dataset: xr.Dataset, known: dict[str, Variable]) -> xr.Dataset:
+    """Make a single level an axis of the variables that are on levels, and of no others."""
+    if "level" not in dataset.coords or dataset["level"].ndim > 0:
+        return dataset
+    level = dataset["level"].variable.expand_dims("level")
+    dataset = dataset.drop_vars("level")
+    on_levels = {
+        name: field.expand_dims("level") for name, field in dataset.data_vars.items()
+        if known[str(name)].level_kind == "pressure"
+    }  # fmt: skip
+    return dataset.assign(on_levels).assign_coords(level=level) if on_levels else dataset
 
 
 def _merge_releases(dataset: xr.Dataset, origin: str) -> xr.Dataset:
@@ -108,6 +140,9 @@ def _merge_releases(dataset: xr.Dataset, origin: str) -> xr.Dataset:
     """
     if "time" not in dataset.dims:
         raise DataError(f"{origin}: found dimensions {tuple(dataset.dims)}; expected a time")
+    if "time" not in dataset.coords:
+        raise DataError(f"{origin}: found a dimension time of {dataset.sizes['time']} without "
+                        "values; expected a coordinate variable with dates")  # fmt: skip
     size = dataset.sizes["time"]
     if "expver" not in dataset.dims:
         values = np.asarray(dataset.coords.get("expver", _FIRST_RELEASE))
@@ -168,13 +203,10 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
 def _ordered(dataset: xr.Dataset, origin: str) -> xr.Dataset:
     """Sort all axes into house order and check them."""
     if "level" in dataset.dims:
-        units = str(dataset["level"].attrs.get("units", "hPa"))
-        if units.lower() not in _HECTOPASCAL:
-            raise DataError(f"{origin}: found levels in {units!r}; expected 'hPa'")
-        dataset = dataset.assign_coords(level=dataset["level"].values.astype(np.int64))
+        dataset = with_whole_levels(dataset, origin=origin)
         dataset = _sorted(dataset, "level", origin)
         dataset["level"].attrs = {"units": "hPa", "long_name": "pressure", "positive": "down"}
-    dataset = dataset.assign_coords(time=dataset["time"].values.astype("datetime64[ns]"))
+    dataset = dataset.assign_coords(time=decoded_times(dataset["time"], origin=origin))
     dataset = _sorted(dataset, "time", origin)
     try:
         hours_since_epoch(dataset["time"].values)
