@@ -15,6 +15,7 @@ from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.classic_netcdf import check_classic_netcdf
+from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
 
@@ -59,13 +60,13 @@ def _read_netcdf(path: Path) -> xr.Dataset:
         is_hdf5 = file.read(4) == b"\x89HDF"
     try:
         # netCDF's own library must not be entered from two threads at once; h5py locks itself.
-        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: found a broken netCDF file ({error}); expected a whole "
-                        "one") from error  # fmt: skip
+        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4", cache=False)
+        dataset = dataset.assign_coords({name: c.load() for name, c in dataset.coords.items()})
+    except OF_BROKEN_FILES as error:
+        raise broken_file(error, path) from error
     points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*_TIMES, *_LEVELS))
     chunks = dict.fromkeys(_TIMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
-    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
+    return lazily(dataset, path, chunks=chunks)
 
 
 def _read_zip(path: Path, limit: int) -> xr.Dataset:
