@@ -78,9 +78,7 @@ def _as_axis(values: xr.DataArray, found: str, name: str) -> xr.Variable:
     return xr.Variable(dims, values.values, dict(values.attrs))
 
 
-def _values(
-    dataset: xr.Dataset, dim: str, spellings: tuple[str, ...], origin: str
-) -> xr.DataArray:
+def _values(dataset: xr.Dataset, dim: str, spellings: tuple[str, ...], origin: str) -> xr.DataArray:
     """Find the values of a dimension among the coordinates of its names."""
     named = [s for s in spellings if s in dataset.variables]
     for other in named:

@@ -1,6 +1,7 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,7 +11,7 @@ from met2net.data.variables import VARIABLES, Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.formats.axes import find_axes
-from pipelines.formats.levels import with_whole_levels
+from pipelines.formats.levels import HELD_LEVELS, with_whole_levels
 from pipelines.formats.times import decoded_times
 
 __all__ = ["canonical", "same_units"]
@@ -195,9 +196,14 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
         raise DataError(f"{origin}: found {field.name} with dimensions {field.dims}; "
                         f"expected {dims}")  # fmt: skip
     result = field.transpose(*dims).astype(np.float32).rename(expected.name)
-    result.attrs = expected.attrs
+    result.attrs = {**expected.attrs, **_held(field)}
     result.encoding = {}
     return result
+
+
+def _held(field: xr.DataArray) -> dict[str, Any]:
+    """Keep what says on which levels a field has values."""
+    return {HELD_LEVELS: field.attrs[HELD_LEVELS]} if HELD_LEVELS in field.attrs else {}
 
 
 def _ordered(dataset: xr.Dataset, origin: str) -> xr.Dataset:

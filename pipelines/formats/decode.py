@@ -18,6 +18,7 @@ from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
+from pipelines.formats.levels import side_by_side, stacked
 
 __all__ = ["decode"]
 
@@ -116,9 +117,12 @@ def _merge(parts: list[xr.Dataset], path: Path) -> xr.Dataset:
             xr.align(parts[0]["expver"], part["expver"], join="exact")
             later = part["expver"].values > expver.values
             expver = expver.copy(data=np.where(later, part["expver"].values, expver.values))
-        merged = xr.merge([part.drop_vars("expver") for part in parts], join="exact",
-                          compat="identical", combine_attrs="override")  # fmt: skip
+        pieces: dict[str, list[xr.DataArray]] = {}
+        for part in parts:
+            for name, field in part.drop_vars("expver").data_vars.items():
+                pieces.setdefault(str(name), []).append(field)
+        merged = side_by_side({name: stacked(fields) for name, fields in pieces.items()})
     except ValueError as error:
         raise DataError(f"{path}: members do not fit together ({error}); expected the same "
                         "hours and points in all, and each variable once") from error  # fmt: skip
-    return merged.assign_coords(expver=expver.variable)
+    return merged.assign_attrs(parts[0].attrs).assign_coords(expver=expver.variable)

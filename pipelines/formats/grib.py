@@ -10,6 +10,7 @@ from pipelines.errors import DataError
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import GribMessage, open_message, read_messages
+from pipelines.formats.levels import side_by_side
 
 __all__ = ["read_grib"]
 
@@ -46,11 +47,11 @@ def read_grib(path: Path) -> xr.Dataset:
     shape = len(latitude), len(longitude)
     fields = {name: _field(own, path, shape=shape) for name, own in by_name.items()}
     _check_same_hours(fields, path)
-    dataset = xr.Dataset(
-        fields,
-        coords={"latitude": latitude, "longitude": longitude},
-        attrs={"GRIB_centre": messages[0].field.centre},
+    dataset = side_by_side(fields).assign_coords(
+        latitude=("latitude", latitude, {"units": "degrees_north"}),
+        longitude=("longitude", longitude, {"units": "degrees_east"}),
     )
+    dataset.attrs = {"GRIB_centre": messages[0].field.centre}
     latest: dict[np.datetime64, str] = {}
     for message in messages:  # an hour is preliminary as soon as one of its fields is
         latest[message.time] = max(message.field.expver, latest.get(message.time, ""))

@@ -8,7 +8,7 @@ import xarray as xr
 
 from pipelines.errors import DataError
 
-__all__ = ["HELD_LEVELS", "held_levels", "side_by_side", "with_whole_levels"]
+__all__ = ["HELD_LEVELS", "held_levels", "side_by_side", "stacked", "with_whole_levels"]
 
 _logger = logging.getLogger(__name__)
 
@@ -53,10 +53,33 @@ def side_by_side(fields: Mapping[str, xr.DataArray]) -> xr.Dataset:
     """
     levels = sorted({level for field in fields.values() for level in held_levels(field)})
     whole = {name: _on_levels(field, levels) for name, field in fields.items()}
-    return xr.merge(
-        [field.rename(name) for name, field in whole.items()],
+    merged = xr.merge(
+        [field.to_dataset(name=name) for name, field in whole.items()],
         join="exact", compat="override", combine_attrs="override",
     )  # fmt: skip
+    merged.attrs = {}
+    return merged
+
+
+def stacked(pieces: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Put pieces of one variable, each on levels of its own, on one axis.
+
+    Raises:
+        ValueError: if hours or points differ, or two that are not the same have a level, or the
+            variable is on none.
+    """
+    first, *others = pieces
+    others = [piece for piece in others if not piece.identical(first)]
+    if not others:
+        return first
+    levels = [level for piece in (first, *others) for level in held_levels(piece)]
+    if len(levels) != len(set(levels)) or not all(map(held_levels, others)):
+        raise ValueError(f"found {first.name} more than once")
+    held = [piece.sel(level=list(held_levels(piece))) for piece in (first, *others)]
+    joined = xr.concat(held, dim="level", join="exact", coords="minimal", compat="override",
+                       combine_attrs="override").sortby("level")  # fmt: skip
+    joined["level"].attrs = first["level"].attrs
+    return joined.assign_attrs({HELD_LEVELS: sorted(levels)}).transpose(*first.dims)
 
 
 def held_levels(field: xr.DataArray) -> tuple[int, ...]:

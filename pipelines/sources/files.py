@@ -1,5 +1,6 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.decode import decode
+from pipelines.formats.levels import held_levels, side_by_side
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
@@ -62,19 +64,18 @@ class Files:
         wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
         holding = [
             file for file in indexed
-            if file.fields.keys() & request.fields.keys() and np.isin(wanted, file.hours).any()
+            if _holds(file, request.fields) and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
         _check_present(request, indexed, folder=folder)
         _check_grids(holding)
         datasets = {
             file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
         }  # fmt: skip
-        levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
-        fields = {}
-        for name in request.fields:
-            parts = {path: d[name] for path, d in datasets.items() if name in d}
-            fields[name] = _join(name, _with_levels(parts, levels), request.hours)
-        dataset = xr.Dataset(fields)
+        fields = {
+            name: _joined(name, levels, datasets, request.hours)
+            for name, levels in request.fields.items()
+        }
+        dataset = side_by_side(fields)
         expver = _expver([d["expver"] for d in datasets.values()], request.hours)
         files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
         return RawMonth(
@@ -103,7 +104,7 @@ def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder:
             f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
             f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
         )
-    for name in request.fields:
+    for name, levels in request.fields.items():
         having = [file for file in of_month if name in file.fields]
         if not having:
             known = sorted({known for file in of_month for known in file.fields})
@@ -111,13 +112,38 @@ def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder:
                 f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
                 f"{month}; expected also {name}"
             )
-        missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in having]))
-        if len(missing):
+        held = sorted({level for file in having for level in file.fields[name]})
+        if absent := sorted(set(levels) - set(held)):
             raise DataError(
-                f"{name_files([file.path for file in having])}: found {name} for "
-                f"{len(wanted) - len(missing)} of {len(wanted)} hours of {month}; expected all "
-                f"(the first missing one is {missing[0].astype('datetime64[h]')})"
+                f"{name_files([file.path for file in having])}: found {name} on levels {held}; "
+                f"expected {absent} hPa"
             )
+        for level in levels or (None,):
+            _check_hours(name, level, having, request)
+
+
+def _check_hours(
+    name: str, level: int | None, having: list[IndexedFile], request: MonthRequest
+) -> None:
+    """Refuse hours that no file with a variable on a level has."""
+    wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+    files = [file for file in having if level is None or level in file.fields[name]]
+    missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in files]))
+    if len(missing):
+        raise DataError(
+            f"{name_files([file.path for file in files])}: found {name} "
+            f"{'' if level is None else f'at {level} hPa '}for "
+            f"{len(wanted) - len(missing)} of {len(wanted)} hours of {request.month}; expected all "
+            f"(the first missing one is {missing[0].astype('datetime64[h]')})"
+        )
+
+
+def _holds(file: IndexedFile, fields: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether a file has a wanted variable, on a wanted level where it is on levels."""
+    return any(
+        name in file.fields and (not levels or set(levels) & set(file.fields[name]))
+        for name, levels in fields.items()
+    )
 
 
 def _check_grids(holding: list[IndexedFile]) -> None:
@@ -135,22 +161,30 @@ def _hours(dataset: xr.Dataset, hours: np.ndarray) -> xr.Dataset:
     return dataset.isel(time=np.isin(dataset["time"].values, hours))
 
 
-def _with_levels(
-    parts: dict[str, xr.DataArray], levels: tuple[int, ...]
-) -> dict[str, xr.DataArray]:
-    """Select the levels that the whole request names; one axis serves all variables."""
-    chosen = {}
-    for path, part in parts.items():
-        if "level" in part.dims:
-            absent = sorted(set(levels) - set(part["level"].values.tolist()))
-            if absent:
-                raise DataError(
-                    f"{path}: found {part.name} on levels {part['level'].values.tolist()}; "
-                    f"expected {list(levels)} hPa, all in one file"
-                )
-            part = part.sel(level=list(levels))
-        chosen[path] = part
-    return chosen
+def _joined(
+    name: str,
+    levels: tuple[int, ...],
+    datasets: dict[str, xr.Dataset],
+    hours: np.ndarray,
+) -> xr.DataArray:
+    """Chain a variable's files in time, each level of its own: files may hold one or many."""
+    parts = {path: dataset[name] for path, dataset in datasets.items() if name in dataset}
+    if not levels:
+        return _join(name, parts, hours)
+    by_level = [
+        _join(
+            name,
+            {path: p.sel(level=level) for path, p in parts.items() if level in held_levels(p)},
+            hours,
+        ).drop_vars("level")
+        for level in levels
+    ]
+    axis = next(iter(parts.values()))["level"].attrs
+    field = xr.concat(by_level, dim="level", join="exact", coords="minimal", compat="override",
+                      combine_attrs="override")  # fmt: skip
+    field = field.assign_coords(level=("level", list(levels), axis))
+    field.attrs = variable(name).attrs
+    return field.transpose("time", "level", "latitude", "longitude")
 
 
 def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.DataArray:
@@ -188,9 +222,10 @@ def _check_agreement(
         if difference <= tolerance:
             return
         largest = f"they differ by up to {difference:g}"
+    at = f" at {int(first[1]['level'])} hPa" if "level" in first[1].coords else ""
     raise DataError(
-        f"found {name} of {len(common)} hours from {common[0].astype('datetime64[h]')} on both in "
-        f"{first[0]} and in {second[0]}, and {largest}; expected the same within "
+        f"found {name}{at} of {len(common)} hours from {common[0].astype('datetime64[h]')} on both "
+        f"in {first[0]} and in {second[0]}, and {largest}; expected the same within "
         f"{tolerance:g} {variable(name).units}"
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from met2net.data.grid import Grid
 from met2net.data.windows import hours_since_epoch
@@ -16,12 +15,13 @@ from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.formats.decode import decode
 from pipelines.formats.file_format import DATA_SUFFIXES, file_format
+from pipelines.formats.levels import held_levels
 
 __all__ = ["IndexedFile", "index_folder"]
 
 _logger = logging.getLogger(__name__)
 
-_LAYOUT = 1  # of the index; another number makes an older index unread
+_LAYOUT = 2  # of the index; another number makes an older index unread
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,10 @@ def _index_file(path: Path) -> IndexedFile:
         mtime_ns=status.st_mtime_ns,
         sha256=digest,
         runs=_runs(hours_since_epoch(dataset["time"].values)) if grid else (),
-        fields={str(name): _levels(field) for name, field in dataset.data_vars.items()},
+        fields={str(name): held_levels(field) for name, field in dataset.data_vars.items()},
         latitude=grid.latitude if grid else (),
         longitude=grid.longitude if grid else (),
     )
-
-
-def _levels(field: xr.DataArray) -> tuple[int, ...]:
-    return tuple(map(int, field["level"].values)) if "level" in field.dims else ()
 
 
 def _runs(hours: np.ndarray) -> tuple[tuple[int, int], ...]:

@@ -11,6 +11,7 @@ from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.canonical import canonical
+from pipelines.formats.levels import side_by_side
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth
@@ -73,19 +74,18 @@ class WeatherBench:
         folder = Path(self.folder)
         if not folder.is_dir():
             raise DataError(f"{folder}: found no such folder; expected WeatherBench's folders")
-        levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
         indices = raw_folder / self.name / fingerprint(self.folder)
         fields, files = {}, []
         for name, wanted in request.fields.items():
             parts = []
-            for path, level in self._find(name, levels if wanted else (), request.month.year):
+            for path, level in self._find(name, wanted, request.month.year):
                 indexed = _indexed(path, folder, indices)
-                parts.append(self._read(path, name, request, levels if wanted else (), level))
+                parts.append(self._read(path, name, request, wanted, level))
                 files.append({"name": path.name, "size": indexed.size, "sha256": indexed.sha256})
             fields[name] = parts[0]
             if len(parts) > 1:
                 fields[name] = xr.concat(parts, dim="level", join="exact").transpose(*parts[0].dims)
-        dataset = xr.Dataset(fields)
+        dataset = side_by_side(fields)
         expver = np.full(len(request.hours), _FINAL)
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
@@ -105,9 +105,7 @@ class WeatherBench:
         if single and not missing:
             return single
         expected = str(whole)
-        if missing and len(missing) < len(single):
-            expected += f" or {missing[0]} (all levels of a request are read of each variable)"
-        elif missing:
+        if missing:
             expected += f" or {missing[0]}"
         raise DataError(f"{folder}: found {self._held(name)}; expected {expected}")
 
@@ -166,7 +164,7 @@ def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset
 
 
 def _with_levels(dataset: xr.Dataset, levels: tuple[int, ...], path: Path) -> xr.Dataset:
-    """Keep the levels that the whole request names; one axis serves all variables."""
+    """Keep the levels that are wanted of this variable."""
     found = dataset["level"].values.tolist() if "level" in dataset.dims else []
     if not set(levels) <= set(found):
         raise DataError(f"{path}: found levels {found}; expected {list(levels)} hPa among them")
