@@ -6,6 +6,7 @@ import xarray as xr
 from met2net.data.grid import Grid
 from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.fields.axis_gaps import refuse_gaps
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
 from pipelines.fields.target_grids import GridSettings, block, target_grid
 
@@ -33,8 +34,8 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
         as float64, all others as float32.
 
     Raises:
-        DataError: if the source's axes are not in house order, do not cover the grid, or are
-            coarser than it (for area means).
+        DataError: if the source's axes are not in house order, have a hole in the grid, do not
+            cover it, or are coarser than it (for area means).
     """
     try:
         source = Grid.from_dataset(dataset)
@@ -43,6 +44,8 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
     target = target_grid(source, settings)
     rows = block(source.latitude, target.latitude)
     columns = block(source.longitude, target.longitude)
+    is_block = rows is not None and columns is not None
+    refuse_gaps(source, target, method=None if is_block else settings.method)
     if rows is not None and columns is not None:
         return dataset.isel(latitude=rows, longitude=columns)
     weights = METHODS[settings.method](source, target)
