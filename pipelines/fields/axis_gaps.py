@@ -30,6 +30,9 @@ def refuse_gaps(source: Grid, target: Grid, *, method: str | None) -> None:
     for name in ("latitude", "longitude"):
         points = np.sort(getattr(source, name))
         wanted = np.sort(getattr(target, name))
+        if name == "longitude":  # in the source's turn
+            centre = (points[0] + points[-1] - wanted[0] - wanted[-1]) / 2
+            wanted = wanted + 360.0 * np.round(centre / 360.0)
         low, high = wanted[0], wanted[-1]
         if method == "conservative":
             low -= (wanted[1] - wanted[0]) / 2

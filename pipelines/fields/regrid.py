@@ -8,7 +8,7 @@ from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
 from pipelines.fields.axis_gaps import refuse_gaps
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
-from pipelines.fields.target_grids import GridSettings, block, target_grid
+from pipelines.fields.target_grids import GridSettings, block, columns_of, target_grid
 
 __all__ = ["regrid"]
 
@@ -43,11 +43,12 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
         raise DataError(f"the source's grid cannot be used: {error}") from error
     target = target_grid(source, settings)
     rows = block(source.latitude, target.latitude)
-    columns = block(source.longitude, target.longitude)
+    columns = columns_of(source, target)
     is_block = rows is not None and columns is not None
     refuse_gaps(source, target, method=None if is_block else settings.method)
     if rows is not None and columns is not None:
-        return dataset.isel(latitude=rows, longitude=columns)
+        cut = dataset.isel(latitude=rows, longitude=columns)
+        return cut if isinstance(columns, slice) else _counted_as(cut, target)
     weights = METHODS[settings.method](source, target)
     fields = {
         name: _regrid_variable(array, weights, settings.nan_threshold)
@@ -63,6 +64,12 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
     for name, axis in (("latitude", target.latitude), ("longitude", target.longitude)):
         coords[name] = (name, np.array(axis), dataset[name].attrs)
     return xr.Dataset(fields, coords=coords, attrs=dataset.attrs)
+
+
+def _counted_as(dataset: xr.Dataset, target: Grid) -> xr.Dataset:
+    """Count longitudes as the target does, in another turn than the source."""
+    longitude = ("longitude", np.array(target.longitude), dataset["longitude"].attrs)
+    return dataset.assign_coords(longitude=longitude)
 
 
 def _regrid_variable(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.data.grid import Grid
+from met2net.data.grid import Grid, unbroken_longitudes
 from met2net.data.variables import VARIABLES, Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
@@ -43,8 +43,8 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
 
     Returns:
         CDS long names, float32 in ERA5's units; dims `time[, level], latitude, longitude`,
-        time and level [hPa] increasing, latitude decreasing, longitude increasing within
-        [0, 360); coordinate `expver(time)`, four characters. Without variables if none is
+        time and level [hPa] increasing, latitude decreasing, longitude as in a `Grid`;
+        coordinate `expver(time)`, four characters. Without variables if none is
         known.
 
     Raises:
@@ -216,31 +216,26 @@ def _ordered(dataset: xr.Dataset, origin: str) -> xr.Dataset:
     dataset = _sorted(dataset, "time", origin)
     try:
         hours_since_epoch(dataset["time"].values)
-        dataset = _ordered_grid(dataset, origin)
+        dataset = _ordered_grid(dataset)
         Grid.from_dataset(dataset)
     except ValueError as error:
         raise error if isinstance(error, DataError) else DataError(f"{origin}: {error}") from error
     return dataset
 
 
-def _ordered_grid(dataset: xr.Dataset, origin: str) -> xr.Dataset:
-    """Turn latitude to decreasing, and longitude into [0, 360)."""
+def _ordered_grid(dataset: xr.Dataset) -> xr.Dataset:
+    """Turn latitude to decreasing, and longitude to a `Grid`'s."""
     latitude = np.round(dataset["latitude"].values.astype(np.float64), 6)
-    longitude = np.round(dataset["longitude"].values.astype(np.float64), 6) % 360.0
+    order, longitude = unbroken_longitudes(
+        np.round(dataset["longitude"].values.astype(np.float64), 6)
+    )
+    if np.any(np.diff(order) != 1):
+        dataset = dataset.isel(longitude=order)
     dataset = dataset.assign_coords(latitude=latitude, longitude=longitude)
     dataset["latitude"].attrs = {"units": "degrees_north", "standard_name": "latitude"}
     dataset["longitude"].attrs = {"units": "degrees_east", "standard_name": "longitude"}
     if np.any(np.diff(latitude) > 0):
         dataset = dataset.sortby("latitude", ascending=False)
-    if np.any(np.diff(longitude) < 0):
-        dataset = dataset.sortby("longitude")
-        gaps = np.diff(dataset["longitude"].values)
-        if gaps.max() > 1.5 * np.median(gaps):
-            raise DataError(
-                f"{origin}: found a box across the Greenwich meridian, longitudes "
-                f"{longitude[0]:g} to {longitude[-1]:g}; expected a box that does not wrap "
-                "inside 0 to 360 (or the whole circle)"
-            )
     return dataset
 
 

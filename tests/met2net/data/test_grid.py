@@ -44,7 +44,7 @@ def test_edges_lie_halfway() -> None:
     [
         ((19.0, 20.0), (0.0, 1.0), "latitude is not strictly decreasing: 19, 20"),
         ((20.0, 19.0), (1.0, 0.0), "longitude is not strictly increasing"),
-        ((20.0, 19.0), (-10.0, 0.0), "longitude spans -10.0 to 0.0; expected within 0 to 360"),
+        ((20.0, 19.0), (-10.0, -5.0), "longitude spans -10.0 to -5.0; expected within 0 to 360"),
         ((91.0, 19.0), (0.0, 1.0), "latitude spans"),
         ((20.0,), (0.0, 1.0), "latitude has 1 points; expected at least 2"),
     ],

@@ -79,7 +79,14 @@ def test_a_box_beyond_the_source_is_refused():
 
 @pytest.mark.parametrize(
     "bounds",
-    [(10, 0, 20, 5), (95, 0, 20, 5), (20, 5, 10, 5), (20, -190, 10, 5), (20, -10, 10, 10)],
+    [
+        (10, 0, 20, 5),
+        (95, 0, 20, 5),
+        (20, 5, 10, 5),
+        (20, -190, 10, 5),
+        (20, 80, 10, 70),
+        (20, 40, 10, -100),
+    ],
 )
 def test_impossible_box_is_refused(bounds: tuple[float, float, float, float]):
     with pytest.raises(ValueError, match="expected"):
