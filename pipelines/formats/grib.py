@@ -9,7 +9,7 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.grib_library import eccodes
-from pipelines.formats.grib_messages import GribMessage, open_message, read_messages
+from pipelines.formats.grib_messages import GribMessage, open_message, read_message, read_messages
 from pipelines.formats.levels import side_by_side
 
 __all__ = ["read_grib"]
@@ -69,11 +69,14 @@ def _check_dates(messages: list[GribMessage], path: Path) -> None:
 def _axes(message: GribMessage, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read latitudes and longitudes [degrees] in the order of the values."""
     with path.open("rb") as file:
-        file.seek(message.offset)
-        content = file.read(message.size)
+        content = read_message(file, message.offset, message.size, message.number)
     with open_message(content, path) as handle:
         if eccodes.codes_get_long(handle, "jPointsAreConsecutive"):
             raise DataError(f"{path}: found values in columns; expected them in rows of latitude")
+        if eccodes.codes_get_long(handle, "alternativeRowScanning"):
+            raise DataError(
+                f"{path}: found rows whose direction alternates; expected all in one direction"
+            )
         shape = eccodes.codes_get_long(handle, "Nj"), eccodes.codes_get_long(handle, "Ni")
         latitude = eccodes.codes_get_array(handle, "latitudes").reshape(shape)[:, 0]
         longitude = eccodes.codes_get_array(handle, "longitudes").reshape(shape)[0, :]
@@ -87,13 +90,13 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
     levels = sorted({m.field.level for m in messages})
     row = {time: i for i, time in enumerate(times)}
     column = {level: i for i, level in enumerate(levels)}
-    place = np.full((len(times), len(levels), 2), -1, dtype=np.int64)  # offset, size
+    place = np.full((len(times), len(levels), 3), -1, dtype=np.int64)  # offset, size, number
     for message in messages:
         at = row[message.time], column[message.field.level]
         if place[at][0] >= 0:
             where = _where(message.time, message.field.level)
             raise DataError(f"{path}: found {name} twice at {where}; expected it once")
-        place[at] = message.offset, message.size
+        place[at] = message.offset, message.size, message.number
     absent = np.argwhere(place[..., 0] < 0)
     if len(absent):
         where = _where(times[absent[0][0]], levels[absent[0][1]])
@@ -132,13 +135,12 @@ def _where(time: np.datetime64, level: int) -> str:
 
 
 def _unpack(places: np.ndarray, *, path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Decode the messages at some places: (time, level, 2) -> (time, level, lat, lon)."""
+    """Decode the messages at some places: (time, level, 3) -> (time, level, lat, lon)."""
     values = np.empty((*places.shape[:2], *shape), dtype=np.float32)
     with path.open("rb") as file:
         for index in np.ndindex(*places.shape[:2]):
-            offset, size = (int(x) for x in places[index])
-            file.seek(offset)
-            with open_message(file.read(size), path) as handle:
+            offset, size, number = (int(x) for x in places[index])
+            with open_message(read_message(file, offset, size, number), path) as handle:
                 eccodes.codes_set_double(handle, "missingValue", _MISSING)
                 count = eccodes.codes_get_size(handle, "values")
                 if count != shape[0] * shape[1]:

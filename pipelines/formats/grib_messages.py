@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.formats.grib2_fields import num_fields, single_field
 from pipelines.formats.grib_library import eccodes
 
-__all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
+__all__ = ["GribField", "GribMessage", "open_message", "read_message", "read_messages"]
 
 _BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
 
@@ -58,12 +59,21 @@ class GribField:
 
 @dataclass(frozen=True)
 class GribMessage:
-    """One field at one time, and where it lies in the file [bytes]."""
+    """One field at one time, and where it lies in the file.
+
+    Attributes:
+        field: what it shares with other hours.
+        time: when it is valid.
+        offset: where its message starts [bytes].
+        size: of its message [bytes].
+        number: which of the message's fields it is, from 0; -1 where it is the only one.
+    """
 
     field: GribField
     time: np.datetime64
     offset: int
     size: int
+    number: int = -1
 
 
 def read_messages(path: Path) -> list[GribMessage]:
@@ -81,9 +91,7 @@ def read_messages(path: Path) -> list[GribMessage]:
         for offset, size in places:
             split = _split_header(content, offset)
             if split is None:
-                described = _describe(content[offset : offset + size], path)
-                if described is not None:
-                    messages.append(GribMessage(*described, offset, size))
+                messages += _each_field(content[offset : offset + size], path, offset)
                 continue
             header, date = split
             if header not in known:
@@ -93,6 +101,13 @@ def read_messages(path: Path) -> list[GribMessage]:
                 field, delay = shared
                 messages.append(GribMessage(field, _time(date, path) + delay, offset, size))
     return messages
+
+
+def read_message(file: BinaryIO, offset: int, size: int, number: int) -> bytes:
+    """Read one field as a message (see `GribMessage`)."""
+    file.seek(offset)
+    content = file.read(size)
+    return content if number < 0 else single_field(content, number)
 
 
 @contextmanager
@@ -109,6 +124,17 @@ def open_message(content: bytes, path: Path) -> Iterator[Any]:
             raise DataError(
                 f"{path}: found a GRIB message that cannot be read ({error}); expected whole ones"
             ) from error
+
+
+def _each_field(message: bytes, path: Path, offset: int) -> list[GribMessage]:
+    """Describe all fields of a message."""
+    count = num_fields(message)
+    found = []
+    for number in range(count) if count > 1 else (-1,):
+        described = _describe(message if number < 0 else single_field(message, number), path)
+        if described is not None:
+            found.append(GribMessage(*described, offset, len(message), number))
+    return found
 
 
 def _places(path: Path) -> list[tuple[int, int]]:
