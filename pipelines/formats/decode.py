@@ -86,7 +86,7 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
                     shutil.copyfileobj(source, target)
                 parts.append(_read_member(unpacked, f"{path}, member {member.filename!r}"))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
-            OSError) as error:  # fmt: skip
+            UnicodeDecodeError, OSError) as error:  # fmt: skip
         # Damaged content reads as an invalid argument, or an error without a number; a full
         # disk is none of the file's faults. RuntimeError: a member that wants a password.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):

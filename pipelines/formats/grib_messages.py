@@ -6,6 +6,7 @@ of the rest.
 """
 
 import mmap
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,16 @@ _GRID_KEYS = (
     "latitudeOfFirstGridPointInDegrees", "longitudeOfFirstGridPointInDegrees",
     "latitudeOfLastGridPointInDegrees", "longitudeOfLastGridPointInDegrees",
 )  # fmt: skip
+
+
+class _AnyName(str):
+    """A path for ecCodes' Python package, which encodes what it is given as ASCII."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        """Give the bytes that the file system knows the file by."""
+        return os.fsencode(str(self))
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ def _places(path: Path) -> list[tuple[int, int]]:
     try:
         with _ECCODES:
             places = list(
-                eccodes.codes_extract_offsets_sizes(str(path), eccodes.CODES_PRODUCT_GRIB)
+                eccodes.codes_extract_offsets_sizes(_AnyName(path), eccodes.CODES_PRODUCT_GRIB)
             )
     except eccodes.CodesInternalError as error:
         raise DataError(

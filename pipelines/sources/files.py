@@ -14,6 +14,7 @@ from pipelines.fingerprint import fingerprint
 from pipelines.formats.decode import decode
 from pipelines.formats.levels import held_levels, side_by_side
 from pipelines.sources.files_index import IndexedFile, index_folder
+from pipelines.sources.folder_files import check_name, files_below
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
@@ -59,6 +60,7 @@ class Files:
                 differ, or two files disagree about the same hours.
         """
         folder = Path(self.folder)
+        check_name(folder)
         cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
         indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
         wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
@@ -66,7 +68,7 @@ class Files:
             file for file in indexed
             if _holds(file, request.fields) and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
-        _check_present(request, indexed, folder=folder)
+        _check_present(request, indexed, folder=folder, pattern=self.pattern)
         _check_grids(holding)
         datasets = {
             file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
@@ -93,7 +95,9 @@ def packing_tolerance(name: str) -> float:
     return (high - low) / 2**16
 
 
-def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder: Path) -> None:
+def _check_present(
+    request: MonthRequest, indexed: list[IndexedFile], *, folder: Path, pattern: str
+) -> None:
     """Refuse a month that no file has, a variable that its files lack, and missing hours."""
     month, wanted = request.month, hours_since_epoch(request.hours.astype("datetime64[h]"))
     of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
@@ -103,6 +107,7 @@ def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder:
         raise DataError(
             f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
             f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
+            f"{files_below(folder, pattern)}"
         )
     for name, levels in request.fields.items():
         having = [file for file in of_month if name in file.fields]

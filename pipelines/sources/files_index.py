@@ -16,6 +16,7 @@ from pipelines.errors import DataError
 from pipelines.formats.decode import decode
 from pipelines.formats.file_format import DATA_SUFFIXES, file_format
 from pipelines.formats.levels import held_levels
+from pipelines.sources.folder_files import check_name, files_below, list_files
 
 __all__ = ["IndexedFile", "index_folder"]
 
@@ -73,14 +74,16 @@ def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile
         cache: JSON file that keeps what was found, by path, size and time of change.
 
     Raises:
-        DataError: if the folder is missing, holds no data file, or a data file is broken.
+        DataError: if the folder is missing, holds no data file, or a data file is broken or has
+            a name that is not UTF-8.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: found no such folder; expected one with data files")
     known = _read_cache(cache)
     indexed = []
-    for path in sorted(folder.glob(pattern)):
-        if path.is_file() and not path.name.startswith(".") and _is_data(path):
+    for path in list_files(folder, pattern):
+        if _is_data(path):
+            check_name(path.resolve())
             status = path.stat()
             entry = known.get(str(path.resolve()))
             if entry is None or (entry.size, entry.mtime_ns) != (
@@ -92,7 +95,8 @@ def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile
             indexed.append(entry)
     if not indexed:
         raise DataError(
-            f"{folder}: found no GRIB, netCDF or zip file that matches {pattern!r}; expected some"
+            f"{folder}: found no GRIB, netCDF or zip file that matches {pattern!r}; expected "
+            f"some{files_below(folder, pattern)}"
         )
     if indexed != list(known.values()):
         _write_cache(cache, indexed)
