@@ -43,10 +43,11 @@ class Grid:
         object.__setattr__(self, "latitude", tuple(round(x, 6) for x in self.latitude))
         object.__setattr__(self, "longitude", tuple(round(x, 6) for x in self.longitude))
         # West of Greenwich counts from 360 down, unless the grid goes on east of it.
-        west = -360.0 if self.longitude and self.longitude[0] < 0 <= self.longitude[-1] else 0.0
+        is_across = bool(self.longitude) and self.longitude[0] < 0 <= self.longitude[-1]
+        west, east = (-360.0, self.longitude[0] + 360.0) if is_across else (0.0, 360.0)
         for name, axis, sign, low, high in (
             ("latitude", self.latitude, -1, -90.0, 90.0),
-            ("longitude", self.longitude, 1, west, west + 360.0 - _TOLERANCE),
+            ("longitude", self.longitude, 1, west, east - _TOLERANCE),
         ):
             if len(axis) < 2:
                 raise ValueError(f"{name} has {len(axis)} points; expected at least 2")

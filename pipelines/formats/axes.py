@@ -127,7 +127,7 @@ def _check_meaning(values: xr.DataArray, name: str, origin: str) -> None:
     if name not in _RANGES or values.size == 0:
         return
     low, high = _RANGES[name]
-    smallest, largest = float(values.min()), float(values.max())
+    smallest, largest = float(values.values.min()), float(values.values.max())
     if not (low - _TOLERANCE <= smallest and largest <= high + _TOLERANCE):  # not NaN either
         raise DataError(
             f"{origin}: found {values.name} from {smallest:g} to {largest:g}; expected degrees, "
