@@ -1,17 +1,21 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.variables import Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
+from pipelines.formats.left_out import left_out, with_left_out
+from pipelines.formats.named_kind import named_variable, other_variable
+from pipelines.formats.step_kind import hours_summed_name, summed_name
+from pipelines.formats.time_bounds import hours_between_bounds
+from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical", "same_units"]
-
-_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
-_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
 
 _DIMENSION_NAMES = {
     "time": ("valid_time", "time"),
@@ -34,6 +38,9 @@ _FIRST_RELEASE = "0001"
 def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     """Bring fields of ERA5 into house form; variables that the table lacks are left out.
 
+    So are fields that are not what their names say (see `pipelines.formats.named_kind`), with
+    the reason, which `pipelines.formats.left_out` gives.
+
     Args:
         dataset: fields named by GRIB short names, CDS labels or CDS long names.
         origin: file or address, for messages.
@@ -42,29 +49,38 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
         CDS long names, float32 in ERA5's units; dims `time[, level], latitude, longitude`,
         time and level [hPa] increasing, latitude decreasing, longitude increasing within
         [0, 360); coordinate `expver(time)`, four characters. Without variables if none is
-        known.
+        known. Sums of other than the hour before have a name of their own, and a coordinate
+        along time with the number of hours (see `pipelines.formats.step_kind`).
 
     Raises:
         DataError: if units, dimensions, hours, axes or experiment versions are not ERA5's.
     """
-    known = {str(name): v for name in dataset.data_vars if (v := _lookup(dataset[name]))}
+    known = {str(name): v for name in dataset.data_vars if (v := named_variable(dataset[name]))}
+    wrong = {n: why for n, v in known.items() if (why := other_variable(dataset[n], v))}
+    known = {name: v for name, v in known.items() if name not in wrong}
+    reasons = (*left_out(dataset), *wrong.values())
     if not known:
-        return xr.Dataset()
-    dataset = _rename_dimensions(dataset[list(known)])
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _with_hours_summed(dataset, known, origin)
+    dataset = on_valid_time(dataset[list(known)], origin=origin)
+    dataset = _rename_dimensions(dataset)
     dataset = _merge_releases(dataset, origin)
     usable = {
         name: v for name, v in known.items()
         if ("level" in dataset[name].dims) == (v.level_kind == "pressure")
     }  # fmt: skip
     expver = dataset["expver"]
-    fields = {v.name: _field(dataset[name], v, origin) for name, v in usable.items()}
-    if len(fields) < len(usable):
+    fields = [_field(dataset[name], v, origin) for name, v in usable.items()]
+    if len({v.name for v in usable.values()}) < len(usable):
         raise DataError(f"{origin}: found {', '.join(usable)}; expected each variable once")
-    result = xr.Dataset(fields)
-    result = result.drop_vars([n for n in result.coords if n not in _DIMENSION_NAMES])
+    if not fields:
+        return with_left_out(xr.Dataset(), reasons)
+    result = xr.Dataset({field.name: field for field in fields})
+    kept = {*_DIMENSION_NAMES, *(hours_summed_name(v.name) for v in usable.values())}
+    result = result.drop_vars([n for n in result.coords if n not in kept])
     result = result.assign_coords(expver=expver.variable)
     result.attrs = {k: v for k, v in dataset.attrs.items() if k == "GRIB_centre"}
-    return _ordered(result, origin) if fields else xr.Dataset()
+    return with_left_out(_ordered(result, origin), reasons)
 
 
 def same_units(found: str, expected: str) -> bool:
@@ -77,12 +93,15 @@ def _plain_units(text: str) -> str:
     return _UNIT_SPELLINGS.get(plain.lower(), plain)
 
 
-def _lookup(field: xr.DataArray) -> Variable | None:
-    """Find a field's variable: by what GRIB called it, else by its name in the file."""
-    short_name = field.attrs.get("GRIB_shortName")
-    if short_name in _BY_GRIB_NAME:
-        return _BY_GRIB_NAME[short_name]
-    return _BY_ANY_NAME.get(str(field.name))
+def _with_hours_summed(
+    dataset: xr.Dataset, known: Mapping[str, Variable], origin: str
+) -> xr.Dataset:
+    """Note beside sums of other than an hour of how many they are, where bounds of time say it."""
+    sums = [name for name, v in known.items() if v.step_type == "accum"]
+    hours = hours_between_bounds(dataset, origin=origin) if sums else None
+    if hours is None or bool((hours == 1).all()):
+        return dataset
+    return dataset.assign_coords({hours_summed_name(name): hours.variable for name in sums})
 
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
@@ -160,6 +179,9 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
         raise DataError(f"{origin}: found {field.name} with dimensions {field.dims}; "
                         f"expected {dims}")  # fmt: skip
     result = field.transpose(*dims).astype(np.float32).rename(expected.name)
+    if (hours := hours_summed_name(str(field.name))) in field.coords:
+        result = result.rename({hours: hours_summed_name(expected.name)})
+        result = result.rename(summed_name(expected.name))
     result.attrs = expected.attrs
     result.encoding = {}
     return result

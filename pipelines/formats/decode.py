@@ -17,6 +17,7 @@ from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
+from pipelines.formats.left_out import left_out, with_left_out
 
 __all__ = ["decode"]
 
@@ -90,8 +91,9 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
+    reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]
-    return _merge(parts, path) if parts else xr.Dataset()
+    return with_left_out(_merge(parts, path) if parts else xr.Dataset(), reasons)
 
 
 def _read_member(path: Path, origin: str) -> xr.Dataset:

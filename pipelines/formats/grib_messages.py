@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import VARIABLES, Variable
 from pipelines.errors import DataError
 from pipelines.formats.grib_library import eccodes
+from pipelines.formats.step_kind import hours_of_sum, other_kind
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
 
@@ -46,6 +47,9 @@ class GribField:
         expver: experiment version.
         centre: originating centre.
         grid: what tells one regular grid from another.
+        hours_summed: of how many hours it is the sum; 0 for what is no sum.
+        other_kind: why it is not the variable that its name says (a maximum, the spread of an
+            ensemble); empty where it is. Then nothing else counts, and the grid may be any.
     """
 
     short_name: str
@@ -54,6 +58,8 @@ class GribField:
     expver: str
     centre: str
     grid: tuple[float, ...]
+    hours_summed: float = 0.0
+    other_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,8 +181,9 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
         on_pressure = eccodes.codes_get_string(handle, "typeOfLevel") == "isobaricInhPa"
         if variable is None or on_pressure != (variable.level_kind == "pressure"):
             return None
+        kind = _other_kind(handle, variable)
         grid_type = eccodes.codes_get_string(handle, "gridType")
-        if grid_type != "regular_ll":
+        if grid_type != "regular_ll" and not kind:
             raise DataError(
                 f"{path}: found {short_name} on a {grid_type} grid; expected regular_ll"
             )
@@ -187,8 +194,42 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
             units=eccodes.codes_get_string(handle, "units"),
             expver=eccodes.codes_get_string(handle, "expver") if has_expver else "0001",
             centre=eccodes.codes_get_string(handle, "centre"),
-            grid=tuple(eccodes.codes_get_double(handle, key) for key in _GRID_KEYS),
+            grid=() if kind else tuple(eccodes.codes_get_double(handle, key) for key in _GRID_KEYS),
+            hours_summed=_hours_summed(handle, variable),
+            other_kind=kind,
         )
         date = f"{eccodes.codes_get_long(handle, 'validityDate'):08d}"
         clock = f"{eccodes.codes_get_long(handle, 'validityTime'):04d}"
     return field, _moment(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", path)
+
+
+def _other_kind(handle: Any, variable: Variable) -> str:
+    """Say why a message is not its variable, or nothing."""
+    has_type = eccodes.codes_is_defined(handle, "dataType")
+    has_number = eccodes.codes_is_defined(handle, "number")
+    kind = other_kind(
+        variable,
+        step_type=eccodes.codes_get_string(handle, "stepType"),
+        data_type=eccodes.codes_get_string(handle, "dataType") if has_type else None,
+        member=eccodes.codes_get_long(handle, "number") if has_number else None,
+        is_derived=bool(eccodes.codes_is_defined(handle, "derivedForecast")),
+    )
+    return "" if kind is None else f"{variable.grib_short_name} with {kind}"
+
+
+def _hours_summed(handle: Any, variable: Variable) -> float:
+    """Read of how many hours a message is the sum."""
+    if variable.step_type != "accum":
+        return 0.0
+    return hours_of_sum(
+        variable,
+        step_type=eccodes.codes_get_string(handle, "stepType"),
+        start=_step(handle, "startStep"),
+        end=_step(handle, "endStep"),
+        unit=eccodes.codes_get_string(handle, "stepUnits"),
+    )
+
+
+def _step(handle: Any, key: str) -> int:
+    """Read a step; below an hour ecCodes writes its unit behind the number, as 30m."""
+    return int(eccodes.codes_get_string(handle, key).rstrip("smhD"))
