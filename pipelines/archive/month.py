@@ -95,7 +95,9 @@ class MonthMaker:
 
     def request(self, wanted: WantedMonth, hours: np.ndarray) -> MonthRequest:
         """Say what to fetch for some hours of a month."""
-        return MonthRequest(wanted.month, hours, source_fields(self.fields), wanted.received_after)
+        return MonthRequest(
+            wanted.month, hours, source_fields(self.fields), wanted.received_after, wanted.again
+        )
 
     def bring_in(
         self,

@@ -1,5 +1,6 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.decode import decode
+from pipelines.formats.left_out import because
+from pipelines.formats.step_kind import summed_name
 from pipelines.sources.files_index import IndexedFile, index_folder
+from pipelines.sources.hourly_sums import hourly_sums, hours_needed
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
@@ -50,6 +54,9 @@ class Files:
     def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
         """Give one month out of the files that hold it; only these are decoded.
 
+        Sums since the start of a day or a forecast, marked as such, become those of the hour
+        before (see `pipelines.sources.hourly_sums`).
+
         Under `raw_folder` only an index of the folder is written.
 
         Raises:
@@ -58,24 +65,32 @@ class Files:
         """
         folder = Path(self.folder)
         cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
-        indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
-        wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+        indexed = index_folder(
+            folder, pattern=self.pattern, cache=cache / "index.json",
+            doubted=request.hours if request.again else None,
+        )  # fmt: skip
+        held = _held_names(request, indexed)
+        hours = _hours_to_read(request, indexed, held)
+        wanted = hours_since_epoch(hours)
         holding = [
             file for file in indexed
-            if file.fields.keys() & request.fields.keys() and np.isin(wanted, file.hours).any()
+            if file.fields.keys() & set(held.values()) and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
-        _check_present(request, indexed, folder=folder)
+        _check_present(request, indexed, folder=folder, held=held)
         _check_grids(holding)
-        datasets = {
-            file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
-        }  # fmt: skip
+        datasets = {file.path: _hours(decode(Path(file.path)), hours) for file in holding}
         levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
         fields = {}
-        for name in request.fields:
-            parts = {path: d[name] for path, d in datasets.items() if name in d}
-            fields[name] = _join(name, _with_levels(parts, levels), request.hours)
+        for name, held_name in held.items():
+            parts = {path: d[held_name] for path, d in datasets.items() if held_name in d}
+            joined = _join(name, _with_levels(parts, levels))
+            if held_name != name:
+                origin = name_files(list(parts))
+                joined = hourly_sums(joined, name, hours=request.hours, origin=origin)
+            fields[name] = joined.sel(time=request.hours.astype("datetime64[ns]"))
         dataset = xr.Dataset(fields)
-        expver = _expver([d["expver"] for d in datasets.values()], request.hours)
+        of_month = [_hours(d, request.hours) for d in datasets.values()]
+        expver = _expver([d["expver"] for d in of_month], request.hours)
         files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
@@ -92,24 +107,48 @@ def packing_tolerance(name: str) -> float:
     return (high - low) / 2**16
 
 
-def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder: Path) -> None:
+def _held_names(request: MonthRequest, indexed: list[IndexedFile]) -> dict[str, str]:
+    """Give each wanted variable's name in the files: another where they have sums of it alone."""
+    wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+    of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
+    names = {}
+    for name in request.fields:
+        is_there = any(name in file.fields for file in of_month)
+        is_summed = any(summed_name(name) in file.fields for file in of_month)
+        names[name] = summed_name(name) if is_summed and not is_there else name
+    return names
+
+
+def _hours_to_read(
+    request: MonthRequest, indexed: list[IndexedFile], held: Mapping[str, str]
+) -> np.ndarray:
+    """Give the wanted hours, and the one before where differences of sums are taken."""
+    hours = request.hours.astype("datetime64[h]")
+    summing = [f.hours for f in indexed if f.fields.keys() & (set(held.values()) - held.keys())]
+    return hours_needed(hours, np.concatenate(summing).astype(hours.dtype)) if summing else hours
+
+
+def _check_present(
+    request: MonthRequest, indexed: list[IndexedFile], *, folder: Path, held: Mapping[str, str]
+) -> None:
     """Refuse a month that no file has, a variable that its files lack, and missing hours."""
     month, wanted = request.month, hours_since_epoch(request.hours.astype("datetime64[h]"))
+    reasons = [f"{Path(f.path).name}: {reason}" for f in indexed for reason in f.left_out]
     of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
     if not of_month:
         held = np.concatenate([file.hours for file in indexed]).astype("datetime64[h]")
         found = f"hours from {held.min()} to {held.max()}" if len(held) else "no known variable"
         raise DataError(
             f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
-            f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
+            f"hours of {month}, {request.hours[0]} to {request.hours[-1]}" + because(reasons)
         )
-    for name in request.fields:
+    for name in held.values():
         having = [file for file in of_month if name in file.fields]
         if not having:
             known = sorted({known for file in of_month for known in file.fields})
             raise DataError(
                 f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
-                f"{month}; expected also {name}"
+                f"{month}; expected also {name}" + because(reasons)
             )
         missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in having]))
         if len(missing):
@@ -153,7 +192,7 @@ def _with_levels(
     return chosen
 
 
-def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.DataArray:
+def _join(name: str, parts: dict[str, xr.DataArray]) -> xr.DataArray:
     """Chain the files' hours in time; hours that two files have must agree."""
     pieces: list[xr.DataArray] = []
     taken: list[tuple[str, xr.DataArray]] = []
@@ -169,9 +208,8 @@ def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.Da
             pieces.append(part.isel(time=new).drop_vars("expver", errors="ignore"))
     grid = {axis: pieces[0][axis] for axis in ("latitude", "longitude")}
     pieces = [piece.assign_coords(grid) for piece in pieces]  # equal but for rounding
-    joined = xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
-                       combine_attrs="override").sortby("time")  # fmt: skip
-    return joined.sel(time=hours.astype("datetime64[ns]"))
+    return xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
+                     combine_attrs="override").sortby("time")  # fmt: skip
 
 
 def _check_agreement(
