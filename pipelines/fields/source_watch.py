@@ -80,22 +80,22 @@ class SourceWatch:
             levels = axes["level"][slice(*places[1])].tolist()
         table, part = variable(array), _part(block, self.rows, self.columns)
         for index, level in enumerate(levels):
-            fields = xr.DataArray(
-                part if level is None else part[:, index],
-                dims=("time", "latitude", "longitude"),
-                coords={"time": hours, "latitude": axes["latitude"][self.rows],
-                        "longitude": axes["longitude"][self.columns]},
-            )  # fmt: skip
-            _check_range(fields, table, level)
+            fields = part if level is None else part[:, index]
+            if not _is_in_range(fields, table):
+                _refuse(fields, hours, self._axes(axes), table, level)
             if habits(array, level).shortest_rest is not None:
-                self._rest(array, level, fields).look(fields.values)
+                self._rest(array, level, fields, axes).look(fields)
         return block
 
-    def _rest(self, name: str, level: int | None, fields: xr.DataArray) -> "_Rest":
+    def _axes(self, axes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"latitude": axes["latitude"][self.rows], "longitude": axes["longitude"][self.columns]}
+
+    def _rest(
+        self, name: str, level: int | None, fields: np.ndarray, axes: dict[str, np.ndarray]
+    ) -> "_Rest":
         with self._lock:
             if (name, level) not in self._seen:
-                axes = (fields["latitude"].values, fields["longitude"].values)
-                self._seen[name, level] = _Rest(fields.values[0].copy(), *axes)
+                self._seen[name, level] = _Rest(fields[0].copy(), **self._axes(axes))
             return self._seen[name, level]
 
 
@@ -172,16 +172,26 @@ def _together(places: np.ndarray) -> slice | np.ndarray:
     return places
 
 
-def _check_range(fields: xr.DataArray, table: Variable, level: int | None) -> None:
-    """Compare a block with the limits; the usual, good one is read twice and no more."""
+def _is_in_range(fields: np.ndarray, table: Variable) -> bool:
+    """Tell whether a block is within the limits; points without a value are."""
     low, high = table.valid_range
-    values = fields.values
-    if values.size == 0 or (np.fmin.reduce(values, axis=None) >= low
-                            and np.fmax.reduce(values, axis=None) <= high):  # fmt: skip
-        return
+    return fields.size == 0 or bool(
+        np.fmin.reduce(fields, axis=None) >= low and np.fmax.reduce(fields, axis=None) <= high
+    )
+
+
+def _refuse(
+    fields: np.ndarray,
+    hours: np.ndarray,
+    axes: dict[str, np.ndarray],
+    table: Variable,
+    level: int | None,
+) -> None:
+    """Say which value is outside the limits; do nothing about a block without any value."""
+    array = xr.DataArray(fields, dims=("time", *axes), coords={"time": hours, **axes})
+    lowest, highest = (f.reduce(fields, axis=(1, 2)) for f in (np.fmin, np.fmax))
     label = table.name if level is None else f"{table.name} at {level} hPa"
-    lowest, highest = (f.reduce(values, axis=(1, 2)) for f in (np.fmin, np.fmax))
-    check_limits(fields, lowest, highest, table=table, label=label)
+    check_limits(array, lowest, highest, table=table, label=label)
 
 
 def _is_at_rest(value: np.ndarray, of_name: Habits) -> np.ndarray:
