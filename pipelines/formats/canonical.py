@@ -1,25 +1,29 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid, unbroken_longitudes
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.variables import Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.formats.axes import find_axes
+from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import HELD_LEVELS, with_whole_levels
+from pipelines.formats.named_kind import named_variable, other_variable
+from pipelines.formats.releases import merge_releases
+from pipelines.formats.step_kind import hours_summed_name, summed_name
+from pipelines.formats.time_bounds import hours_between_bounds
 from pipelines.formats.times import decoded_times
+from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical", "same_units"]
 
 _logger = logging.getLogger(__name__)
-
-_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
-_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
 
 _TIME_NAMES = ("valid_time", "time")
 _HOUSE_AXES = ("time", "level", "latitude", "longitude")
@@ -31,11 +35,13 @@ _UNIT_SPELLINGS = {
     "m/s": "m s-1", "kg/kg": "kg kg-1", "m2/s2": "m2 s-2", "j/m2": "J m-2", "j m-2": "J m-2",
     "meter": "m", "metre": "m", "meters": "m", "metres": "m",
 }  # fmt: skip
-_FIRST_RELEASE = "0001"
 
 
 def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     """Bring fields of ERA5 into house form; variables that the table lacks are left out.
+
+    So are fields that are not what their names say (see `pipelines.formats.named_kind`), with
+    the reason, which `pipelines.formats.left_out` gives.
 
     Args:
         dataset: fields named by GRIB short names, CDS labels or CDS long names.
@@ -44,38 +50,49 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     Returns:
         CDS long names, float32 in ERA5's units; dims `time[, level], latitude, longitude`,
         time and level [hPa] increasing, latitude decreasing, longitude as in a `Grid`;
-        coordinate `expver(time)`, four characters. Without variables if none is
-        known.
+        coordinate `expver(time)`, four characters. Without variables if none is known. Sums of
+        other than the hour before have a name of their own, and a coordinate along time with
+        the number of hours (see `pipelines.formats.step_kind`).
 
     Raises:
         DataError: if units, dimensions, hours, axes or experiment versions are not ERA5's.
     """
-    known = {str(name): v for name in dataset.data_vars if (v := _lookup(dataset[name]))}
+    known = {str(name): v for name in dataset.data_vars if (v := named_variable(dataset[name]))}
+    wrong = {n: why for n, v in known.items() if (why := other_variable(dataset[n], v))}
+    known = {name: v for name, v in known.items() if name not in wrong}
+    reasons = (*left_out(dataset), *wrong.values())
     if not known:
-        return xr.Dataset()
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _with_hours_summed(dataset, known, origin)
     dataset = find_axes(dataset, known, origin=origin)[list(known)]
-    dataset = _rename_dimensions(dataset)
-    dataset = _without_invariants(dataset, origin)
-    if not dataset.data_vars or dataset.sizes.get("time") == 0:
-        if dataset.data_vars:
-            _logger.warning("%s: left out, its time has no records", origin)
-        return xr.Dataset()
+    invariant = _invariant(dataset)
+    dataset = dataset.drop_vars(invariant)
+    reasons += _logged([f"{name}, which has no time" for name in invariant], origin)
+    if not dataset.data_vars:
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _rename_dimensions(on_valid_time(dataset, origin=origin))
+    if dataset.sizes.get("time") == 0:
+        reasons += _logged([f"{', '.join(map(str, dataset.data_vars))}, of no hour"], origin)
+        return with_left_out(xr.Dataset(), reasons)
     dataset = _with_single_level(dataset, known)
-    dataset = _merge_releases(dataset, origin)
+    dataset = merge_releases(dataset, origin)
     # On no level, `z` is the height of the surface and `t` is nobody knows which temperature.
     usable = {
         name: v for name, v in known.items()
         if name in dataset and ("level" in dataset[name].dims or v.level_kind == "surface")
     }  # fmt: skip
     expver = dataset["expver"]
-    fields = {v.name: _field(dataset[name], v, origin) for name, v in usable.items()}
-    if len(fields) < len(usable):
+    fields = [_field(dataset[name], v, origin) for name, v in usable.items()]
+    if len({v.name for v in usable.values()}) < len(usable):
         raise DataError(f"{origin}: found {', '.join(usable)}; expected each variable once")
-    result = xr.Dataset(fields)
-    result = result.drop_vars([n for n in result.coords if n not in _HOUSE_AXES])
+    if not fields:
+        return with_left_out(xr.Dataset(), reasons)
+    result = xr.Dataset({field.name: field for field in fields})
+    kept = {*_HOUSE_AXES, *(hours_summed_name(v.name) for v in usable.values())}
+    result = result.drop_vars([n for n in result.coords if n not in kept])
     result = result.assign_coords(expver=expver.variable)
     result.attrs = {k: v for k, v in dataset.attrs.items() if k == "GRIB_centre"}
-    return _ordered(result, origin) if fields else xr.Dataset()
+    return with_left_out(_ordered(result, origin), reasons)
 
 
 def same_units(found: str, expected: str) -> bool:
@@ -88,12 +105,15 @@ def _plain_units(text: str) -> str:
     return _UNIT_SPELLINGS.get(plain.lower(), plain)
 
 
-def _lookup(field: xr.DataArray) -> Variable | None:
-    """Find a field's variable: by what GRIB called it, else by its name in the file."""
-    short_name = field.attrs.get("GRIB_shortName")
-    if short_name in _BY_GRIB_NAME:
-        return _BY_GRIB_NAME[short_name]
-    return _BY_ANY_NAME.get(str(field.name))
+def _with_hours_summed(
+    dataset: xr.Dataset, known: Mapping[str, Variable], origin: str
+) -> xr.Dataset:
+    """Note beside sums of other than an hour of how many they are, where bounds of time say it."""
+    sums = [name for name, v in known.items() if v.step_type == "accum"]
+    hours = hours_between_bounds(dataset, origin=origin) if sums else None
+    if hours is None or bool((hours == 1).all()):
+        return dataset
+    return dataset.assign_coords({hours_summed_name(name): hours.variable for name in sums})
 
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
@@ -111,14 +131,21 @@ def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def _without_invariants(dataset: xr.Dataset, origin: str) -> xr.Dataset:
-    """Leave out what has no time at all, as the height of the surface."""
-    space = {"latitude", "longitude", "level"}
-    invariant = [name for name, field in dataset.data_vars.items() if set(field.dims) <= space]
-    if invariant:
-        names = ", ".join(map(str, invariant))
-        _logger.warning("%s: %s left out, without a time", origin, names)
-    return dataset.drop_vars(invariant)
+def _invariant(dataset: xr.Dataset) -> list[str]:
+    """Name fields without any time, as the height of the surface."""
+    in_space = [
+        str(name) for name, field in dataset.data_vars.items()
+        if set(field.dims) <= {"latitude", "longitude", "level"}
+    ]  # fmt: skip
+    has_one_hour = any(t in dataset.coords and dataset[t].ndim == 0 for t in _TIME_NAMES)
+    return [] if has_one_hour and len(in_space) == len(dataset.data_vars) else in_space
+
+
+def _logged(reasons: Sequence[str], origin: str) -> tuple[str, ...]:
+    """Tell what is left out though its name is known."""
+    for reason in reasons:
+        _logger.warning("%s: left out %s", origin, reason)
+    return tuple(reasons)
 
 
 def _with_single_level(dataset: xr.Dataset, known: dict[str, Variable]) -> xr.Dataset:
@@ -132,54 +159,6 @@ def _with_single_level(dataset: xr.Dataset, known: dict[str, Variable]) -> xr.Da
         if known[str(name)].level_kind == "pressure"
     }  # fmt: skip
     return dataset.assign(on_levels).assign_coords(level=level) if on_levels else dataset
-
-
-def _merge_releases(dataset: xr.Dataset, origin: str) -> xr.Dataset:
-    """Give `expver(time)` whatever form it has: absent, scalar, an hour, or a dimension.
-
-    As a dimension it holds final (1) and preliminary (5) fields; each hour has values in one.
-    """
-    if "time" not in dataset.dims:
-        raise DataError(f"{origin}: found dimensions {tuple(dataset.dims)}; expected a time")
-    if "time" not in dataset.coords:
-        raise DataError(f"{origin}: found a dimension time of {dataset.sizes['time']} without "
-                        "values; expected a coordinate variable with dates")  # fmt: skip
-    size = dataset.sizes["time"]
-    if "expver" not in dataset.dims:
-        values = np.asarray(dataset.coords.get("expver", _FIRST_RELEASE))
-        if values.size not in (1, size):
-            raise DataError(f"{origin}: found {values.size} expver for {size} hours")
-        text = np.array([_expver(x) for x in np.broadcast_to(values.ravel(), size)])
-        return dataset.assign_coords(expver=("time", text))
-    labels = [_expver(x) for x in np.atleast_1d(dataset["expver"].values)]
-    parts = [dataset.isel(expver=i, drop=True) for i in range(len(labels))]
-    present = np.stack([_hours_with_values(part) for part in parts])  # (expver, time)
-    if np.any(present.sum(axis=0) != 1):
-        hour = dataset["time"].values[present.sum(axis=0) != 1][0]
-        raise DataError(
-            f"{origin}: found values of {present.sum(axis=0).max()} experiment versions out of "
-            f"{', '.join(labels)} around {hour}; expected one an hour"
-        )
-    merged = parts[0]
-    for part, has_values in zip(parts[1:], present[1:], strict=True):
-        mask = xr.DataArray(has_values, dims="time")
-        merged = part.where(mask, merged)
-    text = np.array(labels)[present.argmax(axis=0)]
-    return merged.assign_coords(expver=("time", text)).assign_attrs(dataset.attrs)
-
-
-def _hours_with_values(part: xr.Dataset) -> np.ndarray:
-    """Tell for each hour whether any variable has any value."""
-    finite = [field.notnull().any([d for d in field.dims if d != "time"]).values
-              for field in part.data_vars.values()]  # fmt: skip
-    found: np.ndarray = np.any(finite, axis=0)
-    return found
-
-
-def _expver(value: object) -> str:
-    """Write an experiment version as four characters: 1 -> 0001."""
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    return f"{int(float(text)):04d}" if text.replace(".", "").isdigit() else text.rjust(4, "0")
 
 
 def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray:
@@ -196,6 +175,9 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
         raise DataError(f"{origin}: found {field.name} with dimensions {field.dims}; "
                         f"expected {dims}")  # fmt: skip
     result = field.transpose(*dims).astype(np.float32).rename(expected.name)
+    if (hours := hours_summed_name(str(field.name))) in field.coords:
+        result = result.rename({hours: hours_summed_name(expected.name)})
+        result = result.rename(summed_name(expected.name))
     result.attrs = {**expected.attrs, **_held(field)}
     result.encoding = {}
     return result

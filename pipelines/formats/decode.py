@@ -18,6 +18,7 @@ from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
+from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
 
 __all__ = ["decode"]
@@ -92,8 +93,9 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
+    reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]
-    return _merge(parts, path) if parts else xr.Dataset()
+    return with_left_out(_merge(parts, path) if parts else xr.Dataset(), reasons)
 
 
 def _read_member(path: Path, origin: str) -> xr.Dataset:

@@ -10,7 +10,9 @@ from pipelines.errors import DataError
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import GribMessage, open_message, read_message, read_messages
+from pipelines.formats.left_out import with_left_out
 from pipelines.formats.levels import side_by_side
+from pipelines.formats.step_kind import hours_summed_name
 
 __all__ = ["read_grib"]
 
@@ -24,15 +26,19 @@ def read_grib(path: Path) -> xr.Dataset:
     Returns:
         Dataset named by GRIB short names, dims `time[, level], latitude, longitude` as they
         lie in the file, Dask arrays of a day of a level a chunk at most,
-        `expver(time)`; not yet canonical.
+        `expver(time)`, and along time the hours that sums are of, where it is not one (see
+        `pipelines.formats.step_kind`); not yet canonical. Fields of another kind than their
+        variable are left out with the reason (see `pipelines.formats.left_out`).
 
     Raises:
         DataError: if a message is cut, bytes belong to no message, the grid is not regular or
             changes, or a field is there twice or is missing at an hour.
     """
-    messages = read_messages(path)
+    listed = read_messages(path)
+    reasons = [message.field.other_kind for message in listed if message.field.other_kind]
+    messages = [message for message in listed if not message.field.other_kind]
     if not messages:
-        return xr.Dataset()
+        return with_left_out(xr.Dataset(), reasons)
     _check_dates(messages, path)
     first_on_grid: dict[tuple[float, ...], GribMessage] = {}
     by_name: dict[str, list[GribMessage]] = {}
@@ -56,7 +62,7 @@ def read_grib(path: Path) -> xr.Dataset:
     for message in messages:  # an hour is preliminary as soon as one of its fields is
         latest[message.time] = max(message.field.expver, latest.get(message.time, ""))
     expver = np.array([latest[t] for t in dataset["time"].values.astype("datetime64[m]")])
-    return dataset.assign_coords(expver=("time", expver))
+    return with_left_out(dataset.assign_coords(expver=("time", expver)), reasons)
 
 
 def _check_dates(messages: list[GribMessage], path: Path) -> None:
@@ -114,6 +120,10 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
         coords={"time": np.array(times).astype("datetime64[ns]"), "level": levels},
         attrs={"units": units, "GRIB_shortName": name},
     )
+    hours = {message.time: message.field.hours_summed for message in messages}
+    if not set(hours.values()) <= {0.0, 1.0}:
+        summed = np.array([hours[time] for time in times])
+        field = field.assign_coords({hours_summed_name(name): ("time", summed)})
     return field.isel(level=0, drop=True) if levels == [0] else field
 
 

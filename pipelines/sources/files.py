@@ -13,8 +13,11 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.decode import decode
 from pipelines.formats.levels import held_levels, side_by_side
+from pipelines.formats.step_kind import summed_name
 from pipelines.sources.files_index import IndexedFile, index_folder
-from pipelines.sources.folder_files import check_name, files_below
+from pipelines.sources.files_present import check_present
+from pipelines.sources.folder_files import check_name
+from pipelines.sources.hourly_sums import hourly_sums, hours_needed
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
@@ -53,6 +56,9 @@ class Files:
     def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
         """Give one month out of the files that hold it; only these are decoded.
 
+        Sums since the start of a day or a forecast, marked as such, become those of the hour
+        before (see `pipelines.sources.hourly_sums`).
+
         Under `raw_folder` only an index of the folder is written.
 
         Raises:
@@ -62,23 +68,31 @@ class Files:
         folder = Path(self.folder)
         check_name(folder)
         cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
-        indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
-        wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+        indexed = index_folder(
+            folder, pattern=self.pattern, cache=cache / "index.json",
+            doubted=request.hours if request.again else None,
+        )  # fmt: skip
+        held = _held_names(request, indexed)
+        hours = _hours_to_read(request, indexed, held)
+        wanted = hours_since_epoch(hours)
         holding = [
             file for file in indexed
-            if _holds(file, request.fields) and np.isin(wanted, file.hours).any()
+            if _holds(file, request.fields, held) and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
-        _check_present(request, indexed, folder=folder, pattern=self.pattern)
+        check_present(request, indexed, folder=folder, pattern=self.pattern, held=held)
         _check_grids(holding)
-        datasets = {
-            file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
-        }  # fmt: skip
-        fields = {
-            name: _joined(name, levels, datasets, request.hours)
-            for name, levels in request.fields.items()
-        }
+        datasets = {file.path: _hours(decode(Path(file.path)), hours) for file in holding}
+        fields = {}
+        for name, levels in request.fields.items():
+            parts = {path: d[held[name]] for path, d in datasets.items() if held[name] in d}
+            joined = _joined(name, levels, parts, request.hours)
+            if held[name] != name:
+                origin = name_files(list(parts))
+                joined = hourly_sums(joined, name, hours=request.hours, origin=origin)
+            fields[name] = joined.sel(time=request.hours.astype("datetime64[ns]"))
         dataset = side_by_side(fields)
-        expver = _expver([d["expver"] for d in datasets.values()], request.hours)
+        of_month = [_hours(d, request.hours) for d in datasets.values()]
+        expver = _expver([d["expver"] for d in of_month], request.hours)
         files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
@@ -95,58 +109,33 @@ def packing_tolerance(name: str) -> float:
     return (high - low) / 2**16
 
 
-def _check_present(
-    request: MonthRequest, indexed: list[IndexedFile], *, folder: Path, pattern: str
-) -> None:
-    """Refuse a month that no file has, a variable that its files lack, and missing hours."""
-    month, wanted = request.month, hours_since_epoch(request.hours.astype("datetime64[h]"))
-    of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
-    if not of_month:
-        held = np.concatenate([file.hours for file in indexed]).astype("datetime64[h]")
-        found = f"hours from {held.min()} to {held.max()}" if len(held) else "no known variable"
-        raise DataError(
-            f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
-            f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
-            f"{files_below(folder, pattern)}"
-        )
-    for name, levels in request.fields.items():
-        having = [file for file in of_month if name in file.fields]
-        if not having:
-            known = sorted({known for file in of_month for known in file.fields})
-            raise DataError(
-                f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
-                f"{month}; expected also {name}"
-            )
-        held = sorted({level for file in having for level in file.fields[name]})
-        if absent := sorted(set(levels) - set(held)):
-            raise DataError(
-                f"{name_files([file.path for file in having])}: found {name} on levels {held}; "
-                f"expected {absent} hPa"
-            )
-        for level in levels or (None,):
-            _check_hours(name, level, having, request)
-
-
-def _check_hours(
-    name: str, level: int | None, having: list[IndexedFile], request: MonthRequest
-) -> None:
-    """Refuse hours that no file with a variable on a level has."""
+def _held_names(request: MonthRequest, indexed: list[IndexedFile]) -> dict[str, str]:
+    """Give each wanted variable's name in the files: another where they have sums of it alone."""
     wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
-    files = [file for file in having if level is None or level in file.fields[name]]
-    missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in files]))
-    if len(missing):
-        raise DataError(
-            f"{name_files([file.path for file in files])}: found {name} "
-            f"{'' if level is None else f'at {level} hPa '}for "
-            f"{len(wanted) - len(missing)} of {len(wanted)} hours of {request.month}; expected all "
-            f"(the first missing one is {missing[0].astype('datetime64[h]')})"
-        )
+    of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
+    names = {}
+    for name in request.fields:
+        is_there = any(name in file.fields for file in of_month)
+        is_summed = any(summed_name(name) in file.fields for file in of_month)
+        names[name] = summed_name(name) if is_summed and not is_there else name
+    return names
 
 
-def _holds(file: IndexedFile, fields: Mapping[str, tuple[int, ...]]) -> bool:
+def _hours_to_read(
+    request: MonthRequest, indexed: list[IndexedFile], held: Mapping[str, str]
+) -> np.ndarray:
+    """Give the wanted hours, and the one before where differences of sums are taken."""
+    hours = request.hours.astype("datetime64[h]")
+    summing = [f.hours for f in indexed if f.fields.keys() & (set(held.values()) - held.keys())]
+    return hours_needed(hours, np.concatenate(summing).astype(hours.dtype)) if summing else hours
+
+
+def _holds(
+    file: IndexedFile, fields: Mapping[str, tuple[int, ...]], held: Mapping[str, str]
+) -> bool:
     """Tell whether a file has a wanted variable, on a wanted level where it is on levels."""
     return any(
-        name in file.fields and (not levels or set(levels) & set(file.fields[name]))
+        held[name] in file.fields and (not levels or set(levels) & set(file.fields[held[name]]))
         for name, levels in fields.items()
     )
 
@@ -167,21 +156,18 @@ def _hours(dataset: xr.Dataset, hours: np.ndarray) -> xr.Dataset:
 
 
 def _joined(
-    name: str,
-    levels: tuple[int, ...],
-    datasets: dict[str, xr.Dataset],
-    hours: np.ndarray,
+    name: str, levels: tuple[int, ...], parts: dict[str, xr.DataArray], hours: np.ndarray
 ) -> xr.DataArray:
     """Chain a variable's files in time, each level of its own: files may hold one or many."""
-    parts = {path: dataset[name] for path, dataset in datasets.items() if name in dataset}
     if not levels:
-        return _join(name, parts, hours)
+        return _join(name, parts)
     by_level = [
         _join(
             name,
             {path: p.sel(level=level) for path, p in parts.items() if level in held_levels(p)},
-            hours,
-        ).drop_vars("level")
+        )
+        .sel(time=hours.astype("datetime64[ns]"))
+        .drop_vars("level")
         for level in levels
     ]
     axis = next(iter(parts.values()))["level"].attrs
@@ -192,7 +178,7 @@ def _joined(
     return field.transpose("time", "level", "latitude", "longitude")
 
 
-def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.DataArray:
+def _join(name: str, parts: dict[str, xr.DataArray]) -> xr.DataArray:
     """Chain the files' hours in time; hours that two files have must agree."""
     pieces: list[xr.DataArray] = []
     taken: list[tuple[str, xr.DataArray]] = []
@@ -208,9 +194,8 @@ def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.Da
             pieces.append(part.isel(time=new).drop_vars("expver", errors="ignore"))
     grid = {axis: pieces[0][axis] for axis in ("latitude", "longitude")}
     pieces = [piece.assign_coords(grid) for piece in pieces]  # equal but for rounding
-    joined = xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
-                       combine_attrs="override").sortby("time")  # fmt: skip
-    return joined.sel(time=hours.astype("datetime64[ns]"))
+    return xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
+                     combine_attrs="override").sortby("time")  # fmt: skip
 
 
 def _check_agreement(

@@ -11,6 +11,7 @@ from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.canonical import canonical
+from pipelines.formats.left_out import because, left_out
 from pipelines.formats.levels import side_by_side
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
@@ -79,7 +80,8 @@ class WeatherBench:
         for name, wanted in request.fields.items():
             parts = []
             for path, level in self._find(name, wanted, request.month.year):
-                indexed = _indexed(path, folder, indices)
+                doubted = request.hours if request.again else None
+                indexed = _indexed(path, folder, indices, doubted)
                 parts.append(self._read(path, name, request, wanted, level))
                 files.append({"name": path.name, "size": indexed.size, "sha256": indexed.sha256})
             fields[name] = parts[0]
@@ -140,14 +142,15 @@ class WeatherBench:
         result = canonical(dataset, origin=str(path))
         if name not in result:
             held = ", ".join(map(str, dataset.data_vars))
-            raise DataError(f"{path}: found {held or 'no variable'}; expected {name}")
+            reason = because(left_out(result))
+            raise DataError(f"{path}: found {held or 'no variable'}; expected {name}" + reason)
         return _on_grid(result[name].drop_vars("expver"), equiangular(self._step), path)
 
 
-def _indexed(path: Path, folder: Path, indices: Path) -> IndexedFile:
+def _indexed(path: Path, folder: Path, indices: Path, doubted: np.ndarray | None) -> IndexedFile:
     """Check a file and hash it, once."""
-    pattern = str(path.relative_to(folder))
-    return index_folder(folder, pattern=pattern, cache=indices / f"{path.stem}.json")[0]
+    pattern, cache = str(path.relative_to(folder)), indices / f"{path.stem}.json"
+    return index_folder(folder, pattern=pattern, cache=cache, doubted=doubted)[0]
 
 
 def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset:

@@ -76,8 +76,8 @@ def test_a_hole_is_refused_in_a_crop_and_between_points(tmp_path: Path, grid) ->
 @pytest.mark.parametrize(
     ("name", "good", "left_out"),
     [
-        ("zero-records", "good.nc", "empty_records.nc: left out, its time has no records"),
-        ("invariant-beside", "t2m.nc", "geo.nc: z left out, without a time"),
+        ("zero-records", "good.nc", "empty_records.nc: left out t2m, of no hour"),
+        ("invariant-beside", "t2m.nc", "geo.nc: left out z, which has no time"),
     ],
 )
 def test_a_file_that_holds_nothing_is_named_in_the_log_and_the_other_is_right(

@@ -141,14 +141,14 @@ def test_what_has_no_time_is_left_out_with_a_line(caplog: pytest.LogCaptureFixtu
     found["sst"] = found["t2m"].isel(time=0, drop=True)
     read = canonical(found, origin="file.nc")
     assert list(read.data_vars) == ["2m_temperature"]
-    assert "file.nc: sst left out, without a time" in caplog.text
+    assert "file.nc: left out sst, which has no time" in caplog.text
     assert not canonical(found[["sst"]], origin="file.nc").data_vars
 
 
 def test_a_file_without_records_is_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
     empty = weather(latitude=NORTH, longitude=EAST).isel(time=slice(0))
     assert not canonical(empty, origin="file.nc").data_vars
-    assert "file.nc: left out, its time has no records" in caplog.text
+    assert "file.nc: left out t2m, of no hour" in caplog.text
 
 
 @pytest.mark.parametrize(
