@@ -9,7 +9,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,7 +19,6 @@ import dask
 import icechunk
 import numpy as np
 import xarray as xr
-from dask.system import CPU_COUNT
 
 import met2net
 from pipelines.archive.change import MonthChange, compare
@@ -137,12 +135,8 @@ class MonthMaker:
         if names := [file["name"] for file in raw.manifest.get("files", [])]:
             where += f", from {name_files(names)}"
         try:
-            # A distributed client cannot write through this session: threads do. They are of
-            # this block, so that none of them writes on after one has failed.
-            with (
-                ThreadPoolExecutor(dask.config.get("num_workers", CPU_COUNT)) as threads,
-                dask.config.set(scheduler="threads", pool=threads),
-            ):
+            # A distributed client cannot write through this session: threads do.
+            with dask.config.set(scheduler="threads"):
                 written, contents, findings = self._write(session, raw, archived, plan)
                 change = _change(repository, archived, written, month=wanted.month)
         except DataError as error:

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import os
 import threading
@@ -11,6 +12,7 @@ import icechunk
 import pytest
 import xarray as xr
 
+from pipelines.archive import storage
 from pipelines.archive.check import check_archive
 from pipelines.archive.ingest import ingest
 from pipelines.archive.state import ArchiveState, current_state, history, open_archive
@@ -225,3 +227,24 @@ def assert_whole(path: str, folder: Path, *, end: str) -> None:
     expected = open_archive(folder / "archive").load()
     xr.testing.assert_identical(open_archive(path).load(), expected)
     assert check_archive(path) == []
+
+
+def test_a_folder_that_threads_still_write_to_is_removed_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.001):
+            with contextlib.suppress(OSError):
+                (folder / "chunks").mkdir(parents=True, exist_ok=True)
+                (folder / "chunks" / str(number)).touch()
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    threading.Timer(0.3, stop.set).start()
+    storage._remove(folder)
+    writer.join()
+    assert not folder.exists()
