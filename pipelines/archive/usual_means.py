@@ -14,8 +14,8 @@ __all__ = ["find_unusual", "month_means"]
 
 _FEWEST_HOURS = 240  # a part of a month says little about its mean
 _FEWEST_MONTHS = 3
-_STEPS = 5.0  # times the largest step from one month to the next
-_SPREADS = 3.0  # times the largest spread of hourly means within a month
+_STEPS = 8.0  # times the largest step from one month to the next
+_SPREADS = 5.0  # times the largest spread of hourly means within a month
 _OF_RANGE = 0.01  # of the limits' range: less is no other quantity
 
 

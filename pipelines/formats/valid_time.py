@@ -77,11 +77,11 @@ def _check_is_valid_time(dataset: xr.Dataset, base: str | None, origin: str) -> 
 
 def _with_valid_time(dataset: xr.Dataset, base: str, step: str, origin: str) -> xr.Dataset:
     """Compute the valid time; one that is there must be the same."""
-    computed = dataset[base] + _timedelta(dataset[step], origin)
-    if not np.issubdtype(computed.dtype, np.datetime64):
+    if not np.issubdtype(dataset[base].dtype, np.datetime64):
         raise DataError(
             f"{origin}: found {base} as {dataset[base].dtype}; expected times of a calendar"
         )
+    computed = dataset[base] + _timedelta(dataset[step], origin)
     if _VALID in dataset.coords:
         given = dataset[_VALID]
         if not bool((given == computed).all()):
@@ -103,9 +103,7 @@ def _timedelta(step: xr.DataArray, origin: str) -> xr.DataArray:
             f"{origin}: found {step.name} in {step.attrs.get('units', 'no units')!r}; expected "
             "hours"
         )
-    seconds = step.values.astype(np.float64) * float(
-        np.timedelta64(1, unit) / np.timedelta64(1, "s")
-    )
+    seconds = step.values.astype(np.float64) * (np.timedelta64(1, unit) / np.timedelta64(1, "s"))
     return step.copy(data=np.round(seconds).astype("timedelta64[s]").astype("timedelta64[ns]"))
 
 
