@@ -11,8 +11,10 @@ from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.canonical import canonical
+from pipelines.formats.file_array import lazily
 from pipelines.formats.left_out import because, left_out
-from pipelines.formats.levels import side_by_side
+from pipelines.formats.levels import side_by_side, with_whole_levels
+from pipelines.formats.times import decoded_times
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth
@@ -136,7 +138,7 @@ class WeatherBench:
         dataset = _month(xr.open_dataset(path, engine="netcdf4", cache=False), request, path)
         if level is None and levels:
             dataset = _with_levels(dataset, levels, path)
-        dataset = dataset.chunk(time=_HOURS_A_CHUNK)
+        dataset = lazily(dataset, path, chunks={"time": _HOURS_A_CHUNK})
         if level is not None:
             dataset = _with_axis(dataset, level, path)
         result = canonical(dataset, origin=str(path))
@@ -155,11 +157,12 @@ def _indexed(path: Path, folder: Path, indices: Path, doubted: np.ndarray | None
 
 def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset:
     """Keep the wanted hours, which must all be there."""
-    time = dataset["time"].values.astype("datetime64[h]")
+    time = decoded_times(dataset["time"], origin=str(path)).astype("datetime64[h]")
     missing = np.setdiff1d(request.hours, time)
     if len(missing):
+        span = f", {time.min()} to {time.max()}" if len(time) else ""
         raise DataError(
-            f"{path}: found {len(time)} hours, {time.min()} to {time.max()}; expected all of "
+            f"{path}: found {len(time)} hours{span}; expected all of "
             f"{request.hours[0]} to {request.hours[-1]}, of which {len(missing)} are missing, the "
             f"first {missing[0]}"
         )
@@ -168,6 +171,8 @@ def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset
 
 def _with_levels(dataset: xr.Dataset, levels: tuple[int, ...], path: Path) -> xr.Dataset:
     """Keep the levels that are wanted of this variable."""
+    if "level" in dataset.dims:
+        dataset = with_whole_levels(dataset, origin=str(path))
     found = dataset["level"].values.tolist() if "level" in dataset.dims else []
     if not set(levels) <= set(found):
         raise DataError(f"{path}: found levels {found}; expected {list(levels)} hPa among them")
@@ -176,9 +181,15 @@ def _with_levels(dataset: xr.Dataset, levels: tuple[int, ...], path: Path) -> xr
 
 def _with_axis(dataset: xr.Dataset, level: int, path: Path) -> xr.Dataset:
     """Give a file of one level that level as an axis."""
-    if "level" in dataset.coords and dataset["level"].values.tolist() != level:
-        raise DataError(f"{path}: found level {dataset['level'].values}; expected {level} hPa")
-    return dataset.drop_vars("level", errors="ignore").expand_dims(level=[level])
+    if "level" not in dataset.coords:
+        return dataset.expand_dims(level=[level])
+    if "level" not in dataset.dims:
+        dataset = dataset.expand_dims("level")
+    found = with_whole_levels(dataset, origin=str(path))["level"].values.tolist()
+    if found != [level]:
+        raise DataError(f"{path}: found level {', '.join(map(str, found))}; expected "
+                        f"{level} hPa")  # fmt: skip
+    return dataset.assign_coords(level=[level])
 
 
 def _on_grid(field: xr.DataArray, grid: Grid, path: Path) -> xr.DataArray:
