@@ -88,7 +88,10 @@ class SourceWatch:
         return block
 
     def _axes(self, axes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"latitude": axes["latitude"][self.rows], "longitude": axes["longitude"][self.columns]}
+        return {
+            "latitude": axes["latitude"][self.rows],
+            "longitude": axes["longitude"][self.columns],
+        }
 
     def _rest(
         self, name: str, level: int | None, fields: np.ndarray, axes: dict[str, np.ndarray]

@@ -149,9 +149,7 @@ class WeatherBench:
         return _on_grid(result[name].drop_vars("expver"), equiangular(self._step), path)
 
 
-def _indexed(
-    path: Path, folder: Path, indices: Path, doubted: np.ndarray | None
-) -> IndexedFile:
+def _indexed(path: Path, folder: Path, indices: Path, doubted: np.ndarray | None) -> IndexedFile:
     """Check a file and hash it, once."""
     pattern, cache = str(path.relative_to(folder)), indices / f"{path.stem}.json"
     return index_folder(folder, pattern=pattern, cache=cache, doubted=doubted)[0]
