@@ -38,8 +38,8 @@ def hours_between_bounds(dataset: xr.Dataset, *, origin: str) -> xr.DataArray | 
     if late.any():
         at = int(np.argmax(late))
         raise DataError(
-            f"{origin}: found sums from {_minute(start[at])} to {_minute(end[at])} at {_minute(time.values[at])}; "
-            "expected them at the end of their interval"
+            f"{origin}: found sums from {_minute(start[at])} to {_minute(end[at])} at "
+            f"{_minute(time.values[at])}; expected them at the end of their interval"
         )
     return xr.DataArray((end - start) / np.timedelta64(1, "h"), dims=name)
 
