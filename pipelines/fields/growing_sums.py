@@ -11,7 +11,7 @@ import xarray as xr
 __all__ = ["find_growing_sums"]
 
 _ROUNDING = 1e-4  # of the largest value: packing in 16 bits, of fields of any range
-_PERIODS = {24: 2, 12: 3, 8: 4, 6: 4, 3: 8}  # [h] -> fewest starts to tell one from chance
+_PERIODS = {24: 2, 12: 3, 8: 4, 6: 4, 3: 8}  # [h] -> fewest starts to tell them from chance
 _STEPS_A_PERIOD = 3
 _AT_ONE_HOUR = 0.98  # of all falls
 _HELD = 0.2  # of the hours between two starts
@@ -46,16 +46,20 @@ def find_growing_sums(array: xr.DataArray, highest: np.ndarray) -> str | None:
             continue
         by_hour = np.bincount(clock % period, weights=falls, minlength=period)
         start = int(np.argmax(by_hour))
-        starts = int((falls[clock % period == start] > 0).sum())
+        at_starts = clock[(clock % period == start) & (falls > 0)]
+        starts = len(at_starts)
+        # Showers of the afternoon end at one hour, too: shorter sums start at others as well.
+        of_day = len(np.unique(at_starts % 24))
         held = num_holds / num_falls
         # One day shows one start alone: then all else must hold.
         enough = starts >= fewest and held >= _HELD * (period / step - 1)
         enough |= period == 24 and starts == 1 and held >= _GROWING_HOURS / step
+        enough &= 2 * of_day >= 24 // period and of_day >= min(2, 24 // period)
         if enough and by_hour[start] >= _AT_ONE_HOUR * num_falls:
+            last = at_starts[-1].astype("datetime64[h]")
             return (
-                f"grows and starts anew every {period} hours (last at "
-                f"{times[(clock % period == start) & (falls > 0)][-1]}), a sum since some start; "
-                f"{expected}"
+                f"grows and starts anew every {period} hours (last at {last}), a sum since some "
+                f"start; {expected}"
             )
     return None
 

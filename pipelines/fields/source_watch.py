@@ -124,13 +124,13 @@ class _Rest:
 
     def look(self, fields: np.ndarray) -> None:
         """Take some hours (time, latitude, longitude) in any order."""
-        kept = self._kept
-        if kept is not None and not kept.any():
-            self._hours += len(fields)
-            return
-        same = (fields == self.value).all(axis=0)
         with self._lock:
             self._hours += len(fields)
+            value, kept = self.value, self._kept
+        if kept is not None and not kept.any():
+            return
+        same = (fields == value).all(axis=0)
+        with self._lock:
             self._kept = same if self._kept is None else self._kept & same
             if not self._kept.any():
                 self.value = self.value[:0]  # its memory is needed elsewhere

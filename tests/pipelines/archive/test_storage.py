@@ -19,7 +19,7 @@ from pipelines.archive.state import ArchiveState, current_state, history, open_a
 from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
-from pipelines.fields.verify_month import check_content
+from pipelines.fields.verify_month import HourlyContent, read_content
 from pipelines.period import Month, Period
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, FakeSource, fetched_months
@@ -132,14 +132,14 @@ def test_other_writers_commit_is_seen_before_ones_own(
             others.append(ArchiveState("", "", ()))
             others.append(run(path, tmp_path / "other", "2016-01-30", "2016-02-02"))
 
-    def check_then_write(*arguments: Any) -> dict[str, str]:
-        values = check_content(*arguments)
+    def check_then_write(*arguments: Any) -> dict[str, HourlyContent]:
+        values = read_content(*arguments)
         other_writes()
         return values
 
     run(path, tmp_path / "raw", "2016-01-30", "2016-01-31")
     if moment == "verify":
-        monkeypatch.setattr("pipelines.archive.month.check_content", check_then_write)
+        monkeypatch.setattr("pipelines.archive.month.read_content", check_then_write)
     source = InterruptedSource(meanwhile=other_writes if moment == "fetch" else lambda: None)
     state = run(path, tmp_path / "raw", "2016-02-01", "2016-02-04", source=source)
     actions = [(entry["month"], entry["action"]) for entry in history(path)]
