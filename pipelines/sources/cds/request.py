@@ -58,6 +58,8 @@ def area_for(grid: GridSettings) -> Area | None:
         return None
     north, west, south, east = edges
     west, east = _down(west), _up(east)
+    if west < -180:
+        west, east = west + 360.0, east + 360.0
     if east >= 360:
         west, east = west - 360.0, east - 360.0
     if east - west >= 360 - _STEP or west < -180:

@@ -107,6 +107,7 @@ def test_a_field_that_is_too_large_alone_is_refused() -> None:
         (GridSettings(box=Box(50, 350, 40, 10)), Area(50.0, -10.0, 40.0, 10.0)),
         (GridSettings(box=Box(50, -10, 40, 10)), Area(50.0, -10.0, 40.0, 10.0)),
         (GridSettings(box=Box(-10, 170, -20, -170)), Area(-10.0, 170.0, -20.0, 190.0)),
+        (GridSettings(box=Box(0, -180, -10, -170), resolution=1), Area(0.5, 179.5, -10.5, 190.5)),
         # What would begin west of -180 is the whole circle.
         (GridSettings(box=Box(50, 100, 40, 360), resolution=1), Area(50.5, 0.0, 39.5, 359.75)),
     ],
