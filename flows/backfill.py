@@ -61,6 +61,7 @@ def bring_in(settings: BackfillSettings) -> ArchiveState:
             raw_folder=settings.raw_folder,
             path=settings.archive,
             replace=settings.replace,
+            accept=settings.accept,
         )
 
 
@@ -75,6 +76,7 @@ def replace_preliminary(settings: BackfillSettings) -> ArchiveState:
             raw_folder=settings.raw_folder,
             path=settings.archive,
             received_after=settings.received_after,
+            accept=settings.accept,
         )
 
 

@@ -118,6 +118,7 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
             fields=fields,
             grid=experiment.grid,
         ),
+        accept=experiment.accept,
     )
 
 

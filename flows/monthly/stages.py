@@ -66,6 +66,7 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
         path=settings.archive,
         # What came today is recent enough to go on with after a crash.
         received_after=as_moment(now).astype("datetime64[D]").astype("datetime64[s]"),
+        accept=experiment.accept,
         choose=choose,
     )
     return tuple(map(str, chosen))
@@ -83,6 +84,7 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
         grid=experiment.grid,
         raw_folder=experiment.workspace / "raw",
         path=settings.archive,
+        accept=experiment.accept,
     )
 
 

@@ -12,6 +12,7 @@ from flows.settings.config_error import ConfigError, refusing_wrong_settings
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
 from pipelines.fields.derived import source_fields
+from pipelines.fields.implausible import check_accept
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.sources.source import MonthRequest, Source
@@ -25,6 +26,7 @@ class BackfillSettings:
 
     Attributes:
         fields: CDS long name -> pressure levels [hPa], as they stand in the archive.
+        accept: what is archived although weather does not do it, as `tp:zero_fields`.
         archive: folder, or `s3://bucket/prefix`.
         replace: fetch months that the archive holds, too; damaged ones are written anew.
         reconcile: fetch archived months again that hold preliminary hours.
@@ -37,6 +39,7 @@ class BackfillSettings:
     period: Period
     grid: GridSettings
     fields: Mapping[str, tuple[int, ...]]
+    accept: tuple[str, ...]
     archive: str
     replace: bool
     reconcile: bool
@@ -77,6 +80,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
             period=built(plain, "data.period") if period is None else Period.parse(period),
             grid=grid,
             fields=fields,
+            accept=check_accept(plain["data"].get("accept", ())),
             archive=archive_location(
                 plain["archive"], workspace, source=source, fields=fields, grid=grid
             ),

@@ -22,6 +22,7 @@ from pipelines.cluster import Cluster
 from pipelines.evaluation.identity import scoring_identity
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import EvaluationSettings
+from pipelines.fields.implausible import check_accept
 from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import to_plain
 from pipelines.image_sequences.sequences import SequenceSource
@@ -51,6 +52,7 @@ class Experiment:
 
     Attributes:
         period, grid: of the archive; None for image sequences, which need none.
+        accept: what is archived although weather does not do it, as `tp:zero_fields`.
         archive_root: folder or `s3://bucket/prefix` of all archives; None: in the workspace.
         prefect_secret: name of a Prefect Secret block with a source's key, or None.
         resolved: the composed configuration as plain values, interpolations resolved.
@@ -63,6 +65,7 @@ class Experiment:
     source: Source | SequenceSource
     period: Period | None
     grid: GridSettings | None
+    accept: tuple[str, ...]
     variables: Mapping[str, tuple[str, ...]]
     splits: Splits
     window: WindowSpec
@@ -168,6 +171,7 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         source=source,
         period=built(whole, "data.period") if "period" in data else None,
         grid=built(whole, "data.grid") if "grid" in data else None,
+        accept=check_accept(data.get("accept", ())),
         variables={name: tuple(channels) for name, channels in data["variables"].items()},
         splits=built(whole, "data.splits"),
         window=window,

@@ -72,6 +72,7 @@ class Data:
     window: WindowSpec
     normalization: Method = "mean_std"
     own_statistics: bool = False
+    accept: Sequence[str] = ()
     habits: Mapping[str, Mapping[str, Any]] | None = None
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
-__all__ = ["Grid", "cell_edges", "equiangular"]
+__all__ = ["Grid", "cell_edges", "equiangular", "unbroken_longitudes"]
 
 _TOLERANCE = 1e-4  # [degrees]; files store axes in float32
 
@@ -24,11 +24,12 @@ def cell_edges(centres: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n+1"]:
 
 @dataclass(frozen=True)
 class Grid:
-    """A rectilinear grid: latitude decreasing, longitude increasing within [0, 360).
+    """A rectilinear grid: latitude decreasing, longitude increasing.
 
     Attributes:
         latitude: centres [degrees_north].
-        longitude: centres [degrees_east]; a regional box never wraps inside.
+        longitude: centres [degrees_east] within [0, 360); those of a region across the
+            Greenwich meridian run on from below 0, as -10 to 10 (see `unbroken_longitudes`).
 
     Raises:
         ValueError: if an axis is not strictly monotonic in its direction, or out of range.
@@ -41,9 +42,12 @@ class Grid:
         """Check both axes; keep plain floats, rounded to 1e-6 degrees."""
         object.__setattr__(self, "latitude", tuple(round(x, 6) for x in self.latitude))
         object.__setattr__(self, "longitude", tuple(round(x, 6) for x in self.longitude))
+        # West of Greenwich counts from 360 down, unless the grid goes on east of it.
+        is_across = bool(self.longitude) and self.longitude[0] < 0 <= self.longitude[-1]
+        west, east = (-360.0, self.longitude[0] + 360.0) if is_across else (0.0, 360.0)
         for name, axis, sign, low, high in (
             ("latitude", self.latitude, -1, -90.0, 90.0),
-            ("longitude", self.longitude, 1, 0.0, 360.0 - _TOLERANCE),
+            ("longitude", self.longitude, 1, west, east - _TOLERANCE),
         ):
             if len(axis) < 2:
                 raise ValueError(f"{name} has {len(axis)} points; expected at least 2")
@@ -111,6 +115,26 @@ def _abridged(axis: Sequence[float]) -> str:
     if len(axis) <= 4:
         return ", ".join(f"{x:g}" for x in axis)
     return f"{axis[0]:g}, {axis[1]:g} ... {axis[-1]:g}"
+
+
+def unbroken_longitudes(
+    longitude: Float[np.ndarray, " n"],
+) -> tuple[Int64[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Put longitudes, counted from anywhere, into a `Grid`'s order.
+
+    Returns:
+        The order, and the longitudes in it [degrees_east]: increasing within [0, 360), or from
+        below 0 where the widest gap shows that the region lies across the Greenwich meridian.
+    """
+    east = np.asarray(longitude, dtype=np.float64) % 360.0
+    order = np.argsort(east, kind="stable")
+    east = east[order]
+    gaps = np.diff(east)
+    if len(gaps) == 0 or gaps.max() <= 360.0 - east[-1] + east[0] + _TOLERANCE:
+        return order, east
+    start = int(gaps.argmax()) + 1
+    east[start:] -= 360.0
+    return np.roll(order, -start), np.roll(east, -start)
 
 
 def equiangular(step: float) -> Grid:

@@ -107,7 +107,7 @@ VARIABLES: tuple[Variable, ...] = (
     _surface("surface_pressure", "sp", "sp", "Pa", "surface_air_pressure", (30_000.0, 115_000.0)),
     _surface("total_cloud_cover", "tcc", "tcc", "1", "cloud_area_fraction", (-0.01, 1.01)),
     _surface(
-        "sea_surface_temperature", "sst", "sst", "K", "sea_surface_temperature", (260.0, 320.0),
+        "sea_surface_temperature", "sst", "sst", "K", "sea_surface_temperature", (270.9, 320.0),
         nan_allowed=True,
     ),
     _surface(

@@ -32,6 +32,7 @@ def ingest(
     raw_folder: Path,
     path: str | Path,
     replace: bool = False,
+    accept: Sequence[str] = (),
     s3: S3Settings | None = None,
 ) -> ArchiveState:
     """Bring an archive up to a period: fetch, regrid, verify and commit month by month.
@@ -54,6 +55,8 @@ def ingest(
         raw_folder: where the source keeps what it received.
         path: the archive's folder, or `s3://bucket/prefix` as text; made where it is not.
         replace: fetch months that the archive already holds, too.
+        accept: what is archived although weather does not do it, as `tp:zero_fields` (see
+            `pipelines.fields.implausible`).
         s3: how to reach object storage; None as the environment says.
 
     Returns:
@@ -63,7 +66,7 @@ def ingest(
         DataError: if a month is not what it must be, does not join on to the archive, or
             the archive was made with other settings, or another process is writing to it.
     """
-    maker = MonthMaker(source, fields, grid, raw_folder)
+    maker = MonthMaker(source, fields, grid, raw_folder, tuple(accept))
     wanted = [WantedMonth(m, period.hours_in(m), again=replace) for m in period.months()]
     with writing(path, s3=s3) as repository:
         bring_in_months(repository, maker, wanted)

@@ -27,11 +27,15 @@ from pipelines.archive.contents import ArchiveContents, write_record
 from pipelines.archive.layout import open_hours, to_layout, write_month
 from pipelines.archive.plan import MonthPlan, WantedMonth
 from pipelines.archive.storage import BRANCH
+from pipelines.archive.usual_means import find_unusual, month_means
 from pipelines.errors import DataError
 from pipelines.fields.derived import add_derived, source_fields
-from pipelines.fields.regrid import regrid
+from pipelines.fields.implausible import Finding, check_accept, refuse_unless_accepted
+from pipelines.fields.plausible_in_kind import find_implausible
+from pipelines.fields.regrid import regrid, used_points
+from pipelines.fields.source_watch import SourceWatch
 from pipelines.fields.target_grids import GridSettings
-from pipelines.fields.verify_month import check_content, check_structure
+from pipelines.fields.verify_month import HourlyContent, check_structure, read_content
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
 from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
@@ -50,15 +54,19 @@ class MonthMaker:
         fields: CDS long name -> pressure levels [hPa], sorted (empty for surface variables).
         grid: the grid to keep them on.
         raw_folder: where the source keeps what it received.
+        accept: what is archived although weather does not do it, as `tp:zero_fields` (see
+            `pipelines.fields.implausible`); each month's record tells what was.
     """
 
     source: Source
     fields: Mapping[str, tuple[int, ...]]
     grid: GridSettings
     raw_folder: Path
+    accept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse an archive of nothing."""
+        """Refuse an archive of nothing, and to accept what nothing finds."""
+        object.__setattr__(self, "accept", check_accept(self.accept))
         if not self.fields:
             raise DataError("no fields are asked for; expected at least one variable")
         fields = {name: tuple(sorted(levels)) for name, levels in self.fields.items()}
@@ -95,7 +103,9 @@ class MonthMaker:
 
     def request(self, wanted: WantedMonth, hours: np.ndarray) -> MonthRequest:
         """Say what to fetch for some hours of a month."""
-        return MonthRequest(wanted.month, hours, source_fields(self.fields), wanted.received_after)
+        return MonthRequest(
+            wanted.month, hours, source_fields(self.fields), wanted.received_after, wanted.again
+        )
 
     def bring_in(
         self,
@@ -127,7 +137,7 @@ class MonthMaker:
         try:
             # A distributed client cannot write through this session: threads do.
             with dask.config.set(scheduler="threads"):
-                written, values = self._write(session, raw, archived, plan)
+                written, contents, findings = self._write(session, raw, archived, plan)
                 change = _change(repository, archived, written, month=wanted.month)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
@@ -141,7 +151,8 @@ class MonthMaker:
             "source_settings": fingerprint(self._identity),
             "files": _files(raw.manifest),
             "content": content,
-            "values": values,
+            "values": {key: content.sha256 for key, content in contents.items()},
+            "means": month_means(contents),
             "settings": fingerprint(self.settings),
             "code_version": met2net.__version__,
             "first_hour": str(plan.hours[0]),
@@ -152,6 +163,13 @@ class MonthMaker:
             "changed_hours": None if change is None else change.hours,
             "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        findings += find_unusual(archived.records, record)
+        try:
+            record["accepted"] = refuse_unless_accepted(findings, self.accept)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        for text in record["accepted"]:
+            _log.warning("%s: accepted %s", wanted.month, text)
         write_record(session, record, position=_month_number(archived, plan))
         session.commit(
             f"{record['action']} {wanted.month} from {self.source.name}", metadata=record
@@ -167,14 +185,17 @@ class MonthMaker:
         raw: RawMonth,
         archived: ArchiveContents,
         plan: MonthPlan,
-    ) -> tuple[xr.Dataset, dict[str, str]]:
-        """Write a month at its place; verify, and name, what can be read back from there."""
-        month = regrid(add_derived(raw.dataset, self.fields), self.grid)
+    ) -> tuple[xr.Dataset, dict[str, HourlyContent], list[Finding]]:
+        """Write a month at its place; verify what can be read back, and tell what is odd in it."""
+        watch = SourceWatch(*used_points(raw.dataset, self.grid))
+        month = regrid(add_derived(watch.watch(raw.dataset), self.fields), self.grid)
         check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
         month = to_layout(month, self.fields, self.source, self.settings)
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
-        return written, check_content(written, self.fields)
+        contents = read_content(written, self.fields)
+        findings = [*watch.findings(), *find_implausible(written, self.fields, contents)]
+        return written, contents, findings
 
     @property
     def _identity(self) -> dict[str, Any]:

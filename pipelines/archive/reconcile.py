@@ -7,7 +7,7 @@ https://confluence.ecmwf.int/display/CKB/ERA5%3A+data+documentation.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ def reconcile(
     path: str | Path,
     received_after: np.datetime64 | None = None,
     choose: Callable[[list[Month]], list[Month]] = list,
+    accept: Sequence[str] = (),
     s3: S3Settings | None = None,
 ) -> ArchiveState:
     """Fetch months with preliminary hours again, and replace them where they have changed.
@@ -55,6 +56,8 @@ def reconcile(
         received_after: copies that the source received before this moment (UTC) are fetched
             anew; None for now.
         choose: given all months with preliminary hours, those to fetch; by default all.
+        accept: what is archived although weather does not do it, as `tp:zero_fields` (see
+            `pipelines.fields.implausible`).
         s3: how to reach object storage; None as the environment says.
 
     Returns:
@@ -63,7 +66,7 @@ def reconcile(
     Raises:
         DataError: if there is no archive, or as `pipelines.archive.ingest.ingest`.
     """
-    maker = MonthMaker(source, fields, grid, raw_folder)
+    maker = MonthMaker(source, fields, grid, raw_folder, tuple(accept))
     if received_after is None:
         received_after = np.datetime64("now", "s")
     with writing(path, s3=s3) as repository:

@@ -5,6 +5,7 @@ writers. On object storage Icechunk commits by a conditional write: the second o
 gets its `ConflictError`, and nothing of the first is lost.
 """
 
+import errno
 import os
 import shutil
 import time
@@ -25,6 +26,7 @@ BRANCH = "main"
 
 _MANIFEST_DAYS = 128  # days that one list of chunks covers; a commit rewrites the last list
 _CREATION_POLLS = 20
+_REMOVAL_POLLS = 100
 _POLL_SECONDS = 0.1
 
 _SCHEME = "s3://"
@@ -137,9 +139,27 @@ def writing(path: str | Path, *, s3: S3Settings | None = None) -> Iterator[icech
             yield repository
         finally:
             if is_new and repository.lookup_branch(BRANCH) == first:
-                shutil.rmtree(folder)
+                _remove(folder)
     finally:
         lock.release()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; threads that were at work when one failed may still finish a file there.
+
+    Raises:
+        OSError: if it cannot be removed, or is still being written to after some seconds.
+    """
+    for _ in range(_REMOVAL_POLLS):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
+        time.sleep(_POLL_SECONDS)
+        if not folder.exists():
+            return
+    raise OSError(errno.ENOTEMPTY, "still being written to", str(folder))
 
 
 def _existing(path: str | Path, s3: S3Settings | None) -> icechunk.Repository:

@@ -54,7 +54,9 @@ def _on_grid(array: xr.DataArray, grid: Grid, *, path: Path) -> np.ndarray:
     missing = [name for name in ("latitude", "longitude") if name not in array.dims]
     if missing:
         raise DataError(f"{array.name} of {path} has no dimension {', '.join(missing)}")
-    points = {"latitude": list(grid.latitude), "longitude": list(grid.longitude)}
+    # The file may count longitudes in another turn than the grid.
+    array = array.assign_coords(longitude=array["longitude"] % 360.0).sortby("longitude")
+    points = {"latitude": list(grid.latitude), "longitude": [x % 360.0 for x in grid.longitude]}
     try:
         selected = array.sel(points, method="nearest", tolerance=_TOLERANCE)
     except KeyError as error:

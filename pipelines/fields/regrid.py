@@ -6,10 +6,11 @@ import xarray as xr
 from met2net.data.grid import Grid
 from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
+from pipelines.fields.axis_gaps import refuse_gaps
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
-from pipelines.fields.target_grids import GridSettings, block, target_grid
+from pipelines.fields.target_grids import GridSettings, block, columns_of, target_grid
 
-__all__ = ["regrid"]
+__all__ = ["regrid", "used_points"]
 
 _HOURS_A_CHUNK = 24
 _NAN_ALLOWED = {v.name for v in VARIABLES if v.nan_allowed}
@@ -33,18 +34,18 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
         as float64, all others as float32.
 
     Raises:
-        DataError: if the source's axes are not in house order, do not cover the grid, or are
-            coarser than it (for area means).
+        DataError: if the source's axes are not in house order, have a hole in the grid, do not
+            cover it, or are coarser than it (for area means).
     """
-    try:
-        source = Grid.from_dataset(dataset)
-    except ValueError as error:
-        raise DataError(f"the source's grid cannot be used: {error}") from error
+    source = _grid_of(dataset)
     target = target_grid(source, settings)
     rows = block(source.latitude, target.latitude)
-    columns = block(source.longitude, target.longitude)
+    columns = columns_of(source, target)
+    is_block = rows is not None and columns is not None
+    refuse_gaps(source, target, method=None if is_block else settings.method)
     if rows is not None and columns is not None:
-        return dataset.isel(latitude=rows, longitude=columns)
+        cut = dataset.isel(latitude=rows, longitude=columns)
+        return cut if isinstance(columns, slice) else _counted_as(cut, target)
     weights = METHODS[settings.method](source, target)
     fields = {
         name: _regrid_variable(array, weights, settings.nan_threshold)
@@ -60,6 +61,35 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
     for name, axis in (("latitude", target.latitude), ("longitude", target.longitude)):
         coords[name] = (name, np.array(axis), dataset[name].attrs)
     return xr.Dataset(fields, coords=coords, attrs=dataset.attrs)
+
+
+def _counted_as(dataset: xr.Dataset, target: Grid) -> xr.Dataset:
+    """Count longitudes as the target does, in another turn than the source."""
+    longitude = ("longitude", np.array(target.longitude), dataset["longitude"].attrs)
+    return dataset.assign_coords(longitude=longitude)
+
+
+def used_points(dataset: xr.Dataset, settings: GridSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows and columns of a source's grid that `regrid` takes values from.
+
+    Raises:
+        DataError: as `regrid`.
+    """
+    source = _grid_of(dataset)
+    target = target_grid(source, settings)
+    rows = block(source.latitude, target.latitude)
+    columns = columns_of(source, target)
+    if rows is not None and columns is not None:
+        return np.arange(len(source.latitude))[rows], np.arange(len(source.longitude))[columns]
+    weights = METHODS[settings.method](source, target)
+    return np.unique(weights.latitude.nonzero()[1]), np.unique(weights.longitude.nonzero()[1])
+
+
+def _grid_of(dataset: xr.Dataset) -> Grid:
+    try:
+        return Grid.from_dataset(dataset)
+    except ValueError as error:
+        raise DataError(f"the source's grid cannot be used: {error}") from error
 
 
 def _regrid_variable(

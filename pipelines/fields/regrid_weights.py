@@ -113,8 +113,16 @@ def bilinear(source: Grid, target: Grid) -> RegridWeights:
     return RegridWeights(
         # Interpolation wants an increasing axis.
         _between(latitude[::-1], wanted, np.arange(len(latitude))[::-1], name="latitude"),
-        _between(circle, np.asarray(target.longitude), columns, name="longitude"),
+        _between(circle, _turned(target, circle), columns, name="longitude"),
     )
+
+
+def _turned(target: Grid, points: np.ndarray) -> np.ndarray:
+    """Count the target's longitudes so that they lie among increasing points, where they can."""
+    wanted = np.asarray(target.longitude)
+    west = wanted < points[0] - _TOLERANCE
+    east = wanted > points[-1] + _TOLERANCE
+    return np.where(west, wanted + 360.0, np.where(east, wanted - 360.0, wanted))
 
 
 METHODS: dict[str, Callable[[Grid, Grid], RegridWeights]] = {

@@ -9,7 +9,7 @@ import numpy as np
 from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 
-__all__ = ["NAMED_RESOLUTIONS", "Box", "GridSettings", "block", "target_grid"]
+__all__ = ["NAMED_RESOLUTIONS", "Box", "GridSettings", "block", "columns_of", "target_grid"]
 
 _TOLERANCE = 1e-4  # [degrees]; files store axes in float32
 
@@ -38,10 +38,11 @@ class Box:
         north: northernmost latitude.
         west: westernmost longitude, -180 to 360.
         south: southernmost latitude.
-        east: easternmost longitude, -180 to 360, east of `west`.
+        east: easternmost longitude, -180 to 360, east of `west`; a smaller number goes on across
+            a seam, as 170 to -170 or 350 to 10, for at most half the circle.
 
     Raises:
-        ValueError: if the box is empty, out of range, or has longitude 0 inside.
+        ValueError: if the box is empty or out of range.
     """
 
     north: float
@@ -56,16 +57,19 @@ class Box:
                 f"box spans latitude {self.south} to {self.north}; "
                 "expected -90 <= south < north <= 90"
             )
-        if not -180 <= self.west < self.east <= 360 or self.east - self.west > 360:
+        edges = (self.west, self.east)
+        if not all(-180 <= edge <= 360 for edge in edges) or not (
+            0 < self.east - self.west <= 360 or 0 < self._width <= 180
+        ):
             raise ValueError(
-                f"box spans longitude {self.west} to {self.east}; "
-                "expected -180 <= west < east <= 360, at most 360 wide"
+                f"box spans longitude {self.west} to {self.east}; expected -180 to 360, west < "
+                "east and at most 360 wide, or across a seam, as 350 to 10, at most 180 wide"
             )
-        if self.west < 0 < self.east and not self._is_full_circle:
-            raise ValueError(
-                f"box spans longitude {self.west} to {self.east}, across 0; expected a box that "
-                "lies on one side of it (axes run from 0 to 360)"
-            )
+
+    @property
+    def _width(self) -> float:
+        """From west to east [degrees]."""
+        return self.east - self.west + (360.0 if self.east < self.west else 0.0)
 
     @property
     def _is_full_circle(self) -> bool:
@@ -73,11 +77,13 @@ class Box:
 
     @property
     def longitudes(self) -> tuple[float, float]:
-        """West and east within 0 to 360."""
+        """West and east within 0 to 360; across the Greenwich meridian, from below 0."""
         if self._is_full_circle:
             return 0.0, 360.0
-        shift = 360.0 if self.west < 0 else 0.0
-        return self.west + shift, self.east + shift
+        west = self.west % 360.0
+        if west + self._width > 360.0:
+            west -= 360.0
+        return west, west + self._width
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def target_grid(source: Grid, settings: GridSettings) -> Grid:
     west, east = box.longitudes
     latitude = box.north - step * np.arange(int((box.north - box.south) / step + 1 + 1e-6))
     longitude = west + step * np.arange(int((east - west) / step + 1 + 1e-6))
-    return Grid(tuple(latitude), tuple(longitude[longitude < 360 - _TOLERANCE]))
+    return Grid(tuple(latitude), _in_order(longitude[longitude < 360 - _TOLERANCE]))
 
 
 def block(source: tuple[float, ...], target: tuple[float, ...]) -> slice | None:
@@ -170,24 +176,59 @@ def block(source: tuple[float, ...], target: tuple[float, ...]) -> slice | None:
     return None
 
 
+def columns_of(source: Grid, target: Grid) -> slice | np.ndarray | None:
+    """Find the target's longitudes as one block of the source's, around the circle, or None.
+
+    Returns:
+        A slice where the points lie side by side in the source, else their places in it.
+    """
+    side_by_side = block(source.longitude, target.longitude)
+    if side_by_side is not None:
+        return side_by_side
+    places = np.arange(len(source.longitude))
+    longitude = np.asarray(source.longitude)
+    if source.is_periodic:
+        longitude, places = np.r_[longitude - 360.0, longitude], np.r_[places, places]
+    for turn in (-360.0, 0.0, 360.0):
+        found = block(tuple(longitude + turn), target.longitude)
+        if found is not None:
+            return places[found]
+    return None
+
+
 def _cropped(source: Grid, box: Box) -> Grid:
     """Keep the source's points inside a box; refuse a box that reaches past them."""
     west, east = box.longitudes
     latitude, longitude = np.asarray(source.latitude), np.asarray(source.longitude)
     step = float(np.median(np.diff(longitude))), float(-np.median(np.diff(latitude)))
+    if source.is_periodic and west < 0:
+        far = longitude > (west + east) / 2 + 180.0
+        longitude = np.sort(np.where(far, longitude - 360.0, longitude))
+    elif not source.is_periodic:  # counted as the box is, so that they overlap
+        middle = (longitude[0] + longitude[-1]) / 2
+        longitude = longitude + 360.0 * np.round(((west + east) / 2 - middle) / 360.0)
     # A box edge may fall between two points: the source must come within a step of it.
     reaches = (
-        longitude[0] < west + step[0] - _TOLERANCE
-        and (longitude[-1] > east - step[0] + _TOLERANCE or source.is_periodic)
+        (
+            longitude[0] < west + step[0] - _TOLERANCE
+            and longitude[-1] > east - step[0] + _TOLERANCE
+            or source.is_periodic
+        )
         and latitude[0] > box.north - step[1] + _TOLERANCE
         and latitude[-1] < box.south + step[1] - _TOLERANCE
     )
     rows = (latitude >= box.south - _TOLERANCE) & (latitude <= box.north + _TOLERANCE)
     columns = (longitude >= west - _TOLERANCE) & (longitude <= east + _TOLERANCE)
+    columns &= longitude < 360.0 - _TOLERANCE
     if not reaches or rows.sum() < 2 or columns.sum() < 2:
         raise DataError(
             f"the source has {source}; expected one that holds the box "
             f"{box.north:g} to {box.south:g} north, {west:g} to {east:g} east, "
             "with at least 2 x 2 points inside"
         )
-    return Grid(tuple(latitude[rows]), tuple(longitude[columns]))
+    return Grid(tuple(latitude[rows]), _in_order(longitude[columns]))
+
+
+def _in_order(longitude: np.ndarray) -> tuple[float, ...]:
+    """Count longitudes as a `Grid` does: from below 0 only across the Greenwich meridian."""
+    return tuple((longitude + 360.0 if longitude.max() < 0 else longitude).tolist())

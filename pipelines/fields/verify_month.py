@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dask
 import dask.array as da
@@ -13,7 +14,31 @@ from met2net.data.physical_limits import describe_limits
 from met2net.data.variables import Variable, variable
 from pipelines.errors import DataError
 
-__all__ = ["check_content", "check_structure"]
+__all__ = ["HourlyContent", "check_content", "check_limits", "check_structure", "read_content"]
+
+
+@dataclass(frozen=True)
+class HourlyContent:
+    """What every hour of a field holds; each array along time.
+
+    Attributes:
+        lowest: smallest value.
+        highest: largest value.
+        missing: number of points without a value.
+        mean: mean of the points that have one, each the same weight.
+        digests: SHA-256 of the values, (time, 32) bytes.
+    """
+
+    lowest: np.ndarray
+    highest: np.ndarray
+    missing: np.ndarray
+    mean: np.ndarray
+    digests: np.ndarray
+
+    @property
+    def sha256(self) -> str:
+        """Name all values, whatever the chunks."""
+        return hashlib.sha256(self.digests.tobytes()).hexdigest()
 
 
 def check_structure(
@@ -58,18 +83,60 @@ def check_content(dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]) -> d
     Raises:
         DataError: naming variable, level, hour, place and value of the first offence.
     """
+    return {key: content.sha256 for key, content in read_content(dataset, fields).items()}
+
+
+def read_content(
+    dataset: xr.Dataset, fields: Mapping[str, Sequence[int]]
+) -> dict[str, HourlyContent]:
+    """Read every value and check that it is there and possible; streams by Dask.
+
+    Returns:
+        Variable, or `variable@level`, -> what its hours hold.
+
+    Raises:
+        DataError: as `check_content`.
+    """
     names = [(name, level) for name, levels in fields.items() for level in (levels or (None,))]
     arrays = [
         dataset[name] if level is None else dataset[name].sel(level=level) for name, level in names
     ]
     read = dask.compute([(_hourly_extremes(a.data), _hourly_hashes(a.data)) for a in arrays])[0]
-    hashes = {}
+    contents = {}
     for (name, level), array, (extremes, digests) in zip(names, arrays, read, strict=True):
+        content = HourlyContent(*extremes.T, digests)
         label = name if level is None else f"{name} at {level} hPa"
-        _check_extremes(array, extremes, table=variable(name), label=label)
-        key = name if level is None else f"{name}@{level}"
-        hashes[key] = hashlib.sha256(digests.tobytes()).hexdigest()
-    return hashes
+        _check_missing(array, content.missing, table=variable(name), label=label)
+        check_limits(array, content.lowest, content.highest, table=variable(name), label=label)
+        contents[name if level is None else f"{name}@{level}"] = content
+    return contents
+
+
+def check_limits(
+    array: xr.DataArray, lowest: np.ndarray, highest: np.ndarray, *, table: Variable, label: str
+) -> None:
+    """Refuse values that weather on Earth cannot have.
+
+    Args:
+        array: dims time, latitude, longitude; read only to say where.
+        lowest: smallest value of each hour.
+        highest: largest value of each hour.
+        table: the variable.
+        label: how to call it.
+
+    Raises:
+        DataError: naming hour, place and value of the first offence.
+    """
+    low, high = table.valid_range
+    bad = (lowest < low) | (highest > high)
+    if bad.any():
+        hour = int(np.argmax(bad))
+        field = array[hour].values
+        outside = (field < low) | (field > high)
+        raise DataError(
+            f"{label} is {field[outside][0]:g} {table.units} at {_time(array, hour)}, "
+            f"{_place(array[hour], outside)}; {describe_limits(field, table)}"
+        )
 
 
 def _check_hours(found: np.ndarray, expected: np.ndarray) -> None:
@@ -112,17 +179,22 @@ def _check_variable(array: xr.DataArray, table: Variable, levels: Sequence[int])
 
 
 def _hourly_extremes(data: da.Array) -> da.Array:
-    """Give smallest value, largest value and number of NaN an hour: (time, 3)."""
+    """Give smallest and largest value, number of NaN and mean of each hour: (time, 4)."""
     return data.map_blocks(
-        _block_extremes, dtype=np.float64, chunks=(data.chunks[0], (3,)), drop_axis=2
+        _block_extremes, dtype=np.float64, chunks=(data.chunks[0], (4,)), drop_axis=2
     )
 
 
 def _block_extremes(fields: np.ndarray) -> np.ndarray:
     missing = np.isnan(fields)
-    lowest = np.where(missing, np.inf, fields).min(axis=(1, 2))
-    highest = np.where(missing, -np.inf, fields).max(axis=(1, 2))
-    return np.stack([lowest, highest, missing.sum(axis=(1, 2))], axis=1)
+    count = missing.sum(axis=(1, 2))
+    low, high, zero = fields, fields, fields
+    if count.any():
+        low, high, zero = (np.where(missing, x, fields) for x in (np.inf, -np.inf, 0.0))
+    with np.errstate(invalid="ignore"):  # infinities: outside the limits, and said there
+        total = zero.sum(axis=(1, 2), dtype=np.float64)
+    mean = total / np.maximum(fields.shape[1] * fields.shape[2] - count, 1)
+    return np.stack([low.min(axis=(1, 2)), high.max(axis=(1, 2)), count, mean], axis=1)
 
 
 def _hourly_hashes(data: da.Array) -> da.Array:
@@ -137,12 +209,10 @@ def _block_hashes(fields: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(fields), 32)
 
 
-def _check_extremes(
-    array: xr.DataArray, extremes: np.ndarray, *, table: Variable, label: str
+def _check_missing(
+    array: xr.DataArray, missing: np.ndarray, *, table: Variable, label: str
 ) -> None:
-    """Compare what the hours hold with what they may hold."""
-    low, high = table.valid_range
-    lowest, highest, missing = extremes.T
+    """Refuse points without a value, where ERA5 has one everywhere."""
     num_points = array.sizes["latitude"] * array.sizes["longitude"]
     bad = missing == num_points if table.nan_allowed else missing > 0
     if bad.any():
@@ -152,15 +222,6 @@ def _check_extremes(
             f"{label} has no value at {int(missing[hour])} of {num_points} points at "
             f"{_time(array, hour)}, first at {place}; "
             + ("expected some" if table.nan_allowed else "expected every point to have one")
-        )
-    bad = (lowest < low) | (highest > high)
-    if bad.any():
-        hour = int(np.argmax(bad))
-        field = array[hour].values
-        outside = (field < low) | (field > high)
-        raise DataError(
-            f"{label} is {field[outside][0]:g} {table.units} at {_time(array, hour)}, "
-            f"{_place(array[hour], outside)}; {describe_limits(field, table)}"
         )
 
 

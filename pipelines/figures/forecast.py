@@ -144,7 +144,7 @@ def _draw_tracks(
         if not known.any():
             continue
         east = one.longitude[known]
-        east = np.where(east < first - 1e-6, east + 360, east)
+        east = first - 1e-6 + (east - first + 1e-6) % 360.0
         jump = np.abs(np.diff(east, prepend=east[:1])) > 180
         panel.plot(np.where(jump, np.nan, east), one.latitude[known], color="#D55E00",
                    linewidth=1.3)  # fmt: skip

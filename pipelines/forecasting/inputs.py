@@ -18,6 +18,7 @@ from pipelines.fields.target_grids import GridSettings
 from pipelines.fields.verify_month import check_content
 from pipelines.formats.canonical import canonical
 from pipelines.formats.decode import decode
+from pipelines.formats.left_out import because, left_out
 from pipelines.period import Month
 from pipelines.sources.source import MonthRequest, Source
 
@@ -54,7 +55,10 @@ def read_fields(path: Path, labels: tuple[str, ...]) -> xr.Dataset:
     else:
         raise DataError(f"found no {path}; expected a netCDF or GRIB file or a Zarr store")
     if not dataset.data_vars:
-        raise DataError(f"{path}: found no known variable; expected CDS names or ERA5's short ones")
+        raise DataError(
+            f"{path}: found no known variable; expected CDS names or ERA5's short ones"
+            + because(left_out(dataset))
+        )
     return _with_derived(dataset, required_fields(labels))
 
 

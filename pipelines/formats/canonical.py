@@ -1,24 +1,32 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
-from met2net.data.grid import Grid
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.grid import Grid, unbroken_longitudes
+from met2net.data.variables import Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
+from pipelines.formats.axes import find_axes
+from pipelines.formats.left_out import left_out, with_left_out
+from pipelines.formats.levels import HELD_LEVELS, with_whole_levels
+from pipelines.formats.named_kind import named_variable, other_variable
+from pipelines.formats.releases import merge_releases
+from pipelines.formats.step_kind import hours_summed_name, summed_name
+from pipelines.formats.time_bounds import hours_between_bounds
+from pipelines.formats.times import decoded_times
+from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical", "same_units"]
 
-_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
-_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
+_logger = logging.getLogger(__name__)
 
-_DIMENSION_NAMES = {
-    "time": ("valid_time", "time"),
-    "level": ("level", "pressure_level", "isobaricInhPa", "plev"),
-    "latitude": ("latitude", "lat"),
-    "longitude": ("longitude", "lon"),
-}
+_TIME_NAMES = ("valid_time", "time")
+_HOUSE_AXES = ("time", "level", "latitude", "longitude")
 
 # One spelling for each unit; keys without "**" and in lower case.
 _UNIT_SPELLINGS = {
@@ -27,12 +35,13 @@ _UNIT_SPELLINGS = {
     "m/s": "m s-1", "kg/kg": "kg kg-1", "m2/s2": "m2 s-2", "j/m2": "J m-2", "j m-2": "J m-2",
     "meter": "m", "metre": "m", "meters": "m", "metres": "m",
 }  # fmt: skip
-_HECTOPASCAL = ("hpa", "millibars", "millibar", "mbar", "mb")
-_FIRST_RELEASE = "0001"
 
 
 def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     """Bring fields of ERA5 into house form; variables that the table lacks are left out.
+
+    So are fields that are not what their names say (see `pipelines.formats.named_kind`), with
+    the reason, which `pipelines.formats.left_out` gives.
 
     Args:
         dataset: fields named by GRIB short names, CDS labels or CDS long names.
@@ -40,31 +49,50 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
 
     Returns:
         CDS long names, float32 in ERA5's units; dims `time[, level], latitude, longitude`,
-        time and level [hPa] increasing, latitude decreasing, longitude increasing within
-        [0, 360); coordinate `expver(time)`, four characters. Without variables if none is
-        known.
+        time and level [hPa] increasing, latitude decreasing, longitude as in a `Grid`;
+        coordinate `expver(time)`, four characters. Without variables if none is known. Sums of
+        other than the hour before have a name of their own, and a coordinate along time with
+        the number of hours (see `pipelines.formats.step_kind`).
 
     Raises:
         DataError: if units, dimensions, hours, axes or experiment versions are not ERA5's.
     """
-    known = {str(name): v for name in dataset.data_vars if (v := _lookup(dataset[name]))}
+    known = {str(name): v for name in dataset.data_vars if (v := named_variable(dataset[name]))}
+    wrong = {n: why for n, v in known.items() if (why := other_variable(dataset[n], v))}
+    known = {name: v for name, v in known.items() if name not in wrong}
+    reasons = (*left_out(dataset), *wrong.values())
     if not known:
-        return xr.Dataset()
-    dataset = _rename_dimensions(dataset[list(known)])
-    dataset = _merge_releases(dataset, origin)
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _with_hours_summed(dataset, known, origin)
+    dataset = find_axes(dataset, known, origin=origin)[list(known)]
+    invariant = _invariant(dataset)
+    dataset = dataset.drop_vars(invariant)
+    reasons += _logged([f"{name}, which has no time" for name in invariant], origin)
+    if not dataset.data_vars:
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _rename_dimensions(on_valid_time(dataset, origin=origin))
+    if dataset.sizes.get("time") == 0:
+        reasons += _logged([f"{', '.join(map(str, dataset.data_vars))}, of no hour"], origin)
+        return with_left_out(xr.Dataset(), reasons)
+    dataset = _with_single_level(dataset, known)
+    dataset = merge_releases(dataset, origin)
+    # On no level, `z` is the height of the surface and `t` is nobody knows which temperature.
     usable = {
         name: v for name, v in known.items()
-        if ("level" in dataset[name].dims) == (v.level_kind == "pressure")
+        if name in dataset and ("level" in dataset[name].dims or v.level_kind == "surface")
     }  # fmt: skip
     expver = dataset["expver"]
-    fields = {v.name: _field(dataset[name], v, origin) for name, v in usable.items()}
-    if len(fields) < len(usable):
+    fields = [_field(dataset[name], v, origin) for name, v in usable.items()]
+    if len({v.name for v in usable.values()}) < len(usable):
         raise DataError(f"{origin}: found {', '.join(usable)}; expected each variable once")
-    result = xr.Dataset(fields)
-    result = result.drop_vars([n for n in result.coords if n not in _DIMENSION_NAMES])
+    if not fields:
+        return with_left_out(xr.Dataset(), reasons)
+    result = xr.Dataset({field.name: field for field in fields})
+    kept = {*_HOUSE_AXES, *(hours_summed_name(v.name) for v in usable.values())}
+    result = result.drop_vars([n for n in result.coords if n not in kept])
     result = result.assign_coords(expver=expver.variable)
     result.attrs = {k: v for k, v in dataset.attrs.items() if k == "GRIB_centre"}
-    return _ordered(result, origin) if fields else xr.Dataset()
+    return with_left_out(_ordered(result, origin), reasons)
 
 
 def same_units(found: str, expected: str) -> bool:
@@ -77,73 +105,60 @@ def _plain_units(text: str) -> str:
     return _UNIT_SPELLINGS.get(plain.lower(), plain)
 
 
-def _lookup(field: xr.DataArray) -> Variable | None:
-    """Find a field's variable: by what GRIB called it, else by its name in the file."""
-    short_name = field.attrs.get("GRIB_shortName")
-    if short_name in _BY_GRIB_NAME:
-        return _BY_GRIB_NAME[short_name]
-    return _BY_ANY_NAME.get(str(field.name))
+def _with_hours_summed(
+    dataset: xr.Dataset, known: Mapping[str, Variable], origin: str
+) -> xr.Dataset:
+    """Note beside sums of other than an hour of how many they are, where bounds of time say it."""
+    sums = [name for name, v in known.items() if v.step_type == "accum"]
+    hours = hours_between_bounds(dataset, origin=origin) if sums else None
+    if hours is None or bool((hours == 1).all()):
+        return dataset
+    return dataset.assign_coords({hours_summed_name(name): hours.variable for name in sums})
 
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
-    """Use the house's names of dimensions; a single hour or level becomes an axis."""
-    for name, spellings in _DIMENSION_NAMES.items():
-        found = next((s for s in spellings if s in dataset.dims), None)
-        if found is None:
-            found = next((s for s in spellings if s in dataset.coords), None)
-            if found is not None and dataset[found].ndim == 0:
-                dataset = dataset.expand_dims(found)
-        if found is not None and found != name:
-            dataset = dataset.drop_vars(name, errors="ignore").rename({found: name})
+    """Use the house's name of time; a single hour becomes an axis."""
+    found = next((s for s in _TIME_NAMES if s in dataset.dims), None)
+    if found is None:
+        found = next((s for s in _TIME_NAMES if s in dataset.coords), None)
+        if found is not None and dataset[found].ndim == 0:
+            dataset = dataset.expand_dims(found)
+    if found is not None and found != "time":
+        dataset = dataset.drop_vars("time", errors="ignore").rename({found: "time"})
     for name in ("number", "step", "surface"):
         if dataset.sizes.get(name) == 1:
             dataset = dataset.squeeze(name, drop=True)
     return dataset
 
 
-def _merge_releases(dataset: xr.Dataset, origin: str) -> xr.Dataset:
-    """Give `expver(time)` whatever form it has: absent, scalar, an hour, or a dimension.
-
-    As a dimension it holds final (1) and preliminary (5) fields; each hour has values in one.
-    """
-    if "time" not in dataset.dims:
-        raise DataError(f"{origin}: found dimensions {tuple(dataset.dims)}; expected a time")
-    size = dataset.sizes["time"]
-    if "expver" not in dataset.dims:
-        values = np.asarray(dataset.coords.get("expver", _FIRST_RELEASE))
-        if values.size not in (1, size):
-            raise DataError(f"{origin}: found {values.size} expver for {size} hours")
-        text = np.array([_expver(x) for x in np.broadcast_to(values.ravel(), size)])
-        return dataset.assign_coords(expver=("time", text))
-    labels = [_expver(x) for x in np.atleast_1d(dataset["expver"].values)]
-    parts = [dataset.isel(expver=i, drop=True) for i in range(len(labels))]
-    present = np.stack([_hours_with_values(part) for part in parts])  # (expver, time)
-    if np.any(present.sum(axis=0) != 1):
-        hour = dataset["time"].values[present.sum(axis=0) != 1][0]
-        raise DataError(
-            f"{origin}: found values of {present.sum(axis=0).max()} experiment versions out of "
-            f"{', '.join(labels)} around {hour}; expected one an hour"
-        )
-    merged = parts[0]
-    for part, has_values in zip(parts[1:], present[1:], strict=True):
-        mask = xr.DataArray(has_values, dims="time")
-        merged = part.where(mask, merged)
-    text = np.array(labels)[present.argmax(axis=0)]
-    return merged.assign_coords(expver=("time", text)).assign_attrs(dataset.attrs)
+def _invariant(dataset: xr.Dataset) -> list[str]:
+    """Name fields without any time, as the height of the surface."""
+    in_space = [
+        str(name) for name, field in dataset.data_vars.items()
+        if set(field.dims) <= {"latitude", "longitude", "level"}
+    ]  # fmt: skip
+    has_one_hour = any(t in dataset.coords and dataset[t].ndim == 0 for t in _TIME_NAMES)
+    return [] if has_one_hour and len(in_space) == len(dataset.data_vars) else in_space
 
 
-def _hours_with_values(part: xr.Dataset) -> np.ndarray:
-    """Tell for each hour whether any variable has any value."""
-    finite = [field.notnull().any([d for d in field.dims if d != "time"]).values
-              for field in part.data_vars.values()]  # fmt: skip
-    found: np.ndarray = np.any(finite, axis=0)
-    return found
+def _logged(reasons: Sequence[str], origin: str) -> tuple[str, ...]:
+    """Tell what is left out though its name is known."""
+    for reason in reasons:
+        _logger.warning("%s: left out %s", origin, reason)
+    return tuple(reasons)
 
 
-def _expver(value: object) -> str:
-    """Write an experiment version as four characters: 1 -> 0001."""
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    return f"{int(float(text)):04d}" if text.replace(".", "").isdigit() else text.rjust(4, "0")
+def _with_single_level(dataset: xr.Dataset, known: dict[str, Variable]) -> xr.Dataset:
+    """Make a single level an axis of the variables that are on levels, and of no others."""
+    if "level" not in dataset.coords or dataset["level"].ndim > 0:
+        return dataset
+    level = dataset["level"].variable.expand_dims("level")
+    dataset = dataset.drop_vars("level")
+    on_levels = {
+        name: field.expand_dims("level") for name, field in dataset.data_vars.items()
+        if known[str(name)].level_kind == "pressure"
+    }  # fmt: skip
+    return dataset.assign(on_levels).assign_coords(level=level) if on_levels else dataset
 
 
 def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray:
@@ -160,49 +175,49 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
         raise DataError(f"{origin}: found {field.name} with dimensions {field.dims}; "
                         f"expected {dims}")  # fmt: skip
     result = field.transpose(*dims).astype(np.float32).rename(expected.name)
-    result.attrs = expected.attrs
+    if (hours := hours_summed_name(str(field.name))) in field.coords:
+        result = result.rename({hours: hours_summed_name(expected.name)})
+        result = result.rename(summed_name(expected.name))
+    result.attrs = {**expected.attrs, **_held(field)}
     result.encoding = {}
     return result
+
+
+def _held(field: xr.DataArray) -> dict[str, Any]:
+    """Keep what says on which levels a field has values."""
+    return {HELD_LEVELS: field.attrs[HELD_LEVELS]} if HELD_LEVELS in field.attrs else {}
 
 
 def _ordered(dataset: xr.Dataset, origin: str) -> xr.Dataset:
     """Sort all axes into house order and check them."""
     if "level" in dataset.dims:
-        units = str(dataset["level"].attrs.get("units", "hPa"))
-        if units.lower() not in _HECTOPASCAL:
-            raise DataError(f"{origin}: found levels in {units!r}; expected 'hPa'")
-        dataset = dataset.assign_coords(level=dataset["level"].values.astype(np.int64))
+        dataset = with_whole_levels(dataset, origin=origin)
         dataset = _sorted(dataset, "level", origin)
         dataset["level"].attrs = {"units": "hPa", "long_name": "pressure", "positive": "down"}
-    dataset = dataset.assign_coords(time=dataset["time"].values.astype("datetime64[ns]"))
+    dataset = dataset.assign_coords(time=decoded_times(dataset["time"], origin=origin))
     dataset = _sorted(dataset, "time", origin)
     try:
         hours_since_epoch(dataset["time"].values)
-        dataset = _ordered_grid(dataset, origin)
+        dataset = _ordered_grid(dataset)
         Grid.from_dataset(dataset)
     except ValueError as error:
         raise error if isinstance(error, DataError) else DataError(f"{origin}: {error}") from error
     return dataset
 
 
-def _ordered_grid(dataset: xr.Dataset, origin: str) -> xr.Dataset:
-    """Turn latitude to decreasing, and longitude into [0, 360)."""
+def _ordered_grid(dataset: xr.Dataset) -> xr.Dataset:
+    """Turn latitude to decreasing, and longitude to a `Grid`'s."""
     latitude = np.round(dataset["latitude"].values.astype(np.float64), 6)
-    longitude = np.round(dataset["longitude"].values.astype(np.float64), 6) % 360.0
+    order, longitude = unbroken_longitudes(
+        np.round(dataset["longitude"].values.astype(np.float64), 6)
+    )
+    if np.any(np.diff(order) != 1):
+        dataset = dataset.isel(longitude=order)
     dataset = dataset.assign_coords(latitude=latitude, longitude=longitude)
     dataset["latitude"].attrs = {"units": "degrees_north", "standard_name": "latitude"}
     dataset["longitude"].attrs = {"units": "degrees_east", "standard_name": "longitude"}
     if np.any(np.diff(latitude) > 0):
         dataset = dataset.sortby("latitude", ascending=False)
-    if np.any(np.diff(longitude) < 0):
-        dataset = dataset.sortby("longitude")
-        gaps = np.diff(dataset["longitude"].values)
-        if gaps.max() > 1.5 * np.median(gaps):
-            raise DataError(
-                f"{origin}: found a box across the Greenwich meridian, longitudes "
-                f"{longitude[0]:g} to {longitude[-1]:g}; expected a box that does not wrap "
-                "inside 0 to 360 (or the whole circle)"
-            )
     return dataset
 
 

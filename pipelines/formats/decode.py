@@ -15,8 +15,11 @@ from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.classic_netcdf import check_classic_netcdf
+from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
+from pipelines.formats.left_out import left_out, with_left_out
+from pipelines.formats.levels import side_by_side, stacked
 
 __all__ = ["decode"]
 
@@ -59,13 +62,13 @@ def _read_netcdf(path: Path) -> xr.Dataset:
         is_hdf5 = file.read(4) == b"\x89HDF"
     try:
         # netCDF's own library must not be entered from two threads at once; h5py locks itself.
-        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: found a broken netCDF file ({error}); expected a whole "
-                        "one") from error  # fmt: skip
+        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4", cache=False)
+        dataset = dataset.assign_coords({name: c.load() for name, c in dataset.coords.items()})
+    except OF_BROKEN_FILES as error:
+        raise broken_file(error, path) from error
     points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*_TIMES, *_LEVELS))
     chunks = dict.fromkeys(_TIMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
-    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
+    return lazily(dataset, path, chunks=chunks)
 
 
 def _read_zip(path: Path, limit: int) -> xr.Dataset:
@@ -84,14 +87,15 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
                     shutil.copyfileobj(source, target)
                 parts.append(_read_member(unpacked, f"{path}, member {member.filename!r}"))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
-            OSError) as error:  # fmt: skip
+            UnicodeDecodeError, OSError) as error:  # fmt: skip
         # Damaged content reads as an invalid argument, or an error without a number; a full
         # disk is none of the file's faults. RuntimeError: a member that wants a password.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
+    reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]
-    return _merge(parts, path) if parts else xr.Dataset()
+    return with_left_out(_merge(parts, path) if parts else xr.Dataset(), reasons)
 
 
 def _read_member(path: Path, origin: str) -> xr.Dataset:
@@ -115,9 +119,12 @@ def _merge(parts: list[xr.Dataset], path: Path) -> xr.Dataset:
             xr.align(parts[0]["expver"], part["expver"], join="exact")
             later = part["expver"].values > expver.values
             expver = expver.copy(data=np.where(later, part["expver"].values, expver.values))
-        merged = xr.merge([part.drop_vars("expver") for part in parts], join="exact",
-                          compat="identical", combine_attrs="override")  # fmt: skip
+        pieces: dict[str, list[xr.DataArray]] = {}
+        for part in parts:
+            for name, field in part.drop_vars("expver").data_vars.items():
+                pieces.setdefault(str(name), []).append(field)
+        merged = side_by_side({name: stacked(fields) for name, fields in pieces.items()})
     except ValueError as error:
         raise DataError(f"{path}: members do not fit together ({error}); expected the same "
                         "hours and points in all, and each variable once") from error  # fmt: skip
-    return merged.assign_coords(expver=expver.variable)
+    return merged.assign_attrs(parts[0].attrs).assign_coords(expver=expver.variable)

@@ -9,7 +9,10 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.grib_library import eccodes
-from pipelines.formats.grib_messages import GribMessage, open_message, read_messages
+from pipelines.formats.grib_messages import GribMessage, open_message, read_message, read_messages
+from pipelines.formats.left_out import with_left_out
+from pipelines.formats.levels import side_by_side
+from pipelines.formats.step_kind import hours_summed_name
 
 __all__ = ["read_grib"]
 
@@ -23,15 +26,19 @@ def read_grib(path: Path) -> xr.Dataset:
     Returns:
         Dataset named by GRIB short names, dims `time[, level], latitude, longitude` as they
         lie in the file, Dask arrays of a day of a level a chunk at most,
-        `expver(time)`; not yet canonical.
+        `expver(time)`, and along time the hours that sums are of, where it is not one (see
+        `pipelines.formats.step_kind`); not yet canonical. Fields of another kind than their
+        variable are left out with the reason (see `pipelines.formats.left_out`).
 
     Raises:
         DataError: if a message is cut, bytes belong to no message, the grid is not regular or
             changes, or a field is there twice or is missing at an hour.
     """
-    messages = read_messages(path)
+    listed = read_messages(path)
+    reasons = [message.field.other_kind for message in listed if message.field.other_kind]
+    messages = [message for message in listed if not message.field.other_kind]
     if not messages:
-        return xr.Dataset()
+        return with_left_out(xr.Dataset(), reasons)
     _check_dates(messages, path)
     first_on_grid: dict[tuple[float, ...], GribMessage] = {}
     by_name: dict[str, list[GribMessage]] = {}
@@ -46,16 +53,16 @@ def read_grib(path: Path) -> xr.Dataset:
     shape = len(latitude), len(longitude)
     fields = {name: _field(own, path, shape=shape) for name, own in by_name.items()}
     _check_same_hours(fields, path)
-    dataset = xr.Dataset(
-        fields,
-        coords={"latitude": latitude, "longitude": longitude},
-        attrs={"GRIB_centre": messages[0].field.centre},
+    dataset = side_by_side(fields).assign_coords(
+        latitude=("latitude", latitude, {"units": "degrees_north"}),
+        longitude=("longitude", longitude, {"units": "degrees_east"}),
     )
+    dataset.attrs = {"GRIB_centre": messages[0].field.centre}
     latest: dict[np.datetime64, str] = {}
     for message in messages:  # an hour is preliminary as soon as one of its fields is
         latest[message.time] = max(message.field.expver, latest.get(message.time, ""))
     expver = np.array([latest[t] for t in dataset["time"].values.astype("datetime64[m]")])
-    return dataset.assign_coords(expver=("time", expver))
+    return with_left_out(dataset.assign_coords(expver=("time", expver)), reasons)
 
 
 def _check_dates(messages: list[GribMessage], path: Path) -> None:
@@ -68,11 +75,14 @@ def _check_dates(messages: list[GribMessage], path: Path) -> None:
 def _axes(message: GribMessage, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read latitudes and longitudes [degrees] in the order of the values."""
     with path.open("rb") as file:
-        file.seek(message.offset)
-        content = file.read(message.size)
+        content = read_message(file, message.offset, message.size, message.number)
     with open_message(content, path) as handle:
         if eccodes.codes_get_long(handle, "jPointsAreConsecutive"):
             raise DataError(f"{path}: found values in columns; expected them in rows of latitude")
+        if eccodes.codes_get_long(handle, "alternativeRowScanning"):
+            raise DataError(
+                f"{path}: found rows whose direction alternates; expected all in one direction"
+            )
         shape = eccodes.codes_get_long(handle, "Nj"), eccodes.codes_get_long(handle, "Ni")
         latitude = eccodes.codes_get_array(handle, "latitudes").reshape(shape)[:, 0]
         longitude = eccodes.codes_get_array(handle, "longitudes").reshape(shape)[0, :]
@@ -86,13 +96,13 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
     levels = sorted({m.field.level for m in messages})
     row = {time: i for i, time in enumerate(times)}
     column = {level: i for i, level in enumerate(levels)}
-    place = np.full((len(times), len(levels), 2), -1, dtype=np.int64)  # offset, size
+    place = np.full((len(times), len(levels), 3), -1, dtype=np.int64)  # offset, size, number
     for message in messages:
         at = row[message.time], column[message.field.level]
         if place[at][0] >= 0:
             where = _where(message.time, message.field.level)
             raise DataError(f"{path}: found {name} twice at {where}; expected it once")
-        place[at] = message.offset, message.size
+        place[at] = message.offset, message.size, message.number
     absent = np.argwhere(place[..., 0] < 0)
     if len(absent):
         where = _where(times[absent[0][0]], levels[absent[0][1]])
@@ -110,6 +120,10 @@ def _field(messages: list[GribMessage], path: Path, *, shape: tuple[int, int]) -
         coords={"time": np.array(times).astype("datetime64[ns]"), "level": levels},
         attrs={"units": units, "GRIB_shortName": name},
     )
+    hours = {message.time: message.field.hours_summed for message in messages}
+    if not set(hours.values()) <= {0.0, 1.0}:
+        summed = np.array([hours[time] for time in times])
+        field = field.assign_coords({hours_summed_name(name): ("time", summed)})
     return field.isel(level=0, drop=True) if levels == [0] else field
 
 
@@ -131,13 +145,12 @@ def _where(time: np.datetime64, level: int) -> str:
 
 
 def _unpack(places: np.ndarray, *, path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Decode the messages at some places: (time, level, 2) -> (time, level, lat, lon)."""
+    """Decode the messages at some places: (time, level, 3) -> (time, level, lat, lon)."""
     values = np.empty((*places.shape[:2], *shape), dtype=np.float32)
     with path.open("rb") as file:
         for index in np.ndindex(*places.shape[:2]):
-            offset, size = (int(x) for x in places[index])
-            file.seek(offset)
-            with open_message(file.read(size), path) as handle:
+            offset, size, number = (int(x) for x in places[index])
+            with open_message(read_message(file, offset, size, number), path) as handle:
                 eccodes.codes_set_double(handle, "missingValue", _MISSING)
                 count = eccodes.codes_get_size(handle, "values")
                 if count != shape[0] * shape[1]:

@@ -5,7 +5,11 @@ and MLflow's database could not be read. Modules here import `eccodes` from this
 """
 
 import sqlite3  # noqa: F401  (before ecCodes, see above)
+import threading
 
 import eccodes
 
-__all__ = ["eccodes"]
+__all__ = ["ECCODES", "eccodes"]
+
+ECCODES = threading.Lock()
+"""Held while in ecCodes: it is built with or without thread safety, and one cannot ask which."""

@@ -6,25 +6,24 @@ of the rest.
 """
 
 import mmap
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import VARIABLES, Variable
 from pipelines.errors import DataError
-from pipelines.formats.grib_library import eccodes
+from pipelines.formats.grib2_fields import num_fields, single_field
+from pipelines.formats.grib_library import ECCODES, eccodes
+from pipelines.formats.grib_places import message_places
+from pipelines.formats.step_kind import hours_of_sum, other_kind
 
-__all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
+__all__ = ["GribField", "GribMessage", "open_message", "read_message", "read_messages"]
 
 _BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
-
-# ecCodes is built with or without thread safety, and one cannot ask which.
-_ECCODES = threading.Lock()
 
 _SHORTEST_HEADER = 28  # octets of section 1
 _HAS_GRID = 0x80  # in octet 8 of GRIB 1's product section
@@ -46,6 +45,9 @@ class GribField:
         expver: experiment version.
         centre: originating centre.
         grid: what tells one regular grid from another.
+        hours_summed: of how many hours it is the sum; 0 for what is no sum.
+        other_kind: why it is not the variable that its name says (a maximum, the spread of an
+            ensemble); empty where it is. Then nothing else counts, and the grid may be any.
     """
 
     short_name: str
@@ -54,16 +56,27 @@ class GribField:
     expver: str
     centre: str
     grid: tuple[float, ...]
+    hours_summed: float = 0.0
+    other_kind: str = ""
 
 
 @dataclass(frozen=True)
 class GribMessage:
-    """One field at one time, and where it lies in the file [bytes]."""
+    """One field at one time, and where it lies in the file.
+
+    Attributes:
+        field: what it shares with other hours.
+        time: when it is valid.
+        offset: where its message starts [bytes].
+        size: of its message [bytes].
+        number: which of the message's fields it is, from 0; -1 where it is the only one.
+    """
 
     field: GribField
     time: np.datetime64
     offset: int
     size: int
+    number: int = -1
 
 
 def read_messages(path: Path) -> list[GribMessage]:
@@ -74,16 +87,14 @@ def read_messages(path: Path) -> list[GribMessage]:
             variable is not on a regular grid.
     """
     messages = []
-    places = _places(path)
+    places = message_places(path)
     # Of a header without its date: the field, and how long after the date it is valid.
     known: dict[bytes, tuple[GribField, np.timedelta64] | None] = {}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for offset, size in places:
             split = _split_header(content, offset)
             if split is None:
-                described = _describe(content[offset : offset + size], path)
-                if described is not None:
-                    messages.append(GribMessage(*described, offset, size))
+                messages += _each_field(content[offset : offset + size], path, offset)
                 continue
             header, date = split
             if header not in known:
@@ -95,10 +106,17 @@ def read_messages(path: Path) -> list[GribMessage]:
     return messages
 
 
+def read_message(file: BinaryIO, offset: int, size: int, number: int) -> bytes:
+    """Read one field as a message (see `GribMessage`)."""
+    file.seek(offset)
+    content = file.read(size)
+    return content if number < 0 else single_field(content, number)
+
+
 @contextmanager
 def open_message(content: bytes, path: Path) -> Iterator[Any]:
     """Hold one message in ecCodes, alone; what it cannot read there is a `DataError`."""
-    with _ECCODES:
+    with ECCODES:
         try:
             handle = eccodes.codes_new_from_message(content)
             try:
@@ -111,28 +129,15 @@ def open_message(content: bytes, path: Path) -> Iterator[Any]:
             ) from error
 
 
-def _places(path: Path) -> list[tuple[int, int]]:
-    """Give offset and size of every message; nothing may lie between or after them."""
-    file_size = path.stat().st_size
-    try:
-        with _ECCODES:
-            places = list(
-                eccodes.codes_extract_offsets_sizes(str(path), eccodes.CODES_PRODUCT_GRIB)
-            )
-    except eccodes.CodesInternalError as error:
-        raise DataError(
-            f"{path}: found a broken GRIB message in {file_size} bytes ({error}); expected whole "
-            "messages to the end of the file"
-        ) from error
-    end = 0
-    for count, (start, size) in enumerate([*places, (file_size, 0)]):
-        if start != end:
-            raise DataError(
-                f"{path}: found {start - end} bytes after GRIB message {count} that belong to no "
-                "message; expected whole messages to the end of the file"
-            )
-        end = start + size
-    return places
+def _each_field(message: bytes, path: Path, offset: int) -> list[GribMessage]:
+    """Describe all fields of a message."""
+    count = num_fields(message)
+    found = []
+    for number in range(count) if count > 1 else (-1,):
+        described = _describe(message if number < 0 else single_field(message, number), path)
+        if described is not None:
+            found.append(GribMessage(*described, offset, len(message), number))
+    return found
 
 
 def _split_header(content: mmap.mmap, offset: int) -> tuple[bytes, tuple[int, ...]] | None:
@@ -175,8 +180,9 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
         on_pressure = eccodes.codes_get_string(handle, "typeOfLevel") == "isobaricInhPa"
         if variable is None or on_pressure != (variable.level_kind == "pressure"):
             return None
+        kind = _other_kind(handle, variable)
         grid_type = eccodes.codes_get_string(handle, "gridType")
-        if grid_type != "regular_ll":
+        if grid_type != "regular_ll" and not kind:
             raise DataError(
                 f"{path}: found {short_name} on a {grid_type} grid; expected regular_ll"
             )
@@ -187,8 +193,42 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
             units=eccodes.codes_get_string(handle, "units"),
             expver=eccodes.codes_get_string(handle, "expver") if has_expver else "0001",
             centre=eccodes.codes_get_string(handle, "centre"),
-            grid=tuple(eccodes.codes_get_double(handle, key) for key in _GRID_KEYS),
+            grid=() if kind else tuple(eccodes.codes_get_double(handle, key) for key in _GRID_KEYS),
+            hours_summed=_hours_summed(handle, variable),
+            other_kind=kind,
         )
         date = f"{eccodes.codes_get_long(handle, 'validityDate'):08d}"
         clock = f"{eccodes.codes_get_long(handle, 'validityTime'):04d}"
     return field, _moment(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", path)
+
+
+def _other_kind(handle: Any, variable: Variable) -> str:
+    """Say why a message is not its variable, or nothing."""
+    has_type = eccodes.codes_is_defined(handle, "dataType")
+    has_number = eccodes.codes_is_defined(handle, "number")
+    kind = other_kind(
+        variable,
+        step_type=eccodes.codes_get_string(handle, "stepType"),
+        data_type=eccodes.codes_get_string(handle, "dataType") if has_type else None,
+        member=eccodes.codes_get_long(handle, "number") if has_number else None,
+        is_derived=bool(eccodes.codes_is_defined(handle, "derivedForecast")),
+    )
+    return "" if kind is None else f"{variable.grib_short_name} with {kind}"
+
+
+def _hours_summed(handle: Any, variable: Variable) -> float:
+    """Read of how many hours a message is the sum."""
+    if variable.step_type != "accum":
+        return 0.0
+    return hours_of_sum(
+        variable,
+        step_type=eccodes.codes_get_string(handle, "stepType"),
+        start=_step(handle, "startStep"),
+        end=_step(handle, "endStep"),
+        unit=eccodes.codes_get_string(handle, "stepUnits"),
+    )
+
+
+def _step(handle: Any, key: str) -> int:
+    """Read a step; below an hour ecCodes writes its unit behind the number, as 30m."""
+    return int(eccodes.codes_get_string(handle, key).rstrip("smhD"))

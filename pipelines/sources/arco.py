@@ -11,6 +11,7 @@ import xarray as xr
 from met2net.data.variables import VARIABLES
 from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
+from pipelines.formats.left_out import because, left_out
 from pipelines.period import Period
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.remote_array import lazy_field, network_errors
@@ -63,6 +64,9 @@ class Arco:
         store = _open(self.url)
         expver = _releases(store.attrs, request, self.url)
         dataset = canonical(_chosen(store, request, self.url), origin=self.url)
+        if absent := [name for name in request.fields if name not in dataset]:
+            reasons = because(left_out(dataset))
+            raise DataError(f"{self.url}: found no {', '.join(absent)}; expected all{reasons}")
         dataset = dataset[list(request.fields)].drop_attrs(deep=False)
         manifest = {"source": self.name, "url": self.url, "releases": _runs(request.hours, expver)}
         return RawMonth(dataset.assign_coords(expver=("time", expver)), manifest)

@@ -1,5 +1,6 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.decode import decode
+from pipelines.formats.levels import held_levels, side_by_side
+from pipelines.formats.step_kind import summed_name
 from pipelines.sources.files_index import IndexedFile, index_folder
+from pipelines.sources.files_present import check_present
+from pipelines.sources.folder_files import check_name
+from pipelines.sources.hourly_sums import hourly_sums, hours_needed
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
@@ -50,6 +56,9 @@ class Files:
     def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
         """Give one month out of the files that hold it; only these are decoded.
 
+        Sums since the start of a day or a forecast, marked as such, become those of the hour
+        before (see `pipelines.sources.hourly_sums`).
+
         Under `raw_folder` only an index of the folder is written.
 
         Raises:
@@ -57,25 +66,33 @@ class Files:
                 differ, or two files disagree about the same hours.
         """
         folder = Path(self.folder)
+        check_name(folder)
         cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
-        indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
-        wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
+        indexed = index_folder(
+            folder, pattern=self.pattern, cache=cache / "index.json",
+            doubted=request.hours if request.again else None,
+        )  # fmt: skip
+        held = _held_names(request, indexed)
+        hours = _hours_to_read(request, indexed, held)
+        wanted = hours_since_epoch(hours)
         holding = [
             file for file in indexed
-            if file.fields.keys() & request.fields.keys() and np.isin(wanted, file.hours).any()
+            if _holds(file, request.fields, held) and np.isin(wanted, file.hours).any()
         ]  # fmt: skip
-        _check_present(request, indexed, folder=folder)
+        check_present(request, indexed, folder=folder, pattern=self.pattern, held=held)
         _check_grids(holding)
-        datasets = {
-            file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
-        }  # fmt: skip
-        levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
+        datasets = {file.path: _hours(decode(Path(file.path)), hours) for file in holding}
         fields = {}
-        for name in request.fields:
-            parts = {path: d[name] for path, d in datasets.items() if name in d}
-            fields[name] = _join(name, _with_levels(parts, levels), request.hours)
-        dataset = xr.Dataset(fields)
-        expver = _expver([d["expver"] for d in datasets.values()], request.hours)
+        for name, levels in request.fields.items():
+            parts = {path: d[held[name]] for path, d in datasets.items() if held[name] in d}
+            joined = _joined(name, levels, parts, request.hours)
+            if held[name] != name:
+                origin = name_files(list(parts))
+                joined = hourly_sums(joined, name, hours=request.hours, origin=origin)
+            fields[name] = joined.sel(time=request.hours.astype("datetime64[ns]"))
+        dataset = side_by_side(fields)
+        of_month = [_hours(d, request.hours) for d in datasets.values()]
+        expver = _expver([d["expver"] for d in of_month], request.hours)
         files = [{"name": Path(f.path).name, "size": f.size, "sha256": f.sha256} for f in holding]
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
@@ -92,32 +109,35 @@ def packing_tolerance(name: str) -> float:
     return (high - low) / 2**16
 
 
-def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder: Path) -> None:
-    """Refuse a month that no file has, a variable that its files lack, and missing hours."""
-    month, wanted = request.month, hours_since_epoch(request.hours.astype("datetime64[h]"))
+def _held_names(request: MonthRequest, indexed: list[IndexedFile]) -> dict[str, str]:
+    """Give each wanted variable's name in the files: another where they have sums of it alone."""
+    wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
     of_month = [file for file in indexed if np.isin(wanted, file.hours).any()]
-    if not of_month:
-        held = np.concatenate([file.hours for file in indexed]).astype("datetime64[h]")
-        found = f"hours from {held.min()} to {held.max()}" if len(held) else "no known variable"
-        raise DataError(
-            f"{folder}: found {found} in {name_files([file.path for file in indexed])}; expected "
-            f"hours of {month}, {request.hours[0]} to {request.hours[-1]}"
-        )
+    names = {}
     for name in request.fields:
-        having = [file for file in of_month if name in file.fields]
-        if not having:
-            known = sorted({known for file in of_month for known in file.fields})
-            raise DataError(
-                f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
-                f"{month}; expected also {name}"
-            )
-        missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in having]))
-        if len(missing):
-            raise DataError(
-                f"{name_files([file.path for file in having])}: found {name} for "
-                f"{len(wanted) - len(missing)} of {len(wanted)} hours of {month}; expected all "
-                f"(the first missing one is {missing[0].astype('datetime64[h]')})"
-            )
+        is_there = any(name in file.fields for file in of_month)
+        is_summed = any(summed_name(name) in file.fields for file in of_month)
+        names[name] = summed_name(name) if is_summed and not is_there else name
+    return names
+
+
+def _hours_to_read(
+    request: MonthRequest, indexed: list[IndexedFile], held: Mapping[str, str]
+) -> np.ndarray:
+    """Give the wanted hours, and the one before where differences of sums are taken."""
+    hours = request.hours.astype("datetime64[h]")
+    summing = [f.hours for f in indexed if f.fields.keys() & (set(held.values()) - held.keys())]
+    return hours_needed(hours, np.concatenate(summing).astype(hours.dtype)) if summing else hours
+
+
+def _holds(
+    file: IndexedFile, fields: Mapping[str, tuple[int, ...]], held: Mapping[str, str]
+) -> bool:
+    """Tell whether a file has a wanted variable, on a wanted level where it is on levels."""
+    return any(
+        held[name] in file.fields and (not levels or set(levels) & set(file.fields[held[name]]))
+        for name, levels in fields.items()
+    )
 
 
 def _check_grids(holding: list[IndexedFile]) -> None:
@@ -135,25 +155,30 @@ def _hours(dataset: xr.Dataset, hours: np.ndarray) -> xr.Dataset:
     return dataset.isel(time=np.isin(dataset["time"].values, hours))
 
 
-def _with_levels(
-    parts: dict[str, xr.DataArray], levels: tuple[int, ...]
-) -> dict[str, xr.DataArray]:
-    """Select the levels that the whole request names; one axis serves all variables."""
-    chosen = {}
-    for path, part in parts.items():
-        if "level" in part.dims:
-            absent = sorted(set(levels) - set(part["level"].values.tolist()))
-            if absent:
-                raise DataError(
-                    f"{path}: found {part.name} on levels {part['level'].values.tolist()}; "
-                    f"expected {list(levels)} hPa, all in one file"
-                )
-            part = part.sel(level=list(levels))
-        chosen[path] = part
-    return chosen
+def _joined(
+    name: str, levels: tuple[int, ...], parts: dict[str, xr.DataArray], hours: np.ndarray
+) -> xr.DataArray:
+    """Chain a variable's files in time, each level of its own: files may hold one or many."""
+    if not levels:
+        return _join(name, parts)
+    by_level = [
+        _join(
+            name,
+            {path: p.sel(level=level) for path, p in parts.items() if level in held_levels(p)},
+        )
+        .sel(time=hours.astype("datetime64[ns]"))
+        .drop_vars("level")
+        for level in levels
+    ]
+    axis = next(iter(parts.values()))["level"].attrs
+    field = xr.concat(by_level, dim="level", join="exact", coords="minimal", compat="override",
+                      combine_attrs="override")  # fmt: skip
+    field = field.assign_coords(level=("level", list(levels), axis))
+    field.attrs = variable(name).attrs
+    return field.transpose("time", "level", "latitude", "longitude")
 
 
-def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.DataArray:
+def _join(name: str, parts: dict[str, xr.DataArray]) -> xr.DataArray:
     """Chain the files' hours in time; hours that two files have must agree."""
     pieces: list[xr.DataArray] = []
     taken: list[tuple[str, xr.DataArray]] = []
@@ -169,9 +194,8 @@ def _join(name: str, parts: dict[str, xr.DataArray], hours: np.ndarray) -> xr.Da
             pieces.append(part.isel(time=new).drop_vars("expver", errors="ignore"))
     grid = {axis: pieces[0][axis] for axis in ("latitude", "longitude")}
     pieces = [piece.assign_coords(grid) for piece in pieces]  # equal but for rounding
-    joined = xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
-                       combine_attrs="override").sortby("time")  # fmt: skip
-    return joined.sel(time=hours.astype("datetime64[ns]"))
+    return xr.concat(pieces, dim="time", join="exact", coords="minimal", compat="override",
+                     combine_attrs="override").sortby("time")  # fmt: skip
 
 
 def _check_agreement(
@@ -188,9 +212,10 @@ def _check_agreement(
         if difference <= tolerance:
             return
         largest = f"they differ by up to {difference:g}"
+    at = f" at {int(first[1]['level'])} hPa" if "level" in first[1].coords else ""
     raise DataError(
-        f"found {name} of {len(common)} hours from {common[0].astype('datetime64[h]')} on both in "
-        f"{first[0]} and in {second[0]}, and {largest}; expected the same within "
+        f"found {name}{at} of {len(common)} hours from {common[0].astype('datetime64[h]')} on both "
+        f"in {first[0]} and in {second[0]}, and {largest}; expected the same within "
         f"{tolerance:g} {variable(name).units}"
     )
 

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from met2net.data.grid import Grid
 from met2net.data.windows import hours_since_epoch
@@ -16,12 +16,15 @@ from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.formats.decode import decode
 from pipelines.formats.file_format import DATA_SUFFIXES, file_format
+from pipelines.formats.left_out import left_out
+from pipelines.formats.levels import held_levels
+from pipelines.sources.folder_files import check_name, files_below, list_files
 
 __all__ = ["IndexedFile", "index_folder"]
 
 _logger = logging.getLogger(__name__)
 
-_LAYOUT = 1  # of the index; another number makes an older index unread
+_LAYOUT = 2  # of the index; another number makes an older index unread
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class IndexedFile:
         fields: CDS long name -> pressure levels [hPa] (empty for surface variables).
         latitude: of the grid [degrees_north].
         longitude: of the grid [degrees_east].
+        ctime_ns: time of the last change of content or name [ns], which tools cannot set.
+        left_out: fields that are not what their names say, and why.
     """
 
     path: str
@@ -47,6 +52,8 @@ class IndexedFile:
     fields: dict[str, tuple[int, ...]]
     latitude: tuple[float, ...]
     longitude: tuple[float, ...]
+    ctime_ns: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def hours(self) -> np.ndarray:
@@ -61,7 +68,9 @@ class IndexedFile:
         return Grid(self.latitude, self.longitude)
 
 
-def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile]:
+def index_folder(
+    folder: Path, *, pattern: str, cache: Path, doubted: np.ndarray | None = None
+) -> list[IndexedFile]:
     """List the data files of a folder with what they hold, in order of their names.
 
     Files are told by content. One without the first bytes of GRIB, netCDF or zip is left out
@@ -70,33 +79,43 @@ def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile
     Args:
         folder: looked into, never written to.
         pattern: as `*` or `**/*.nc`, relative to the folder.
-        cache: JSON file that keeps what was found, by path, size and time of change.
+        cache: JSON file that keeps what was found, by path, size and times of change.
+        doubted: hours, datetime64, whose files are read again whatever the cache says.
 
     Raises:
-        DataError: if the folder is missing, holds no data file, or a data file is broken.
+        DataError: if the folder is missing, holds no data file, or a data file is broken or has
+            a name that is not UTF-8.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: found no such folder; expected one with data files")
     known = _read_cache(cache)
     indexed = []
-    for path in sorted(folder.glob(pattern)):
-        if path.is_file() and not path.name.startswith(".") and _is_data(path):
-            status = path.stat()
+    for path in list_files(folder, pattern):
+        if _is_data(path):
+            check_name(path.resolve())
             entry = known.get(str(path.resolve()))
-            if entry is None or (entry.size, entry.mtime_ns) != (
-                status.st_size,
-                status.st_mtime_ns,
-            ):
+            if entry is None or not _is_current(entry, path.stat(), doubted):
                 _logger.info("reading %s", path)
                 entry = _index_file(path.resolve())
             indexed.append(entry)
     if not indexed:
         raise DataError(
-            f"{folder}: found no GRIB, netCDF or zip file that matches {pattern!r}; expected some"
+            f"{folder}: found no GRIB, netCDF or zip file that matches {pattern!r}; expected "
+            f"some{files_below(folder, pattern)}"
         )
     if indexed != list(known.values()):
         _write_cache(cache, indexed)
     return indexed
+
+
+def _is_current(entry: IndexedFile, status: os.stat_result, doubted: np.ndarray | None) -> bool:
+    """Tell whether a file is the one that was read; a copy may keep its size and its time."""
+    if doubted is not None:
+        hours = hours_since_epoch(doubted.astype("datetime64[h]"))
+        if np.isin(hours, entry.hours).any():
+            return False
+    found = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return found == (entry.size, entry.mtime_ns, entry.ctime_ns)
 
 
 def _is_data(path: Path) -> bool:
@@ -111,6 +130,9 @@ def _is_data(path: Path) -> bool:
 def _index_file(path: Path) -> IndexedFile:
     status = path.stat()
     dataset = decode(path)
+    reasons = left_out(dataset)
+    for reason in reasons:
+        _logger.warning("%s: left out %s", path, reason)
     grid = Grid.from_dataset(dataset) if dataset.data_vars else None
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -118,16 +140,14 @@ def _index_file(path: Path) -> IndexedFile:
         path=str(path),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
         sha256=digest,
         runs=_runs(hours_since_epoch(dataset["time"].values)) if grid else (),
-        fields={str(name): _levels(field) for name, field in dataset.data_vars.items()},
+        fields={str(name): held_levels(field) for name, field in dataset.data_vars.items()},
         latitude=grid.latitude if grid else (),
         longitude=grid.longitude if grid else (),
+        left_out=reasons,
     )
-
-
-def _levels(field: xr.DataArray) -> tuple[int, ...]:
-    return tuple(map(int, field["level"].values)) if "level" in field.dims else ()
 
 
 def _runs(hours: np.ndarray) -> tuple[tuple[int, int], ...]:
@@ -155,6 +175,7 @@ def _from_plain(entry: dict[str, Any]) -> IndexedFile:
             "fields": {name: tuple(levels) for name, levels in entry["fields"].items()},
             "latitude": tuple(entry["latitude"]),
             "longitude": tuple(entry["longitude"]),
+            "left_out": tuple(entry["left_out"]),
         }
     )
 

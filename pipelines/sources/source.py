@@ -26,12 +26,15 @@ class MonthRequest:
         fields: CDS long name -> pressure levels [hPa] (empty for surface variables).
         received_after: a kept copy that was received before this moment (datetime64[s], UTC)
             is not good enough; None takes any.
+        again: the archive holds the month and it is asked for anew: what is remembered about
+            its files is not good enough, however little has changed about them.
     """
 
     month: Month
     hours: np.ndarray
     fields: Mapping[str, tuple[int, ...]]
     received_after: np.datetime64 | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from met2net.data.grid import Grid, equiangular
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.formats.canonical import canonical
+from pipelines.formats.file_array import lazily
+from pipelines.formats.left_out import because, left_out
+from pipelines.formats.levels import side_by_side, with_whole_levels
+from pipelines.formats.times import decoded_times
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth
@@ -73,19 +77,19 @@ class WeatherBench:
         folder = Path(self.folder)
         if not folder.is_dir():
             raise DataError(f"{folder}: found no such folder; expected WeatherBench's folders")
-        levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
         indices = raw_folder / self.name / fingerprint(self.folder)
         fields, files = {}, []
         for name, wanted in request.fields.items():
             parts = []
-            for path, level in self._find(name, levels if wanted else (), request.month.year):
-                indexed = _indexed(path, folder, indices)
-                parts.append(self._read(path, name, request, levels if wanted else (), level))
+            for path, level in self._find(name, wanted, request.month.year):
+                doubted = request.hours if request.again else None
+                indexed = _indexed(path, folder, indices, doubted)
+                parts.append(self._read(path, name, request, wanted, level))
                 files.append({"name": path.name, "size": indexed.size, "sha256": indexed.sha256})
             fields[name] = parts[0]
             if len(parts) > 1:
                 fields[name] = xr.concat(parts, dim="level", join="exact").transpose(*parts[0].dims)
-        dataset = xr.Dataset(fields)
+        dataset = side_by_side(fields)
         expver = np.full(len(request.hours), _FINAL)
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
@@ -105,9 +109,7 @@ class WeatherBench:
         if single and not missing:
             return single
         expected = str(whole)
-        if missing and len(missing) < len(single):
-            expected += f" or {missing[0]} (all levels of a request are read of each variable)"
-        elif missing:
+        if missing:
             expected += f" or {missing[0]}"
         raise DataError(f"{folder}: found {self._held(name)}; expected {expected}")
 
@@ -136,29 +138,31 @@ class WeatherBench:
         dataset = _month(xr.open_dataset(path, engine="netcdf4", cache=False), request, path)
         if level is None and levels:
             dataset = _with_levels(dataset, levels, path)
-        dataset = dataset.chunk(time=_HOURS_A_CHUNK)
+        dataset = lazily(dataset, path, chunks={"time": _HOURS_A_CHUNK})
         if level is not None:
             dataset = _with_axis(dataset, level, path)
         result = canonical(dataset, origin=str(path))
         if name not in result:
             held = ", ".join(map(str, dataset.data_vars))
-            raise DataError(f"{path}: found {held or 'no variable'}; expected {name}")
+            reason = because(left_out(result))
+            raise DataError(f"{path}: found {held or 'no variable'}; expected {name}" + reason)
         return _on_grid(result[name].drop_vars("expver"), equiangular(self._step), path)
 
 
-def _indexed(path: Path, folder: Path, indices: Path) -> IndexedFile:
+def _indexed(path: Path, folder: Path, indices: Path, doubted: np.ndarray | None) -> IndexedFile:
     """Check a file and hash it, once."""
-    pattern = str(path.relative_to(folder))
-    return index_folder(folder, pattern=pattern, cache=indices / f"{path.stem}.json")[0]
+    pattern, cache = str(path.relative_to(folder)), indices / f"{path.stem}.json"
+    return index_folder(folder, pattern=pattern, cache=cache, doubted=doubted)[0]
 
 
 def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset:
     """Keep the wanted hours, which must all be there."""
-    time = dataset["time"].values.astype("datetime64[h]")
+    time = decoded_times(dataset["time"], origin=str(path)).astype("datetime64[h]")
     missing = np.setdiff1d(request.hours, time)
     if len(missing):
+        span = f", {time.min()} to {time.max()}" if len(time) else ""
         raise DataError(
-            f"{path}: found {len(time)} hours, {time.min()} to {time.max()}; expected all of "
+            f"{path}: found {len(time)} hours{span}; expected all of "
             f"{request.hours[0]} to {request.hours[-1]}, of which {len(missing)} are missing, the "
             f"first {missing[0]}"
         )
@@ -166,7 +170,9 @@ def _month(dataset: xr.Dataset, request: MonthRequest, path: Path) -> xr.Dataset
 
 
 def _with_levels(dataset: xr.Dataset, levels: tuple[int, ...], path: Path) -> xr.Dataset:
-    """Keep the levels that the whole request names; one axis serves all variables."""
+    """Keep the levels that are wanted of this variable."""
+    if "level" in dataset.dims:
+        dataset = with_whole_levels(dataset, origin=str(path))
     found = dataset["level"].values.tolist() if "level" in dataset.dims else []
     if not set(levels) <= set(found):
         raise DataError(f"{path}: found levels {found}; expected {list(levels)} hPa among them")
@@ -175,9 +181,15 @@ def _with_levels(dataset: xr.Dataset, levels: tuple[int, ...], path: Path) -> xr
 
 def _with_axis(dataset: xr.Dataset, level: int, path: Path) -> xr.Dataset:
     """Give a file of one level that level as an axis."""
-    if "level" in dataset.coords and dataset["level"].values.tolist() != level:
-        raise DataError(f"{path}: found level {dataset['level'].values}; expected {level} hPa")
-    return dataset.drop_vars("level", errors="ignore").expand_dims(level=[level])
+    if "level" not in dataset.coords:
+        return dataset.expand_dims(level=[level])
+    if "level" not in dataset.dims:
+        dataset = dataset.expand_dims("level")
+    found = with_whole_levels(dataset, origin=str(path))["level"].values.tolist()
+    if found != [level]:
+        raise DataError(f"{path}: found level {', '.join(map(str, found))}; expected "
+                        f"{level} hPa")  # fmt: skip
+    return dataset.assign_coords(level=[level])
 
 
 def _on_grid(field: xr.DataArray, grid: Grid, path: Path) -> xr.DataArray:

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from pipelines.formats.grib_library import eccodes
-
-# The reader's own lock: both run in one process under test.
-from pipelines.formats.grib_messages import _ECCODES
+# With the reader's own lock: both run in one process under test.
+from pipelines.formats.grib_library import ECCODES, eccodes
 from tests.climate_data_store.layers import Layer, Reply
 
 __all__ = ["encode_grib"]
@@ -23,7 +21,7 @@ def encode_grib(reply: Reply) -> bytes:
     """
     parts = []
     num_hours = len(reply.layers[0].hours)
-    with _ECCODES:
+    with ECCODES:
         templates = [_template(layer, reply) for layer in reply.layers]
         try:
             for start in range(0, num_hours, _HOURS_A_BLOCK):

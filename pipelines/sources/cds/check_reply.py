@@ -11,6 +11,7 @@ from met2net.data.grid import Grid
 from pipelines.errors import DataError
 from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.formats.decode import decode
+from pipelines.formats.left_out import because, left_out
 from pipelines.sources.cds.request import CdsRequest
 
 __all__ = ["GLOBE", "HoursMissing", "check_reply"]
@@ -56,7 +57,10 @@ def _checked(path: Path, request: CdsRequest) -> dict[str, int]:
     """Count the hours of each version in a file that is as it must be."""
     dataset = decode(path)
     if not dataset.data_vars:
-        raise DataError("the file has none of the known variables; expected " + str(request))
+        raise DataError(
+            f"the file has none of the known variables; expected {request}"
+            + because(left_out(dataset))
+        )
     _check_hours(dataset, request)
     check_structure(dataset, hours=request.times, fields=request.fields, grid=_grid(request))
     check_content(dataset.chunk(time=24), request.fields)  # a zip is in memory, unchunked

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from met2net.data.grid import unbroken_longitudes
 from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
@@ -39,9 +40,9 @@ class Area:
 
     @property
     def longitude(self) -> np.ndarray:
-        """Columns [degrees_east] within 0 to 360, increasing."""
+        """Columns [degrees_east] as a grid counts them: below 0 only across Greenwich."""
         columns = self.west + _STEP * np.arange(round((self.east - self.west) / _STEP) + 1)
-        return np.sort(columns % 360.0)
+        return unbroken_longitudes(columns)[1]
 
 
 def area_for(grid: GridSettings) -> Area | None:
@@ -49,14 +50,19 @@ def area_for(grid: GridSettings) -> Area | None:
 
     The service shifts its grid to a corner that lies between ERA5's points, so the corners
     must be points. A coarser target needs the source below half a cell around its points. An
-    area that reaches across longitude 0 takes the whole circle.
+    area across longitude 0 begins below 0, as the service takes it; one that would begin west
+    of -180 takes the whole circle.
     """
     edges = _edges(grid)
     if edges is None:
         return None
     north, west, south, east = edges
     west, east = _down(west), _up(east)
-    if east - west >= 360 - _STEP or west < 0 < east or east >= 360:
+    if west < -180:
+        west, east = west + 360.0, east + 360.0
+    if east >= 360:
+        west, east = west - 360.0, east - 360.0
+    if east - west >= 360 - _STEP or west < -180:
         west, east = 0.0, 360.0 - _STEP
     return Area(min(90.0, _up(north)), west, max(-90.0, _down(south)), east)
 
@@ -75,7 +81,8 @@ def _edges(grid: GridSettings) -> tuple[float, float, float, float] | None:
         return None
     margin = 0.0 if grid.resolution is None else float(grid.resolution) / 2
     box = grid.box
-    return box.north + margin, box.west - margin, box.south - margin, box.east + margin
+    east = box.east + (360.0 if box.east < box.west else 0.0)
+    return box.north + margin, box.west - margin, box.south - margin, east + margin
 
 
 def _up(value: float) -> float:

@@ -4,7 +4,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from met2net.data.grid import Grid, cell_edges, equiangular
+from met2net.data.grid import Grid, cell_edges, equiangular, unbroken_longitudes
 
 
 def test_five_point_six_two_five_degrees_is_weatherbench_grid() -> None:
@@ -44,7 +44,7 @@ def test_edges_lie_halfway() -> None:
     [
         ((19.0, 20.0), (0.0, 1.0), "latitude is not strictly decreasing: 19, 20"),
         ((20.0, 19.0), (1.0, 0.0), "longitude is not strictly increasing"),
-        ((20.0, 19.0), (-10.0, 0.0), "longitude spans -10.0 to 0.0; expected within 0 to 360"),
+        ((20.0, 19.0), (-10.0, -5.0), "longitude spans -10.0 to -5.0; expected within 0 to 360"),
         ((91.0, 19.0), (0.0, 1.0), "latitude spans"),
         ((20.0,), (0.0, 1.0), "latitude has 1 points; expected at least 2"),
     ],
@@ -76,3 +76,32 @@ def test_matching_forgives_float32_axes_only() -> None:
 def test_uneven_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="does not divide 180"):
         equiangular(7.0)
+
+
+def test_a_region_across_greenwich_counts_from_below_zero():
+    region = Grid((1.0, 0.0), (-10.0, 0.0, 10.0))
+    assert not region.is_periodic
+    assert region.matches(Grid((1.0, 0.0), (-10.0, 0.0, 10.0)))
+    for longitude in ((-200.0, 0.0, 160.0), (-10.0, 0.0, 350.0)):
+        with pytest.raises(ValueError, match="longitude spans .* expected within -360 to"):
+            Grid((1.0, 0.0), longitude)
+
+
+@pytest.mark.parametrize(
+    ("found", "order", "expected"),
+    [
+        ([70.0, 71.0], [0, 1], [70.0, 71.0]),
+        ([-30.0, -20.0], [0, 1], [330.0, 340.0]),
+        ([-10.0, 0.0, 10.0], [0, 1, 2], [-10.0, 0.0, 10.0]),
+        ([0.0, 10.0, 350.0], [2, 0, 1], [-10.0, 0.0, 10.0]),  # as cut out of a globe from 0
+        ([350.0, 360.0, 370.0], [0, 1, 2], [-10.0, 0.0, 10.0]),
+        ([170.0, 180.0, -170.0], [0, 1, 2], [170.0, 180.0, 190.0]),
+        ([-170.0, 170.0, 180.0], [1, 2, 0], [170.0, 180.0, 190.0]),  # a globe from -180
+        ([-180.0, -90.0, 0.0, 90.0], [2, 3, 0, 1], [0.0, 90.0, 180.0, 270.0]),
+        ([5.0], [0], [5.0]),
+    ],
+)
+def test_longitudes_are_unbroken_whatever_they_are_counted_from(found, order, expected):
+    places, longitude = unbroken_longitudes(np.array(found))
+    assert places.tolist() == order
+    assert longitude.tolist() == expected

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import os
 import threading
@@ -11,13 +12,14 @@ import icechunk
 import pytest
 import xarray as xr
 
+from pipelines.archive import storage
 from pipelines.archive.check import check_archive
 from pipelines.archive.ingest import ingest
 from pipelines.archive.state import ArchiveState, current_state, history, open_archive
 from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
-from pipelines.fields.verify_month import check_content
+from pipelines.fields.verify_month import HourlyContent, read_content
 from pipelines.period import Month, Period
 from pipelines.sources.source import MonthRequest, RawMonth
 from tests.builders import FIELDS, FakeSource, fetched_months
@@ -130,14 +132,14 @@ def test_other_writers_commit_is_seen_before_ones_own(
             others.append(ArchiveState("", "", ()))
             others.append(run(path, tmp_path / "other", "2016-01-30", "2016-02-02"))
 
-    def check_then_write(*arguments: Any) -> dict[str, str]:
-        values = check_content(*arguments)
+    def check_then_write(*arguments: Any) -> dict[str, HourlyContent]:
+        values = read_content(*arguments)
         other_writes()
         return values
 
     run(path, tmp_path / "raw", "2016-01-30", "2016-01-31")
     if moment == "verify":
-        monkeypatch.setattr("pipelines.archive.month.check_content", check_then_write)
+        monkeypatch.setattr("pipelines.archive.month.read_content", check_then_write)
     source = InterruptedSource(meanwhile=other_writes if moment == "fetch" else lambda: None)
     state = run(path, tmp_path / "raw", "2016-02-01", "2016-02-04", source=source)
     actions = [(entry["month"], entry["action"]) for entry in history(path)]
@@ -225,3 +227,24 @@ def assert_whole(path: str, folder: Path, *, end: str) -> None:
     expected = open_archive(folder / "archive").load()
     xr.testing.assert_identical(open_archive(path).load(), expected)
     assert check_archive(path) == []
+
+
+def test_a_folder_that_threads_still_write_to_is_removed_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.001):
+            with contextlib.suppress(OSError):
+                (folder / "chunks").mkdir(parents=True, exist_ok=True)
+                (folder / "chunks" / str(number)).touch()
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    threading.Timer(0.3, stop.set).start()
+    storage._remove(folder)
+    writer.join()
+    assert not folder.exists()

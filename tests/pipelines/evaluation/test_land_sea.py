@@ -58,3 +58,16 @@ def test_files_that_do_not_tell_land_from_sea_are_refused(tmp_path):
     small.isel(longitude=slice(2)).to_netcdf(path)
     with pytest.raises(DataError, match="lsm of .* lacks points of the grid 2 x 3 points"):
         read_land_and_sea(path, GRID)
+
+
+def test_a_region_across_greenwich_finds_its_points_in_a_mask_of_the_globe(tmp_path):
+    fraction = np.zeros((2, 36))
+    fraction[0, 35] = fraction[1, 1] = 1.0  # at 350 and at 10 degrees east
+    axes = {"latitude": [20.0, 19.0], "longitude": 10.0 * np.arange(36)}
+    for turned in (axes["longitude"], (axes["longitude"] + 180) % 360 - 180):
+        xr.Dataset(
+            {"lsm": (("latitude", "longitude"), fraction)}, coords={**axes, "longitude": turned}
+        ).to_netcdf(tmp_path / "mask.nc")
+        regions = read_land_and_sea(tmp_path / "mask.nc", Grid((20.0, 19.0), (-10.0, 0.0, 10.0)))
+        land = next(region.mask for region in regions if region.name == "land")
+        assert land.tolist() == [[True, False, False], [False, False, True]]

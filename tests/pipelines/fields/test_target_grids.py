@@ -79,7 +79,14 @@ def test_a_box_beyond_the_source_is_refused():
 
 @pytest.mark.parametrize(
     "bounds",
-    [(10, 0, 20, 5), (95, 0, 20, 5), (20, 5, 10, 5), (20, -190, 10, 5), (20, -10, 10, 10)],
+    [
+        (10, 0, 20, 5),
+        (95, 0, 20, 5),
+        (20, 5, 10, 5),
+        (20, -190, 10, 5),
+        (20, 80, 10, 70),
+        (20, 40, 10, -100),
+    ],
 )
 def test_impossible_box_is_refused(bounds: tuple[float, float, float, float]):
     with pytest.raises(ValueError, match="expected"):
@@ -106,3 +113,25 @@ def test_impossible_box_is_refused(bounds: tuple[float, float, float, float]):
 def test_impossible_settings_are_refused(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
         GridSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("box", "ends"),
+    [
+        (Box(10, -20, 0, 20), (-20, 20)),
+        (Box(10, 340, 0, 20), (-20, 20)),
+        (Box(10, 170, 0, -170), (170, 190)),
+        (Box(10, 350, 0, 360), (350, 359)),  # as ever: 360 is 0, and stays outside
+        (Box(10, -10, 0, 0), (350, 359)),
+        (Box(10, -0.4, 0, 5), (0, 5)),
+        (Box(10, -5, 0, 0.4), (-5, 0)),
+    ],
+)
+def test_boxes_across_a_seam_run_on(box: Box, ends: tuple[float, float]) -> None:
+    grid = target_grid(ONE_DEGREE, GridSettings(box=box))
+    assert (grid.longitude[0], grid.longitude[-1]) == ends
+    assert np.allclose(np.diff(grid.longitude), 1.0)
+    # A source that holds the box and little more gives the same, however it counts.
+    if box.east % 360:
+        around = Grid(ONE_DEGREE.latitude, tuple(np.arange(ends[0], ends[1] + 1.0)))
+        assert target_grid(around, GridSettings(box=box)) == grid

@@ -214,7 +214,6 @@ def test_rolling_a_globe_keeps_every_value_at_its_longitude(start):
 @pytest.mark.parametrize(
     ("broken", "text"),
     [
-        (dataset(longitude=(-1.0, 0.0, 1.0)), "across the Greenwich meridian"),
         (dataset(longitude=(0.0, 120.0, 240.0, 360.0)), "longitude is not strictly increasing"),
         (dataset(units="C"), "a: found t2m in 'C'; expected 2m_temperature in 'K'"),
         (dataset().isel(valid_time=[0, 0]), "time .* twice"),

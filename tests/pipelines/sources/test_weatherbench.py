@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -109,11 +110,11 @@ def test_a_file_of_one_level_without_any_mark_of_it_gets_that_level(tmp_path):
     )
 
 
-def rewrite(path: Path, change) -> None:
+def rewrite(path: Path, change, **settings) -> None:
     with xr.open_dataset(path) as stored:
         changed = change(stored.load())
     path.unlink()
-    changed.to_netcdf(path, engine="netcdf4")
+    changed.to_netcdf(path, engine="netcdf4", **settings)
 
 
 def test_a_missing_folder_is_refused(tmp_path):
@@ -152,7 +153,7 @@ def test_a_missing_level_is_named(folder, tmp_path):
     single = write_weatherbench(tmp_path / "single", truth(), single_levels=True)
     with pytest.raises(
         DataError, match=r"found temperature_1000hPa_1979.* to temperature_850hPa_1980.*; expected "
-        r".*temperature_925hPa_1979_22\.5deg\.nc \(all levels of a request",
+        r".*temperature_925hPa_1979_22\.5deg\.nc$",
     ):  # fmt: skip
         fetch(single, request(fields={"temperature": (850, 925)}))
     with pytest.raises(DataError, match=r"or .*temperature_300/temperature_300hPa_1979.*nc$"):
@@ -198,3 +199,40 @@ def test_axes_that_differ_by_rounding_are_one_grid(folder):
     month = fetch(folder)
     assert month.dataset["latitude"].values.tolist() == list(equiangular(22.5).latitude)
     assert int(month.dataset["2m_temperature"].isnull().sum()) == 0
+
+
+def test_levels_with_noise_are_those_that_they_mean(folder, tmp_path):
+    def noise(stored: xr.Dataset) -> xr.Dataset:
+        level = stored["level"].astype(np.float32) - np.float32(6e-5)
+        return stored.assign_coords(level=level.assign_attrs(units="millibars"))
+
+    rewrite(folder / "temperature" / "temperature_1979_22.5deg.nc", noise)
+    single = write_weatherbench(tmp_path / "single", truth(), single_levels=True)
+    for level in (500, 850):
+        stem = f"temperature_{level}/temperature_{level}hPa_1979_22.5deg.nc"
+        rewrite(single / stem, noise)
+    for place in (folder, single):
+        field = fetch(place).dataset["temperature"]
+        assert field["level"].values.tolist() == [500, 850]
+        expected = truth()["temperature"].sel(level=[500, 850], time=field["time"])
+        np.testing.assert_array_equal(field.values, expected.values)
+
+
+def test_a_damaged_chunk_names_its_file(folder):
+    path = folder / "2m_temperature" / "2m_temperature_1979_22.5deg.nc"
+    rewrite(path, lambda d: d, encoding={"t2m": {"zlib": True, "chunksizes": (24, 8, 16)}})
+    with h5py.File(path) as file:
+        stored = file["t2m"].id.get_chunk_info(0)
+    with path.open("r+b") as file:
+        file.seek(stored.byte_offset + stored.size // 2)
+        file.write(b"\xff" * 8)
+    month = fetch(folder)
+    with pytest.raises(DataError, match=r"2m_temperature_1979_22\.5deg\.nc: found a broken netCDF"):
+        month.dataset["2m_temperature"].load()
+
+
+def test_a_file_without_records_is_a_missing_month(folder):
+    path = folder / "2m_temperature" / "2m_temperature_1979_22.5deg.nc"
+    rewrite(path, lambda d: d.isel(time=slice(0)).drop_encoding(), unlimited_dims=["time"])
+    with pytest.raises(DataError, match="found 0 hours; expected all of"):
+        fetch(folder)

@@ -103,7 +103,13 @@ def test_a_field_that_is_too_large_alone_is_refused() -> None:
         # Half a cell of 1.5 degrees more on every side.
         (GridSettings(box=Box(45, 110, 30, 125), resolution=1.5), Area(45.75, 109.25, 29.25, 125.75)),  # noqa: E501
         # The margin reaches the pole, and across longitude 0.
-        (GridSettings(box=Box(89.9, 1, 60, 90), resolution=5), Area(90.0, 0.0, 57.5, 359.75)),
+        (GridSettings(box=Box(89.9, 1, 60, 90), resolution=5), Area(90.0, -1.5, 57.5, 92.5)),
+        (GridSettings(box=Box(50, 350, 40, 10)), Area(50.0, -10.0, 40.0, 10.0)),
+        (GridSettings(box=Box(50, -10, 40, 10)), Area(50.0, -10.0, 40.0, 10.0)),
+        (GridSettings(box=Box(-10, 170, -20, -170)), Area(-10.0, 170.0, -20.0, 190.0)),
+        (GridSettings(box=Box(0, -180, -10, -170), resolution=1), Area(0.5, 179.5, -10.5, 190.5)),
+        # What would begin west of -180 is the whole circle.
+        (GridSettings(box=Box(50, 100, 40, 360), resolution=1), Area(50.5, 0.0, 39.5, 359.75)),
     ],
 )  # fmt: skip
 def test_the_area_is_rounded_outward_to_points_of_era5(

@@ -1,0 +1,135 @@
+"""Which variable a field of a netCDF file is: its name and its attributes must agree.
+
+xarray keeps attributes through arithmetic, so that an anomaly, a climatology or a dew point
+made from `t2m` still says `GRIB_shortName = 2t`, `long_name = 2 metre temperature`. One attribute
+alone is no evidence: the name has to be that of the variable, and nothing may speak against it.
+"""
+
+import re
+
+import numpy as np
+import xarray as xr
+
+from met2net.data.variables import VARIABLES, Variable
+from pipelines.formats.step_kind import other_kind
+
+__all__ = ["named_variable", "other_variable"]
+
+_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
+_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
+_STANDARD_NAMES = {v.standard_name for v in VARIABLES if v.standard_name}
+_BY_LONG_NAME = {(v.long_name, v.level_kind): v for v in VARIABLES}
+_UNKNOWN = ("unknown", "undef", "~", "")
+
+# Words of what is computed from a variable; its own name may have them ("mean sea level ...").
+_DERIVED = re.compile(
+    r"anomal|climatolog|spread|deviation|variance|difference|\bbias|\berror|percentile|quantile"
+    r"|\btrend|tendency|maxim|minim|\bmax\b|\bmin\b|\bmedian"
+    r"|\b(daily|monthly|annual|seasonal|ensemble|time|running|zonal)[ _-]?(mean|average)"
+    r"|\b(mean|average) (daily|monthly|annual|seasonal)\b"
+)
+_CELL_METHOD = re.compile(r"((?:\w+: ?)+)(\w+)")
+_CLIMATE = re.compile(r"\b(within|over) (hours|days|years)\b")
+_SPACE = {"area", "latitude", "longitude", "lat", "lon", "x", "y", "grid"}
+
+
+def named_variable(field: xr.DataArray) -> Variable | None:
+    """Give the variable that a field's name means; that of its GRIB name where it has none.
+
+    `cfgrib` names fields by `GRIB_cfVarName`, which is taken for a name of the variable.
+    """
+    known = _BY_ANY_NAME.get(str(field.name))
+    if known is not None:
+        return known
+    return _BY_GRIB_NAME.get(str(field.attrs.get("GRIB_shortName")))
+
+
+def other_variable(field: xr.DataArray, table: Variable) -> str | None:
+    """Say what in a field speaks against its being a variable; None where all agrees.
+
+    Args:
+        field: one field of a file, with its attributes and scalar coordinates.
+        table: what `named_variable` gave.
+    """
+    for check in (_names, _standard_name, _long_names, _cell_methods, _grib_kind):
+        found = check(field, table)
+        if found is not None:
+            return f"{field.name} with {found}"
+    return None
+
+
+def _names(field: xr.DataArray, table: Variable) -> str | None:
+    """Compare the field's name with what GRIB called it."""
+    short = str(field.attrs.get("GRIB_shortName", ""))
+    converted = str(field.attrs.get("GRIB_cfVarName", ""))
+    own = (table.grib_short_name, table.label, table.name)
+    if short not in (*_UNKNOWN, table.grib_short_name):
+        return f"GRIB_shortName {short}; expected {table.grib_short_name}, as its name says"
+    if str(field.name) not in (*own, converted):
+        return (
+            f"GRIB_shortName {short}; expected one of the names {', '.join(dict.fromkeys(own))} "
+            "(attributes outlive arithmetic)"
+        )
+    meant = _BY_ANY_NAME.get(converted)
+    if meant is not None and meant is not table:
+        return f"GRIB_cfVarName {converted}; expected {table.label}, as its name says"
+    return None
+
+
+def _standard_name(field: xr.DataArray, table: Variable) -> str | None:
+    """Refuse the CF standard name of another quantity, and names with a modifier."""
+    name, _, modifier = str(field.attrs.get("standard_name", "")).strip().partition(" ")
+    if modifier or (name in _STANDARD_NAMES and name != table.standard_name):
+        expected = table.standard_name or "none of another variable"
+        return f"standard_name {field.attrs['standard_name']!r}; expected {expected}"
+    return _derived("standard_name", name, table)
+
+
+def _long_names(field: xr.DataArray, table: Variable) -> str | None:
+    """Refuse what a text for people calls another variable, or computed from this one."""
+    for key in ("long_name", "GRIB_name"):
+        text = str(field.attrs.get(key, "")).strip().lower()
+        plain = re.sub(r"\b(\d+) ?met(re|er)s?\b", r"\1m", text)
+        meant = _BY_LONG_NAME.get((plain, table.level_kind))
+        if meant is not None and meant is not table:
+            return f"{key} {field.attrs[key]!r}; expected {table.long_name}, as its name says"
+        found = _derived(key, text, table)
+        if found is not None:
+            return found
+    return None
+
+
+def _derived(key: str, text: str, table: Variable) -> str | None:
+    word = _DERIVED.search(text.lower())
+    if word is None or word[0] in table.long_name:
+        return None
+    return f"{key} {text!r}; expected the variable itself"
+
+
+def _cell_methods(field: xr.DataArray, table: Variable) -> str | None:
+    """Refuse statistics in time, or over an ensemble. Source: CF conventions, 7.3."""
+    text = re.sub(r"\([^)]*\)", "", str(field.attrs.get("cell_methods", "")))
+    allowed = ("point", "sum") if table.step_type == "accum" else ("point",)
+    for axes, method in _CELL_METHOD.findall(text):
+        over = {axis.strip() for axis in axes.split(":") if axis.strip()}
+        if not over <= _SPACE and (method not in allowed or _CLIMATE.search(text)):
+            return f"cell_methods {text.strip()!r}; expected {' or '.join(allowed)} in time"
+    return None
+
+
+def _grib_kind(field: xr.DataArray, table: Variable) -> str | None:
+    """Read what a converter kept of GRIB's step and type."""
+    step_type, data_type = (field.attrs.get(f"GRIB_{key}") for key in ("stepType", "dataType"))
+    return other_kind(
+        table,
+        step_type=None if step_type is None else str(step_type),
+        data_type=None if data_type is None else str(data_type),
+        member=_member(field),
+    )
+
+
+def _member(field: xr.DataArray) -> int | None:
+    """Give the number of an ensemble's member, where a field is of a single one."""
+    numbers = field.coords["number"].values if "number" in field.coords else np.array([])
+    is_one = numbers.size == 1 and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
+    return int(numbers.item()) if is_one else None
