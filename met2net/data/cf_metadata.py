@@ -13,7 +13,7 @@ import xarray as xr
 import met2net
 from met2net.data.variables import Variable, channel, is_channel, variable
 
-__all__ = ["COORDINATES", "history_line", "with_cf_metadata"]
+__all__ = ["COORDINATES", "history_line", "with_cf_metadata", "with_names"]
 
 _UTC = {"units_metadata": "leap_seconds: none"}
 COORDINATES: dict[str, dict[str, str]] = {
@@ -21,7 +21,9 @@ COORDINATES: dict[str, dict[str, str]] = {
     "init_time": {
         "standard_name": "forecast_reference_time", "long_name": "last observed hour", **_UTC,
     },
-    "lead_time": {"standard_name": "forecast_period", "long_name": "hours after the last observed"},
+    "lead_time": {
+        "standard_name": "forecast_period", "long_name": "hours after the last observed one",
+    },
     # The axis T of a forecast: what a field is of, over two dimensions (CF 4 allows that).
     "valid_time": {
         "standard_name": "time", "long_name": "hour that the forecast is for", "axis": "T", **_UTC,
@@ -41,6 +43,25 @@ _COUNTED = ("units", "calendar", "dtype")
 def history_line(text: str) -> str:
     """Write a line of the attribute `history`: when, by which program, what was done."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} met2net {met2net.__version__}: {text}"
+
+
+def with_names(dataset: xr.Dataset) -> xr.Dataset:
+    """Give every variable a name for people, axes their CF attributes and no fill value.
+
+    What is named already stays as it is.
+    """
+    named = dataset.copy()
+    bounds = {array.attrs.get("bounds") for array in named.variables.values()}
+    for name, array in named.variables.items():
+        if name in bounds:  # named by what they are the bounds of
+            continue
+        attrs = COORDINATES.get(str(name), {}) if name in named.coords else {}
+        named[name].attrs = {**attrs, **array.attrs}
+        if not {"long_name", "standard_name"} & set(named[name].attrs):
+            named[name].attrs["long_name"] = str(name).replace("_", " ")
+    for name in named.coords:
+        named[name].encoding.setdefault("_FillValue", None)
+    return named
 
 
 def with_cf_metadata(dataset: xr.Dataset, *, history: str | None = None) -> xr.Dataset:
@@ -132,7 +153,9 @@ def _encoded(dataset: xr.Dataset, own: dict[str, list[str]]) -> xr.Dataset:
         shared = [
             str(c)
             for c in dataset.coords
-            if c not in dataset.dims and c not in scalars and set(dataset[c].dims) <= set(array.dims)
+            if c not in dataset.dims
+            and c not in scalars
+            and set(dataset[c].dims) <= set(array.dims)
         ]
         mine = sorted([*shared, *own.get(str(name), [])])
         dataset[name].attrs.pop("coordinates", None)

@@ -6,7 +6,7 @@ import xarray as xr
 
 from met2net.data.cf_metadata import COORDINATES, history_line
 
-__all__ = ["with_names"]
+__all__ = ["with_track_names"]
 
 _WHAT = {
     "latitude": "latitude of the centre",
@@ -28,7 +28,7 @@ _STANDARD = {
 _NAME = re.compile(r"(?P<mean>mean_)?(?P<of>analysis_|best_)?(?P<what>\w+)")
 
 
-def with_names(tracks: xr.Dataset, *, title: str) -> xr.Dataset:
+def with_track_names(tracks: xr.Dataset, *, title: str) -> xr.Dataset:
     """Give the tracks and errors of a storm with attributes for others; values as they are."""
     named = tracks.copy()
     for name in named.data_vars:
