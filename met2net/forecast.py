@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.cf_metadata import COORDINATES
 from met2net.data.grid import Grid
 from met2net.data.physical_limits import check_inputs
 from met2net.data.variables import Channel, channel
@@ -196,12 +197,12 @@ class Forecaster:
         checkpoint = self.checkpoint
         lead_time = np.asarray(lead_hours).astype("timedelta64[h]").astype("timedelta64[ns]")
         coords = {
-            "init_time": ("init_time", np.array([start]), {"standard_name": _REFERENCE_TIME}),
-            "lead_time": ("lead_time", lead_time, {"standard_name": "forecast_period"}),
-            "latitude": ("latitude", list(checkpoint.grid.latitude), _axis("latitude", "north")),
-            "longitude": ("longitude", list(checkpoint.grid.longitude), _axis("longitude", "east")),
+            "init_time": ("init_time", np.array([start]), COORDINATES["init_time"]),
+            "lead_time": ("lead_time", lead_time, COORDINATES["lead_time"]),
+            "latitude": ("latitude", list(checkpoint.grid.latitude), COORDINATES["latitude"]),
+            "longitude": ("longitude", list(checkpoint.grid.longitude), COORDINATES["longitude"]),
             "valid_time": (
-                ("init_time", "lead_time"), (start + lead_time)[None], {"standard_name": "time"},
+                ("init_time", "lead_time"), (start + lead_time)[None], COORDINATES["valid_time"],
             ),
         }  # fmt: skip
         arrays = _name_channels(predicted[None], checkpoint.normalizer.channels)
@@ -209,14 +210,6 @@ class Forecaster:
             array.attrs["units"] = checkpoint.units[array.attrs.pop("position")]
         attrs = {"Conventions": "CF-1.11", **checkpoint.provenance}
         return xr.Dataset(arrays, attrs=attrs).assign_coords(coords)
-
-
-_REFERENCE_TIME = "forecast_reference_time"
-
-
-def _axis(name: str, direction: str) -> dict[str, str]:
-    """CF attributes of a horizontal axis."""
-    return {"units": f"degrees_{direction}", "standard_name": name}
 
 
 def _name_channels(
@@ -238,7 +231,7 @@ def _name_channels(
             array = xr.DataArray(
                 stacked, dims=(*dims[:2], "level", *dims[2:]), coords={"level": levels}
             )
-            array["level"].attrs = {"units": "hPa", "standard_name": "air_pressure"}
+            array["level"].attrs = dict(COORDINATES["level"])
             arrays[name] = array.assign_attrs(attrs, position=at[levels[0]])
             continue
         for level, position in at.items():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import xarray as xr
 
+from met2net.data.cf_metadata import with_names
+
 __all__ = ["replacing", "write_netcdf", "write_text"]
 
 
@@ -31,6 +33,6 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
-    """Write a netCDF-4 file atomically."""
+    """Write a netCDF-4 file atomically; axes are named and have no fill value."""
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4")
+        with_names(dataset).to_netcdf(temporary, engine="netcdf4")

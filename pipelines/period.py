@@ -1,5 +1,6 @@
 """Periods of hours, and the calendar months they are made of."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,12 @@ import numpy as np
 __all__ = ["Month", "Period"]
 
 _HOUR = np.timedelta64(1, "h")
+_FORMS: dict[str, Literal["Y", "M", "D", "h"]] = {
+    r"\d{4}": "Y",
+    r"\d{4}-\d\d": "M",
+    r"\d{4}-\d\d-\d\d": "D",
+    r"\d{4}-\d\d-\d\d[T ]\d\d(:00(:00)?)?": "h",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -59,8 +66,10 @@ class Period:
     """A span of hours, both ends included, in UTC.
 
     Attributes:
-        start: first hour, as `2016-01-01T00`; a date means its hour 00, a month its first hour.
-        end: last hour, as `2020-12-31T23`; a date means its hour 23, a month its last hour.
+        start: first hour, as `2016-01-01T00`; a date means its hour 00, a month or a year its
+            first hour.
+        end: last hour, as `2020-12-31T23`; a date means its hour 23, a month or a year its last
+            hour.
 
     Raises:
         ValueError: if a time cannot be read, or the end lies before the start.
@@ -76,15 +85,20 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> "Period":
-        """Read `2017-01/2023-12`, or any two ends with a slash between them.
+        """Read `2017-01/2023-12`, any two ends with a slash between them, or one for both.
+
+        So `2017-01` is that month, `2017` that year.
 
         Raises:
-            ValueError: if there are not two ends, or one cannot be read.
+            ValueError: if an end cannot be read, or there are more than two.
         """
-        start, slash, end = text.partition("/")
-        if not slash:
-            raise ValueError(f"found the period {text!r}; expected start/end, as 2017-01/2023-12")
-        return cls(start.strip(), end.strip())
+        ends = [end.strip() for end in text.split("/")]
+        if len(ends) > 2 or not all(ends):
+            raise ValueError(
+                f"found the period {text!r}; expected a month, as 2017-01, or start/end, as "
+                "2017-01/2023-12"
+            )
+        return cls(ends[0], ends[-1])
 
     @property
     def first(self) -> np.datetime64:
@@ -123,18 +137,23 @@ class Period:
 
 
 def _first_hour(text: str) -> np.datetime64:
-    """Read an hour, or the first hour of a day or month."""
+    """Read an hour, or the first hour of a day, month or year."""
     return np.datetime64(text, _unit(text)).astype("datetime64[h]")
 
 
-def _unit(text: str) -> Literal["M", "D", "h"]:
-    """Tell whether a text is a month, a day or an hour."""
-    units: dict[int, Literal["M", "D"]] = {len("2016-01"): "M", len("2016-01-01"): "D"}
-    unit = units.get(len(text), "h")
+def _unit(text: str) -> Literal["Y", "M", "D", "h"]:
+    """Tell whether a text is a year, a month, a day or an hour.
+
+    NumPy alone would take 201701 for a year, `now` for a time, and 05:30 for 05.
+    """
+    unit = next((unit for form, unit in _FORMS.items() if re.fullmatch(form, text)), None)
     try:
+        if unit is None:
+            raise ValueError(text)
         np.datetime64(text, unit)
     except ValueError as error:
         raise ValueError(
-            f"cannot read {text!r} as a time; expected 2016-01, 2016-01-01 or 2016-01-01T00"
+            f"cannot read {text!r} as a time; expected a full hour, day, month or year: "
+            "2016-01-01T00, 2016-01-01, 2016-01 or 2016"
         ) from error
     return unit

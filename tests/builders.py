@@ -29,6 +29,8 @@ _TYPICAL = {  # mean and spread in ERA5's units
     "total_cloud_cover": (0.5, 0.1),
     "relative_humidity": (60.0, 10.0),
     "sea_surface_temperature": (290.0, 3.0),
+    "total_precipitation": (5e-4, 5e-5),
+    "geopotential": (55_000.0, 500.0),
 }
 
 

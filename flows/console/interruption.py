@@ -41,7 +41,7 @@ class Interruption:
     """What ends this process by a signal, once watched.
 
     Attributes:
-        flow_run: the run to be marked as cancelled, once it has begun.
+        flow_run: the run to be marked as cancelled, while there is one.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,11 @@ class Interruption:
         self._context = contextvars.copy_context()
         self._take_signals()
 
+    def end(self, flow: Any, flow_run: Any, state: Any) -> None:
+        """Hook of a flow that has ended: what it came to stays, whatever signal follows."""
+        del flow, flow_run, state
+        self.flow_run = None
+
     def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
@@ -81,6 +86,7 @@ class Interruption:
         status = 128 + number
         try:
             logging.disable(logging.CRITICAL)
+            threading.excepthook = _say_nothing
             self._cancel_in_time(signal.Signals(number).name)
             _end_children()
             _say(
@@ -121,6 +127,11 @@ def _stand_still(number: int, frame: FrameType | None) -> None:
     del number, frame
     while True:
         time.sleep(1)
+
+
+def _say_nothing(arguments: threading.ExceptHookArgs) -> None:
+    """Keep the last line the only one: servers and clients may be on their way out, too."""
+    del arguments
 
 
 def _end_children() -> None:

@@ -42,6 +42,7 @@ Run = Flow[..., Any]
 
 USER_MISTAKE = 2
 _FAILED = 1
+_HOOKS = tuple(f"{what} '{name}'" for what in ("Running hook", "Hook") for name in ("begin", "end"))
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _SERVER_START_SECONDS = 180  # Prefect's 20 are too few on a busy machine
 
@@ -86,6 +87,9 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
             flow = _loaded_beside_server(load)
             if isinstance(flow, Flow):
                 flow.on_running_hooks.append(interruption.begin)
+                ends = (flow.on_completion_hooks, flow.on_failure_hooks, flow.on_crashed_hooks)
+                for hooks in ends:
+                    hooks.append(interruption.end)
             flow(list(overrides))
     except EmbeddedServerError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -188,8 +192,8 @@ class _WithoutTraceback(logging.Filter):
 
 
 def _is_no_hook(record: logging.LogRecord) -> bool:
-    """Tell all other lines of Prefect from those on `Interruption.begin`."""
-    return not record.getMessage().startswith(("Running hook 'begin'", "Hook 'begin'"))
+    """Tell all other lines of Prefect from those on the hooks of `Interruption`."""
+    return not record.getMessage().startswith(_HOOKS)
 
 
 def _explain_mistakes_without_traceback() -> None:

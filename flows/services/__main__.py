@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from flows.settings.config_error import ConfigError
 
 __all__ = ["main"]
 
+_INTERRUPTED = 128 + signal.SIGINT
 _SAYS = "Prefect server, MLflow server and a worker as local processes: up, down, status."
 
 
@@ -37,6 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     except (ServiceError, ConfigError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped by SIGINT: `make down` ends what was started", file=sys.stderr)
+        return _INTERRUPTED
     print("\n".join(lines))
     print(f"logs: {settings.folder}")
     if action == "up":

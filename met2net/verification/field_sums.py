@@ -86,7 +86,7 @@ class FieldSums:
         power = np.stack([p * variance for p in self._power.values()])  # (M, L, C, K)
         observed = self._observed_power * variance
         field = ("channel", "lead_time")
-        units = {"units": "square of the channel's", "long_name": "zonal power spectrum"}
+        units = {"long_name": "zonal power spectrum, in the square of the channel's units"}
         return xr.Dataset(
             {
                 "image_quality": (

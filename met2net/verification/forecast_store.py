@@ -12,6 +12,7 @@ import zarr
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from met2net.data.cf_metadata import with_cf_metadata
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.variables import channel, is_channel
@@ -99,11 +100,14 @@ class ForecastStoreWriter:
             encoding = {"init_time": {"chunks": (8192,)}, "valid_time": {
                 "chunks": (8192, len(self._lead_hours))}}  # fmt: skip
             shape = (_CHUNK, len(self._lead_hours), *self._grid.shape)
-            encoding |= {str(name): {"chunks": shape} for name in dataset.data_vars}
+            fields = [str(name) for name in dataset.data_vars if "init_time" in dataset[name].dims]
+            encoding |= {name: {"chunks": shape} for name in fields}
             dataset.to_zarr(self._partial, mode="w-", encoding=encoding, consolidated=False)
         else:
             group = zarr.open_group(self._partial, mode="r+")
-            for name in ("init_time", "valid_time", *dataset.data_vars):
+            for name in dataset.variables:
+                if "init_time" not in dataset[name].dims:
+                    continue
                 stored = group[str(name)]
                 assert isinstance(stored, zarr.Array)
                 stored.append(dataset[name].values, axis=0)
@@ -123,27 +127,23 @@ class ForecastStoreWriter:
             arrays[name] = (dims, fields[:, :, place], attrs | {"units": units})
         coords = {
             "init_time": (
-                "init_time", init_time, time | {"standard_name": "forecast_reference_time"},
+                "init_time", init_time, time,
             ),
             "lead_time": (
                 "lead_time", self._lead_hours,
                 # The dtype tells xarray to read a duration back, not a number.
-                {"units": "hours", "standard_name": "forecast_period", "dtype": "timedelta64[ns]"},
+                {"units": "hours", "dtype": "timedelta64[ns]"},
             ),
             "valid_time": (
-                ("init_time", "lead_time"), init_time[:, None] + self._lead_hours,
-                time | {"standard_name": "time"},
+                ("init_time", "lead_time"), init_time[:, None] + self._lead_hours, time,
             ),
-            "latitude": (
-                "latitude", list(self._grid.latitude),
-                {"units": "degrees_north", "standard_name": "latitude"},
-            ),
-            "longitude": (
-                "longitude", list(self._grid.longitude),
-                {"units": "degrees_east", "standard_name": "longitude"},
-            ),
+            "latitude": ("latitude", list(self._grid.latitude)),
+            "longitude": ("longitude", list(self._grid.longitude)),
         }  # fmt: skip
-        return xr.Dataset(arrays, coords, {"Conventions": "CF-1.11", **self._attrs})
+        attrs = {"Conventions": "CF-1.11", "title": "Forecasts by met2net", **self._attrs}
+        return with_cf_metadata(
+            xr.Dataset(arrays, coords, attrs), history="forecasts of successive init times"
+        )
 
 
 def write_forecasts(

@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 import zarr
 
+from met2net.data.cf_metadata import with_cf_metadata
 from pipelines.archive.state import existing_repository, open_snapshot
 from pipelines.archive.storage import BRANCH, S3Settings
 from pipelines.errors import DataError
@@ -49,7 +50,8 @@ def export_zarr(
             shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
             try:
                 dataset.attrs["archive_snapshot"] = snapshot_id
-                dataset.to_zarr(partial, mode="w-", consolidated=False)
+                told = with_cf_metadata(dataset, history=f"exported from snapshot {snapshot_id}")
+                told.to_zarr(partial, mode="w-", consolidated=False)
                 _consolidate(partial)
                 partial.rename(target)
             finally:

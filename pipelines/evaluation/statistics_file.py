@@ -7,6 +7,7 @@ from types import TracebackType
 import netCDF4
 import numpy as np
 
+from met2net.data.cf_metadata import COORDINATES
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import OBSERVED, STATISTICS, WEIGHTINGS, Statistics
 from pipelines.errors import DataError
@@ -52,11 +53,16 @@ class StatisticsWriter:
             self._file.createVariable(name, str, (name,))[:] = np.array(labels, dtype=object)
         self._file.createDimension("lead_time", len(lead_hours))
         lead_time = self._file.createVariable("lead_time", "i8", ("lead_time",))
-        lead_time.units = "hours"
+        lead_time.setncatts({"units": "hours", **COORDINATES["lead_time"]})
         lead_time[:] = list(lead_hours)
-        self._file.createVariable("scale", "f8", ("channel",))[:] = scale
+        factor = self._file.createVariable("scale", "f8", ("channel",))
+        factor.setncatts({"units": "1", "long_name": "standard deviations of the training split"})
+        factor[:] = scale
         init_time = self._file.createVariable("init_time", "i8", ("init_time",))
-        init_time.setncatts({"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"})
+        init_time.setncatts({
+            "units": "hours since 1970-01-01", "calendar": "proleptic_gregorian",
+            **COORDINATES["init_time"],
+        })  # fmt: skip
         # One lead time a chunk: intervals read lead by lead.
         tail = (len(WEIGHTINGS), 1, len(channels))
         self._observed = self._file.createVariable(
@@ -67,6 +73,8 @@ class StatisticsWriter:
             "compared", "f4", ("init_time", "model", "compared_statistic", *_DIMS),
             chunksizes=(_CHUNK, 1, len(_COMPARED), *tail),
         )  # fmt: skip
+        self._observed.long_name = "sums over the field, of the observations"
+        self._compared.long_name = "sums over the field, of forecasts and observations"
 
     def __enter__(self) -> "StatisticsWriter":
         return self

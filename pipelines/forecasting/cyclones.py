@@ -9,6 +9,7 @@ import xarray as xr
 from met2net.analysis.cyclones import Track, track
 from met2net.analysis.great_circle import great_circle_km
 from met2net.analysis.vortex_centre import TrackerSettings
+from met2net.data.cf_metadata import COORDINATES, history_line
 from met2net.data.grid import Grid
 from pipelines.atomic import write_netcdf
 
@@ -19,8 +20,19 @@ TRACKS_FILE = "tracks.nc"
 _PRESSURE = "mean_sea_level_pressure"
 _WIND = ("10m_u_component_of_wind", "10m_v_component_of_wind")
 _SETTINGS = TrackerSettings()
-_UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "pressure": "Pa",
-          "wind": "m s-1"}  # fmt: skip
+_POINTS = {
+    "time": COORDINATES["time"],
+    "latitude": COORDINATES["latitude"],
+    "longitude": COORDINATES["longitude"],
+    "pressure": {
+        "standard_name": "air_pressure_at_mean_sea_level", "units": "Pa",
+        "long_name": "pressure at the centre",
+    },
+    "wind": {
+        "standard_name": "wind_speed", "units": "m s-1",
+        "long_name": "strongest 10 m wind near the centre",
+    },
+}  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +80,11 @@ def find_tracks(
 
 
 def write_tracks(tracks: list[Track], forecast: xr.Dataset, folder: Path) -> Path | None:
-    """Write `tracks.nc`: `latitude(cyclone, valid_time)` ..., NaN after a track's end.
+    """Write `tracks.nc`: the points of all tracks, one track after the other.
+
+    `time(obs)`, `latitude(obs)`, `longitude(obs)`, `pressure(obs)`, `wind(obs)`; of each track
+    `track_id(trajectory)`, `row_size(trajectory)`, its number of points, and why it ends,
+    `ended(trajectory)`. Source: CF conventions 1.11, H.4.3, contiguous ragged array.
 
     Returns:
         The file; None, and none left from before, where there are no tracks.
@@ -77,20 +93,36 @@ def write_tracks(tracks: list[Track], forecast: xr.Dataset, folder: Path) -> Pat
     if not tracks:
         path.unlink(missing_ok=True)
         return None
-    one = forecast.isel(init_time=0)
-    time = np.concatenate([[one["init_time"].values], one["valid_time"].values])
-    arrays = {}
-    for name, units in _UNITS.items():
-        values = np.full((len(tracks), len(time)), np.nan)
-        for row, followed in zip(values, tracks, strict=True):
-            row[: len(followed)] = getattr(followed, name)
-        arrays[name] = (("cyclone", "valid_time"), values, {"units": units})
-    ended = ("cyclone", [followed.ended for followed in tracks])
-    dataset = xr.Dataset(
-        {**arrays, "ended": ended},
-        coords={"cyclone": np.arange(1, len(tracks) + 1), "valid_time": time},
-        attrs={**forecast.attrs, "title": "Cyclones in: " + str(forecast.attrs.get("title", ""))},
-    )
+    title = "Cyclones in: " + str(forecast.attrs.get("title", ""))
+    points = {
+        name: ("obs", np.concatenate([getattr(one, name) for one in tracks]), attrs)
+        for name, attrs in _POINTS.items()
+    }
+    of_track = {
+        "track_id": (
+            "trajectory", np.arange(1, len(tracks) + 1),
+            {"cf_role": "trajectory_id", "long_name": "number of the track, the deepest first"},
+        ),
+        "row_size": (
+            "trajectory", [len(one) for one in tracks],
+            {"sample_dimension": "obs", "long_name": "number of points of the track"},
+        ),
+        "ended": (
+            "trajectory", [one.ended for one in tracks], {"long_name": "why the track ends"},
+        ),
+    }  # fmt: skip
+    attrs = {**forecast.attrs, "Conventions": "CF-1.11", "featureType": "trajectory",
+             "title": title, "history": history_line(title)}  # fmt: skip
+    dataset = xr.Dataset({**points, **of_track}, attrs=attrs)
+    dataset = dataset.set_coords(["time", "latitude", "longitude"])
+    for name in dataset.coords:
+        dataset[name].encoding["_FillValue"] = None
+    dataset["time"].encoding |= {"units": "hours since 1970-01-01", "dtype": "int64",
+                                 "calendar": "proleptic_gregorian"}  # fmt: skip
+    for name in ("pressure", "wind"):
+        dataset[name].encoding["coordinates"] = "time latitude longitude"
+    for name in ("track_id", "row_size", "ended"):
+        dataset[name].encoding["coordinates"] = None
     write_netcdf(path, dataset)
     return path
 

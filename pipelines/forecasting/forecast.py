@@ -11,6 +11,7 @@ import zarr
 from filelock import FileLock
 
 from met2net.checkpoint import load_checkpoint
+from met2net.data.cf_metadata import with_cf_metadata
 from met2net.forecast import Forecaster
 from pipelines.atomic import write_netcdf
 from pipelines.code_version import git_commit
@@ -74,7 +75,7 @@ def write_forecast(forecast: xr.Dataset, folder: Path) -> Path:
 
     One that was there is replaced.
     """
-    named = _with_encoding(forecast)
+    named = with_cf_metadata(_with_encoding(forecast), history=str(forecast.attrs["title"]))
     _write_zarr(named, folder / ZARR_FOLDER)
     write_netcdf(folder / FORECAST_FILE, named)
     _log.info("%s: %d lead times in %s", forecast.attrs["title"], forecast.sizes["lead_time"],
@@ -83,9 +84,9 @@ def write_forecast(forecast: xr.Dataset, folder: Path) -> Path:
 
 
 def open_forecast(path: Path) -> xr.Dataset:
-    """Read a forecast back into memory, lead times as durations."""
+    """Read a forecast back into memory, lead times as durations, without cells of time."""
     with xr.open_dataset(path, decode_timedelta=True, engine="netcdf4") as dataset:
-        return dataset.load()
+        return dataset.drop_vars("lead_time_bounds", errors="ignore").load()
 
 
 def _write_zarr(dataset: xr.Dataset, path: Path) -> None:
@@ -109,8 +110,8 @@ def _with_encoding(forecast: xr.Dataset) -> xr.Dataset:
     """Write times as CF numbers: hours."""
     named = forecast.copy()
     for name in ("init_time", "valid_time"):
-        named[name].encoding = dict(_TIMES)
-    named["lead_time"].encoding = {"units": "hours", "dtype": "int64"}
+        named[name].encoding.update(_TIMES)
+    named["lead_time"].encoding.update(units="hours", dtype="int64")
     return named
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 import zarr
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.cf_metadata import with_cf_metadata
 from met2net.data.variables import required_fields, variable
 from met2net.data.windows import WindowSpec
 from pipelines.atomic import write_netcdf
@@ -163,14 +164,16 @@ def write_inputs(
     chosen = read[list(fields)]
     for name in chosen.variables:  # a store's own chunks and codecs do not fit netCDF
         chosen[name].encoding = {}
-    write_netcdf(folder / _FILE, chosen)
+    title = f"Fields that a forecast from {init_time.astype('datetime64[h]')} UTC starts from"
+    chosen.attrs.setdefault("title", title)
+    write_netcdf(folder / _FILE, with_cf_metadata(chosen, history=title))
     return folder / _FILE
 
 
 def read_inputs(folder: Path) -> xr.Dataset:
     """Read what `write_inputs` wrote, into memory."""
     with xr.open_dataset(folder / _FILE, engine="netcdf4") as dataset:
-        return dataset.load()
+        return dataset.drop_vars("time_bounds", errors="ignore").load()
 
 
 def _check_values(

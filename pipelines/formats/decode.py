@@ -20,6 +20,7 @@ from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import read_grib
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
+from pipelines.formats.web_page import web_page
 
 __all__ = ["decode"]
 
@@ -50,8 +51,10 @@ def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
     if kind == "zip":
         return _read_zip(path, zip_limit)
     with path.open("rb") as file:
-        start = file.read(8)
-    found = f"a file that starts with {start!r}" if start else "an empty file"
+        start = file.read(1024)
+    found = web_page(start) or (
+        f"a file that starts with {start[:8]!r}" if start else "an empty file"
+    )
     raise DataError(f"{path}: found {found}; expected GRIB, netCDF or zip")
 
 

@@ -15,6 +15,7 @@ from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.storms.best_tracks import Storm
 from pipelines.storms.forecast_errors import forecast_errors
+from pipelines.storms.track_metadata import with_track_names
 
 __all__ = ["analysis_track", "forecast_storm", "track_forecasts", "track_storm"]
 
@@ -88,7 +89,7 @@ def track_storm(
         **{f"tracker_{name}": value for name, value in vars(settings).items()},
     }
     path = out / f"tracks_{storm.name.lower()}.nc"
-    write_netcdf(path, tracks)
+    write_netcdf(path, with_track_names(tracks, title=f"Tracks of {storm.name} and their errors"))
     logger.info("tracked %s over %d hours, %d models: %s", storm.name, len(truth), len(tracked),
                 path)  # fmt: skip
     return path

@@ -25,6 +25,11 @@ from tests.climate_data_store.state import StoreState
 
 __all__ = ["answer_call"]
 
+_OBJECT_ERRORS = {
+    403: ("AccessDenied", "Request has expired"),
+    404: ("NoSuchKey", "The specified key does not exist."),
+    503: ("SlowDown", "Please reduce your request rate."),
+}
 _HTML = b"<html><body>Welcome to the hotel network. Please sign in.</body></html>"
 
 
@@ -57,8 +62,12 @@ def _with_faults(state: StoreState, call: Call, route: _Route, name: str) -> Ans
             return None
         if fault.kind == "not_json":
             return Answer(200, _HTML, {"Content-Type": "text/html"})
+        if fault.kind == "page":
+            return Answer(details.get("code", 404), _HTML, {"Content-Type": "text/html"})
         if fault.kind == "status":
             code = details.get("code", 500)
+            if route.where in ("file", "head"):
+                return Answer(code, _object_error(code), {"Content-Type": "application/xml"})
             wait = details.get("retry_after", 1 if code == 429 else None)
             return _refused(
                 ErrorReply(code, details.get("title"), details.get("detail"), retry_after=wait),
@@ -74,6 +83,15 @@ def _with_faults(state: StoreState, call: Call, route: _Route, name: str) -> Ans
         if fault.kind == "slow":
             state.stopping.wait(fault.details.get("seconds", 0.0))
     return answer
+
+
+def _object_error(code: int) -> bytes:
+    """Write an error as S3 does; source: its API reference, "Error responses"."""
+    name, message = _OBJECT_ERRORS.get(code, ("InternalError", "We encountered an internal error."))
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{name}</Code><Message>{message}</Message></Error>"
+    ).encode()
 
 
 def _refused(refusal: ErrorReply, call: Call) -> Answer:

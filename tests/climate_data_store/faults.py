@@ -4,11 +4,13 @@
 `job`, `results`, `head`, `file`. Kinds, with their details:
 
 any call
-    status: refused with `code`; `retry_after` [s] (429: 1), `title`, `detail`.
+    status: refused with `code`; `retry_after` [s] (429: 1), `title`, `detail`. Of files, with
+        the XML of an object store.
     slow: carried out, answered `seconds` later; a file then `bytes_per_second`.
     cut: connection closed without a reply; nothing is carried out.
     carried_out_then_cut: carried out, connection closed without a reply.
     not_json: status 200 with an HTML page; nothing is carried out.
+    page: refused with `code` (404) and an HTML page, as a proxy does; nothing is carried out.
 job (a job is struck when it is made, or at its next poll if the fault is added later)
     failed, rejected: so it ends; results say 400 with `message` as traceback.
     never: it stays `status` (`accepted`, which takes no slot, or `running`) for ever.
@@ -52,7 +54,7 @@ from typing import Any
 
 __all__ = ["CONTENT_KINDS", "JOB_KINDS", "LASTING_FILE_KINDS", "Fault"]
 
-_ANY_CALL = ("status", "slow", "cut", "carried_out_then_cut", "not_json")
+_ANY_CALL = ("status", "slow", "cut", "carried_out_then_cut", "not_json", "page")
 JOB_KINDS = ("failed", "rejected", "never", "deleted")
 LASTING_FILE_KINDS = ("no_ranges", "ranges_ignored")
 CONTENT_KINDS = (

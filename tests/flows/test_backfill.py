@@ -145,9 +145,18 @@ def test_a_refused_key_is_one_line_and_status_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hours"),
+    [("2021-02", 672), ("2021", 8760), ("2021-02-03", 24), ("2021-02/2021-03", 1416)],
+)
+def test_a_period_of_one_month_year_or_day_is_that_one(text: str, hours: int) -> None:
+    settings = load_backfill(["source=cds", "data=era5_cropped", f"period={text}"])
+    assert len(settings.period.hours()) == hours
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("period=2021-01", "expected start/end, as 2017-01/2023-12"),
+        ("period=2021-01/", "expected a month, as 2017-01, or start/end, as 2017-01/2023-12"),
         ("period=2021-03/2021-01", "before it starts"),
         ("source.max_in_flight=0", "max_in_flight is 0; expected 1 to 32"),
         ("source.data_format=csv", "data_format is 'csv'; expected grib or netcdf"),

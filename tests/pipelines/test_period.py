@@ -51,6 +51,32 @@ def test_a_month_stands_for_its_first_or_its_last_hour() -> None:
     assert str(Period.parse(" 2017-01-05 / 2017-01-06T03 ")) == "2017-01-05T00 to 2017-01-06T03"
 
 
-def test_a_period_in_one_text_has_two_ends() -> None:
-    with pytest.raises(ValueError, match="found the period '2017-01'; expected start/end"):
-        Period.parse("2017-01")
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("2017-02", "2017-02-01T00 to 2017-02-28T23"),
+        ("2016", "2016-01-01T00 to 2016-12-31T23"),
+        ("2016-02-29", "2016-02-29T00 to 2016-02-29T23"),
+        ("2016-02-29T07", "2016-02-29T07 to 2016-02-29T07"),
+        ("2016-02-29T07:00", "2016-02-29T07 to 2016-02-29T07"),
+        ("2016/2018", "2016-01-01T00 to 2018-12-31T23"),
+        ("2016-12/2017", "2016-12-01T00 to 2017-12-31T23"),
+    ],
+)
+def test_a_period_of_one_month_year_day_or_hour_is_that_one(text: str, span: str) -> None:
+    assert str(Period.parse(text)) == span
+
+
+@pytest.mark.parametrize("text", ["", "/", "2017-01/", "/2017-01", "2017-01/2017-02/2017-03"])
+def test_a_period_in_one_text_has_one_or_two_ends(text: str) -> None:
+    with pytest.raises(ValueError, match=f"found the period '{text}'; expected a month, as 2017"):
+        Period.parse(text)
+
+
+# All of these are times to NumPy: other ones than were meant.
+@pytest.mark.parametrize(
+    "text", ["201701", "20170131", "now", "today", "NaT", "2017-01-31T05:30", "2017-02-30", "17-01"]
+)
+def test_a_time_that_is_no_full_hour_day_month_or_year_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot read '{text}' as a time; expected a full hour"):
+        Period.parse(text)

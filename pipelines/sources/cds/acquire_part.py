@@ -1,8 +1,6 @@
 """Bring one request from plan to verified file, from wherever an earlier run left it."""
 
-import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.errors import DataError
-from pipelines.formats.file_format import file_format
-from pipelines.sources.cds.check_reply import HoursMissing, check_reply
 from pipelines.sources.cds.deadline import Deadline, GaveUp, sleep
 from pipelines.sources.cds.manifest import Manifest, Part, now
+from pipelines.sources.cds.part_file import checked_file, put_in_place
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.plan import halved
 from pipelines.sources.cds.request import same_request
@@ -24,18 +21,20 @@ from pipelines.sources.cds.service_errors import (
     Damaged,
     JobFailed,
     JobGone,
+    NotReleased,
+    ObjectRefused,
     Refused,
     ResultsExpired,
     TooLarge,
     Unreachable,
 )
 
-__all__ = ["PartWorker", "sha256_of"]
+__all__ = ["PartWorker"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_SUFFIXES = {"grib": ".grib", "netcdf": ".nc", "zip": ".zip"}
+_SECOND_LOOK = 5  # of the first pause, until a job that is not known is looked for again
 
 
 class PartWorker:
@@ -87,6 +86,8 @@ class PartWorker:
                 self._manifest.split(key, pieces)
                 return [piece.key for piece in pieces]
             except (JobFailed, JobGone, ResultsExpired) as error:
+                if isinstance(error, JobFailed) and error.is_not_released:
+                    self._give_up_until_released(part, str(error))
                 part = self._again(part, str(error), past_cache=False)
         return []
 
@@ -126,6 +127,10 @@ class PartWorker:
                 self._manifest.put(part)
                 part = note(str(error))
                 deadline.pause(error)
+            except (DataError, TooLarge):
+                # Refused for good: there is no job that the next run would have to look for.
+                self._manifest.put(replace(part, state="planned", submissions=part.submissions - 1))
+                raise
 
     def _find_job(self, part: Part) -> str | None:
         """Look for a job that an unanswered submission made, until none can appear any more."""
@@ -159,7 +164,7 @@ class PartWorker:
         assert part.job is not None
         job, waiting_since = part.job, time.monotonic()
         for pause in self._patience.looks():
-            status = self._answer(part, lambda: self._service.status(job))
+            status = self._seen(part, lambda: self._service.status(job))
             current = self._manifest.part(part.request.key)
             if status != current.status:
                 moments = {**current.moments, status: now().isoformat(timespec="milliseconds")}
@@ -180,50 +185,45 @@ class PartWorker:
         """Download to a temporary name and check all of it."""
         assert part.job is not None
         job, temporary = part.job, self.temporary(part)
-        trouble = ""
-        for _ in range(self._patience.downloads):
+        trouble, refused = "", 0
+        for attempt in range(self._patience.downloads):
+            if attempt:
+                sleep(self._patience.first_pause, self._stop)
             try:
-                self._answer(part, lambda: self._service.download(job, temporary))
+                self._seen(part, lambda: self._service.download(job, temporary))
                 return self._verified(part, temporary)
             except (GaveUp, Refused):
                 raise  # neither the file nor its job is to blame
-            except HoursMissing:
+            except NotReleased:
                 # Another look at the same answer would not bring them.
                 self._manifest.put(part.anew(nocache=_token(), trouble=None))
                 raise
             except (Damaged, DataError) as error:
+                refused += isinstance(error, ObjectRefused)
                 trouble = " ".join(str(error).replace(str(temporary), "the file").split())
                 part = self._troubled(part.request.key, f"the file is not good: {trouble}")
             finally:
                 if self._manifest.part(part.request.key).state != "verified":
                     temporary.unlink(missing_ok=True)
+        if refused == self._patience.downloads:
+            # A new job would bring a file that is refused just so.
+            raise DataError(
+                f"{trouble}; expected to be let in. Is the address barred by a proxy or firewall "
+                "here? The job stays on the server: run again to download its file"
+            )
         return self._again(part, trouble, past_cache=True)
 
     def _verified(self, part: Part, temporary: Path) -> Part:
         """Check the content and write down the file's hash."""
-        expver = check_reply(temporary, part.request)
-        kind = file_format(temporary)
-        assert kind is not None  # it was decoded
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        file_entry = {
-            "name": part.request.key + _SUFFIXES[kind],
-            "size": temporary.stat().st_size,
-            "sha256": sha256_of(temporary),
-            "expver": expver,
-        }
+        file_entry = checked_file(temporary, part.request)
         return self._manifest.put(part.at("verified", file=file_entry, trouble=None))
 
     def _received(self, part: Part) -> Part:
         """Give a verified file its name; do again what an interrupted run may have done."""
         assert part.file is not None
-        final, temporary = self._manifest.folder / part.file["name"], self.temporary(part)
-        if temporary.exists() and sha256_of(temporary) == part.file["sha256"]:
-            os.replace(temporary, final)
-        elif not final.exists() or sha256_of(final) != part.file["sha256"]:
+        final = self._manifest.folder / part.file["name"]
+        if not put_in_place(self.temporary(part), final, part.file["sha256"]):
             return self._manifest.put(part.at("downloading"))
-        for suffix in set(_SUFFIXES.values()) - {final.suffix}:  # an earlier answer's format
-            final.with_suffix(suffix).unlink(missing_ok=True)
         return self._manifest.put(part.at("received", submissions=0))
 
     def temporary(self, part: Part) -> Path:
@@ -246,6 +246,28 @@ class PartWorker:
         _log.warning("%s: asking again: %s", part.request.month, trouble)
         return self._manifest.put(fresh)
 
+    def _give_up_until_released(self, part: Part, reason: str) -> None:
+        """Let the next run ask anew for what the service does not have."""
+        part = self._manifest.part(part.request.key)
+        self._manifest.put(part.anew(nocache=part.nocache, trouble=None))
+        raise NotReleased(
+            f"the Climate Data Store did not bring {part.request}: {reason.rstrip('.')}. ERA5 "
+            "appears about 5 days after its time; run again later, or end the period earlier"
+        )
+
+    def _seen(self, part: Part, call: Callable[[], _T]) -> _T:
+        """Ask about a job; one reply that does not know it is not believed.
+
+        Copies of the service's database may be seconds behind each other.
+        """
+        try:
+            return self._answer(part, call)
+        except JobGone as error:
+            self._troubled(part.request.key, f"{error}; looking a second time")
+            pause = min(_SECOND_LOOK * self._patience.first_pause, self._patience.longest_pause)
+            sleep(pause, self._stop)
+            return self._answer(part, call)
+
     def _answer(self, part: Part, call: Callable[[], _T]) -> _T:
         """Repeat a call until it is answered; write down what hinders it."""
         deadline = Deadline(self._patience, self._stop)
@@ -258,12 +280,6 @@ class PartWorker:
             return part
         _log.warning("%s: %s", part.request.month, trouble)
         return self._manifest.put(replace(part, trouble=trouble))
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _token() -> str:

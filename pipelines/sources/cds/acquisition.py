@@ -18,7 +18,7 @@ from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.plan import within_limit
 from pipelines.sources.cds.request import CdsRequest
 from pipelines.sources.cds.service import Service
-from pipelines.sources.cds.service_errors import Refused, Unreachable
+from pipelines.sources.cds.service_errors import NotReleased, Refused, Unreachable
 
 __all__ = ["Acquisition"]
 
@@ -213,10 +213,14 @@ class Acquisition:
         """Give up a month, or everything where the reason concerns all."""
         part = self._manifests[month].part(key)
         self._manifests[month].put(replace(part, failure=str(error)))
-        _log.error("%s: cannot be had: %s", month, error)
         with self._changed:
-            self._failures[month] = error
+            # What is missing of a month misses in all its requests: one line for it.
+            is_news = month not in self._failures
+            self._failures.setdefault(month, error)
             self._changed.notify_all()
+        if is_news:
+            level = logging.WARNING if isinstance(error, NotReleased) else logging.ERROR
+            _log.log(level, "%s: cannot be had: %s", month, error)
         if isinstance(error, Refused):
             self._fail_all(error)
 

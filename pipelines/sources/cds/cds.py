@@ -11,12 +11,12 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
 from pipelines.formats.decode import decode
-from pipelines.sources.cds.acquire_part import sha256_of
 from pipelines.sources.cds.acquisition import Acquisition
 from pipelines.sources.cds.credentials import read_credentials
 from pipelines.sources.cds.disk_trouble import using_disk
 from pipelines.sources.cds.manifest import Manifest
 from pipelines.sources.cds.month_folder import open_month, series_folder
+from pipelines.sources.cds.part_file import sha256_of
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import Area, DataFormat, area_for
 from pipelines.sources.cds.series_lock import lock_series

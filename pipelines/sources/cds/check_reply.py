@@ -13,8 +13,9 @@ from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.formats.decode import decode
 from pipelines.formats.left_out import because, left_out
 from pipelines.sources.cds.request import CdsRequest
+from pipelines.sources.cds.service_errors import NotReleased
 
-__all__ = ["GLOBE", "HoursMissing", "check_reply"]
+__all__ = ["GLOBE", "check_reply"]
 
 # What the libraries raise, depending on which byte of a file is wrong.
 _OF_BROKEN_FILES = (
@@ -25,10 +26,6 @@ GLOBE = Grid(tuple(90 - 0.25 * np.arange(721)), tuple(0.25 * np.arange(1440)))
 """ERA5's grid on the service."""
 
 
-class HoursMissing(DataError):
-    """The service left out hours, as it does without a word while they are not released."""
-
-
 def check_reply(path: Path, request: CdsRequest) -> dict[str, int]:
     """Decode all of a file and compare it with its request.
 
@@ -36,7 +33,8 @@ def check_reply(path: Path, request: CdsRequest) -> dict[str, int]:
         Experiment version -> number of hours (`0001` final, `0005` preliminary).
 
     Raises:
-        HoursMissing: if hours at the end are not there.
+        NotReleased: if hours at the end are not there: the service leaves out, without a word,
+            what is not released.
         DataError: if hours, variables, levels or points are not those of the request, a value
             is missing or impossible, or the file is broken.
         OSError: if the disk cannot be read.
@@ -72,7 +70,7 @@ def _check_hours(dataset: xr.Dataset, request: CdsRequest) -> None:
     found = dataset["time"].values.astype("datetime64[h]")
     missing = np.setdiff1d(request.times, found)
     if len(missing) and (len(found) == 0 or missing[0] > found[-1]):
-        raise HoursMissing(
+        raise NotReleased(
             f"the service gave {len(found)} of {len(request.times)} hours of "
             f"{request.month}: those from {missing[0]} on are missing. ERA5 appears about 5 days "
             "after its time; run again later, or end the period earlier"

@@ -16,8 +16,10 @@ import cdsapi
 import requests
 from ecmwf.datastores import Remote, Results
 from ecmwf.datastores.processing import DownloadError, LinkError, ProcessingFailedError
+from urllib3.exceptions import NewConnectionError
 
 from pipelines.errors import DataError
+from pipelines.formats.web_page import web_page
 from pipelines.sources.cds.credentials import Credentials
 from pipelines.sources.cds.guarded_session import GuardedSession
 from pipelines.sources.cds.patience import Patience
@@ -29,6 +31,7 @@ from pipelines.sources.cds.service_errors import (
     Unreachable,
     translated,
 )
+from pipelines.sources.cds.transfer_session import TransferSession
 
 __all__ = ["Service"]
 
@@ -100,7 +103,12 @@ class Service:
         Raises:
             TooLarge: if it costs too much.
         """
-        remote = self._call(lambda: self._client.submit(dataset, dict(body)), dataset)
+        try:
+            process = self._call(lambda: self._client.get_process(dataset), dataset)
+        except Unreachable as error:
+            error.may_have_happened = False  # nothing is submitted yet
+            raise
+        remote = self._call(lambda: process.submit(dict(body)), dataset)
         return str(remote.request_id)
 
     def jobs_since(self, moment: datetime) -> Iterator[str]:
@@ -169,36 +177,26 @@ class Service:
         Raises:
             ResultsExpired: if the service has thrown it away.
             JobGone: if the job is not known.
-            Damaged: if another number of bytes came than was announced, or bytes of another
-                file.
+            Damaged: if another number of bytes came than was announced, bytes of another file,
+                or none because the store of files has no such file.
+            ObjectRefused: if the store of files does not allow it.
         """
         if self.status(job) != "successful":  # the client would wait for it without end
             raise Unreachable(f"job {job}, which had been successful, runs again")
         remote: Remote = self._call(lambda: self._downloader.get_remote(job), "")
         results: Results = self._call(remote.get_results, "")
-        before = self._version(results)
-        self._call(lambda: self._transfer(results, target), "")
-        if before != self._version(results):
-            # The client glues the rest of the new object to the start of the old one.
-            raise Damaged("the file changed on the server while it was read")
+        with TransferSession() as session:
+            results.download_options = {**results.download_options, "session": session}
+            self._call(lambda: self._transfer(results, target, session), "")
+            if session.has_changed:
+                # The client glues the rest of the new object to the start of the old one.
+                raise Damaged("the file changed on the server while it was read")
 
-    def _transfer(self, results: Results, target: Path) -> None:
+    def _transfer(self, results: Results, target: Path, session: TransferSession) -> None:
         try:
             results.download(str(target))
         except (DownloadError, AssertionError) as error:  # the client's words for a wrong size
-            raise Damaged(self._told(error)) from error
-
-    def _version(self, results: Results) -> tuple[str | None, ...]:
-        """Give what tells one state of the remote file from another."""
-        reply = self._call(
-            lambda: requests.head(
-                results.location, timeout=self._downloader.timeout, allow_redirects=True,
-                verify=self._credentials.verify,
-            ),
-            "",
-        )  # fmt: skip
-        names = ("ETag", "Last-Modified", "Content-Length")
-        return tuple(reply.headers.get(name) for name in names) if reply.ok else ()
+            raise session.refusal() or _page(target) or Damaged(self._told(error)) from error
 
     def _call(self, call: Callable[[], _T], dataset: str) -> _T:
         """Carry out one call; translate what can go wrong."""
@@ -208,8 +206,12 @@ class Service:
             raise translated(error, dataset, self._credentials) from error
         except ProcessingFailedError as error:
             raise JobFailed(self._credentials.redacted(str(error))) from error
+        except requests.JSONDecodeError as error:
+            raise Unreachable(f"{_not_json(error.doc)} came, not the service's answer") from error
         except (requests.RequestException, LinkError, ConnectionError, TimeoutError) as error:
-            raise Unreachable(self._told(error)) from error
+            raise Unreachable(
+                self._told(error), may_have_happened=not _never_left(error)
+            ) from error
         except DataError:
             raise
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -234,3 +236,22 @@ def _seconds_before(created: object, moment: datetime) -> float | None:
     if made.tzinfo is None:
         made = made.replace(tzinfo=moment.tzinfo)
     return (moment - made).total_seconds()
+
+
+def _page(path: Path) -> Unreachable | None:
+    """Tell that something between here and the store of files has answered in its place."""
+    with path.open("rb") as file:
+        page = web_page(file.read(2000))
+    return None if page is None else Unreachable(f"{page} came, not the file")
+
+
+def _not_json(text: str) -> str:
+    return web_page(text) or "a text that is not JSON"
+
+
+def _never_left(error: Exception) -> bool:
+    """Tell whether a call failed before there was a connection to send it over."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), NewConnectionError)

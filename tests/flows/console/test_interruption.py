@@ -71,6 +71,44 @@ def test_a_stopped_run_is_cancelled_in_seconds_and_leaves_no_process(
     assert states(tmp_path) == ["Cancelled"]
 
 
+def test_a_signal_after_the_end_leaves_the_run_what_it_was(tmp_path: Path) -> None:
+    (tmp_path / "short.py").write_text(
+        "from prefect import flow\n\n@flow\ndef short(overrides: list[str]) -> None:\n    pass\n"
+    )
+    process = subprocess.Popen(
+        from_terminal([Path(sys.executable).with_name("prefect"), "run", tmp_path / "short.py"]),
+        cwd=ROOT, env=os.environ | {"PREFECT_HOME": str(tmp_path / "home")}, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    with process.stderr as stderr:
+        while "Finished in state" not in (line := stderr.readline()):
+            assert line, process.wait()
+        process.send_signal(signal.SIGINT)  # Prefect has closed its client
+        said = stderr.read()
+    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    assert said.splitlines()[-1].startswith("stopped by SIGINT: what was finished is kept")
+    assert "Traceback" not in said
+    assert states(tmp_path) == ["Completed"]
+
+
+def test_what_fails_while_a_run_is_stopped_adds_no_line() -> None:
+    program = (
+        "import os, signal, uuid; from flows.console.interruption import Interruption\n"
+        "class Broken(Interruption):\n"
+        "    def _cancel(self, name): raise RuntimeError('the server is gone')\n"
+        "it = Broken(); it.watch(); it.flow_run = uuid.uuid4()\n"
+        "os.kill(os.getpid(), signal.SIGINT); signal.pause()"
+    )
+    done = subprocess.run(
+        from_terminal([sys.executable, "-c", program]), cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 128 + signal.SIGINT
+    [line] = done.stderr.splitlines()
+    assert line.startswith("stopped by SIGINT: what was finished is kept")
+
+
 def test_the_server_of_a_run_that_was_killed_ends_with_it(tmp_path: Path) -> None:
     process = begun(tmp_path)
     servers = [

@@ -153,3 +153,14 @@ def test_services_are_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -
         assert local._get(url, body={}) is None
         reach_loopback_directly(os.environ)
         assert local._get(url, body={}) == "0"
+
+
+def test_ctrl_c_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.services.__main__.up", interrupted)
+    assert main(["up", "--workspace", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "stopped by SIGINT: `make down` ends what was started\n"

@@ -10,8 +10,8 @@ from met2net.data.variables import variable
 from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Month
 from pipelines.sources.cds import Cds
-from pipelines.sources.cds.acquire_part import sha256_of
 from pipelines.sources.cds.manifest import read_manifest
+from pipelines.sources.cds.part_file import sha256_of
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.source import MonthRequest
 from tests.climate_data_store.fields import field

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.sources.cds import acquire_part, manifest, series_lock
+from pipelines.sources.cds import manifest, part_file, series_lock
 from tests.climate_data_store.server import ClimateDataStore
 from tests.pipelines.sources.cds.acquiring import FEBRUARY, month_request, quick_cds
 
@@ -26,7 +26,7 @@ def test_a_disk_that_is_full_stops_all_months_in_one_line(
     cds = quick_cds(max_in_flight=1)
     requests = [month_request(FEBRUARY), month_request(FEBRUARY.following())]
     with monkeypatch.context() as patch:
-        patch.setattr(acquire_part, "check_reply", full)
+        patch.setattr(part_file, "check_reply", full)
         with cds.fetching(requests, tmp_path):
             for request in requests:
                 with pytest.raises(DataError, match="No space left on device; expected to read"):

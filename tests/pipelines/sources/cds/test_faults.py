@@ -56,10 +56,19 @@ PASSING = {
     "results 500 once": [Fault("results", "status", code=500)],
     "results expired": [Fault("results", "expired")],
     "file:size wrong once": [Fault("results", "wrong_size")],
+    "results not ready once": [Fault("results", "status", code=404, title="job results not ready")],
+    "job unknown to one reply": [Fault("job", "status", code=404, title="job not found")],
+    "job forbidden to one reply": [Fault("job", "status", code=403, title="permission denied")],
+    "a proxy's page for a job": [Fault("job", "page", times=3, code=404)],
+    "a proxy's page for the results": [Fault("results", "page", times=3, code=403)],
     "HEAD fails": [Fault("head", "status", times=None, code=500)],
+    "HEAD fails once": [Fault("head", "status", code=500)],
+    "HEAD fails the second time": [Fault("head", "status", times=None, after=1, code=403)],
+    "HEAD cut": [Fault("head", "cut", times=None)],
     "file 500 once": [Fault("file", "status", code=500)],
     "file 404 once": [Fault("file", "status", code=404)],
     "file 403 once": [Fault("file", "status", code=403)],
+    "file 503 for longer than the client tries": [Fault("file", "status", times=8, code=503)],
     "small file cut": [Fault("file", "cut_once_at")],
     "file shorter than HEAD said": [Fault("file", "short")],
     "file empty": [Fault("file", "empty")],
@@ -93,8 +102,12 @@ def test_a_passing_fault_ends_in_a_verified_month(
 SUBMITTED_ONCE = [
     "execution 429 with Retry-After", "execution answered too late", "execution cut",
     "execution made a job, reply lost", "listing of jobs 500 once", "poll 500 once", "poll cut",
-    "file 500 once", "results 500 once",
+    "file 500 once", "results 500 once", "results not ready once", "job unknown to one reply",
+    "job forbidden to one reply", "a proxy's page for a job", "a proxy's page for the results",
+    "HEAD fails once", "HEAD fails the second time", "HEAD cut", "file 403 once", "file 404 once",
+    "file 503 for longer than the client tries", "file is a web page",
 ]  # fmt: skip
+DOWNLOADED_ONCE = ["HEAD fails", "HEAD fails once", "HEAD fails the second time", "HEAD cut"]
 
 
 @pytest.mark.parametrize("name", SUBMITTED_ONCE)
@@ -104,6 +117,15 @@ def test_what_is_no_fault_of_the_job_submits_it_once(
     store = open_store(faults=_fresh(PASSING[name]))
     quick_cds().fetch(month_request(), tmp_path)
     assert len(store.submissions) == 1
+
+
+@pytest.mark.parametrize("name", DOWNLOADED_ONCE)
+def test_a_head_that_fails_is_not_a_file_that_has_changed(
+    open_store: OpenStore, tmp_path: Path, name: str
+) -> None:
+    store = open_store(faults=_fresh(PASSING[name]))
+    quick_cds().fetch(month_request(), tmp_path)
+    assert [method for method, path, _ in store.calls if "/cache/" in path].count("GET") == 1
 
 
 TRANSFERS = {
@@ -159,9 +181,45 @@ LASTING = {
     ),
     "file cut every time": ([Fault("file", "cut_always")], "could not be reached|in 2 attempts"),
     "file 404 for ever": (
-        [Fault("file", "status", times=None, code=404)], "in 2 attempts.*downloaded 0 byte",
+        [Fault("file", "status", times=None, code=404)],
+        "in 2 attempts.*not in the service's store of files .status 404: NoSuchKey: The spec",
     ),
-    "file 500 for ever": ([Fault("file", "status", times=None, code=500)], "in 2 attempts"),
+    "file 403 for ever": (
+        [Fault("file", "status", times=None, code=403)],
+        r"store of files refuses http://\S+grib \(status 403: AccessDenied: Request has expired\)"
+        ".*run again to download its file",
+    ),
+    "file 400 for ever": (
+        [Fault("file", "status", times=None, code=400)], "in 2 attempts.*does not give the file",
+    ),
+    "file 500 for ever": (
+        [Fault("file", "status", times=None, code=500)],
+        "could not be reached .*store of files does not answer .status 500: InternalError",
+    ),
+    "file always a web page": (
+        [Fault("file", "html", times=None)],
+        "could not be reached .*a web page .HTML: 'Service temporarily unavailable'. came, not the",
+    ),
+    "a network's sign-in page for ever": (
+        [Fault("execution", "not_json", times=None)],
+        "could not be reached .*a web page .HTML: 'Welcome to the hotel network. Please sign in.'. "
+        "came, not the service's answer",
+    ),
+    "a proxy's page for a submission": (
+        [Fault("execution", "page", times=None, code=403)],
+        "refuses the call: status 403: a web page .HTML: 'Welcome .*not the service's answer",
+    ),
+    "a proxy's page for a job for ever": (
+        [Fault("job", "page", times=None, code=404)], "could not be reached .*404: a web page",
+    ),
+    "results never ready": (
+        [Fault("results", "status", times=None, code=404, title="job results not ready")],
+        "could not be reached .*404: job results not ready",
+    ),
+    "job always unknown": (
+        [Fault("job", "status", times=None, code=404, title="job not found")],
+        "in 2 attempts.*job not found",
+    ),
     "file always garbage": ([Fault("file", "garbage", times=None)], "in 2 attempts.*expected GRIB"),
     "hours always missing": (
         [Fault("file", "missing_hours", times=None, count=3)],
@@ -233,6 +291,64 @@ def test_what_the_account_may_not_do_stops_all_months_at_once(
     assert not store.submissions
 
 
+DEFINITE = {
+    "400": [Fault("execution", "status", times=None, code=400)],
+    "400 that speaks of a job": [
+        Fault("execution", "status", times=None, code=400, detail="invalid job description"),
+    ],
+    "422": [Fault("execution", "status", times=None, code=422)],
+    "key": [Fault("execution", "status", times=None, code=401)],
+    "licence": [
+        Fault("execution", "status", times=None, code=403, title="required licences not accepted"),
+    ],
+    "data set": [Fault("process", "status", times=None, code=404)],
+    "proxy": [Fault("execution", "page", times=None, code=403)],
+    # Not refused, but never sent: the client asks about the data set first.
+    "data set not told": [Fault("process", "status", times=None, code=500)],
+    "data set a page": [Fault("process", "not_json", times=None)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("faults", DEFINITE.values(), ids=DEFINITE.keys())
+def test_after_a_refusal_the_next_run_looks_for_no_job(
+    open_store: OpenStore, tmp_path: Path, faults: list[Fault]
+) -> None:
+    store = open_store(faults=_fresh(faults))
+    patient = replace(QUICK, reply=30.0, unreachable=0.3)  # it would look for a minute
+    with pytest.raises(DataError):
+        quick_cds(patience=patient).fetch(month_request(), tmp_path)
+    store.faults.clear()
+    quick_cds(patience=patient).fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
+    assert not [path for _, path, _ in store.calls if path.endswith("/jobs")]
+
+
+def test_after_a_service_that_could_not_be_reached_the_next_run_looks_for_no_job(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ClimateDataStore() as closed:
+        pass
+    monkeypatch.setenv("CDSAPI_URL", closed.url)
+    monkeypatch.setenv("CDSAPI_KEY", closed.key)
+    patient = replace(QUICK, reply=30.0, unreachable=0.3)
+    with pytest.raises(DataError, match="could not be reached .*Connection refused"):
+        quick_cds(patience=patient).fetch(month_request(), tmp_path)
+    store = open_store()
+    quick_cds(patience=patient).fetch(month_request(), tmp_path)
+    assert not [path for _, path, _ in store.calls if path.endswith("/jobs")]
+
+
+def test_a_file_that_is_refused_does_not_cost_the_job(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    store = open_store(faults=[Fault("file", "status", times=None, code=403)])
+    with pytest.raises(DataError, match="The job stays on the server"):
+        quick_cds().fetch(month_request(), tmp_path)
+    store.faults.clear()
+    quick_cds().fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
+
+
 def test_a_key_the_service_does_not_know_is_named_as_the_trouble(
     open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,9 +374,57 @@ def test_a_month_cut_by_the_embargo_says_from_when_on_it_is_missing(
 def test_a_month_that_is_not_released_at_all_is_refused(
     open_store: OpenStore, tmp_path: Path
 ) -> None:
-    open_store(newest_hour=np.datetime64("2021-01-20T11"))
-    with pytest.raises(DataError, match="did not bring"):
+    store = open_store(newest_hour=np.datetime64("2021-01-20T11"))
+    with pytest.raises(DataError, match="did not bring .* no data, please .*appears about 5 days"):
         quick_cds().fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
+    store.set_newest_hour(None)
+    assert quick_cds().fetch(month_request(), tmp_path).dataset.sizes["time"] == 672
+
+
+PARTS = {
+    "2m_temperature": (), "total_precipitation": (), "temperature": (500, 850),
+    "geopotential": (500,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("newest", ["2021-02-20T11", "2021-01-20T11"])
+def test_an_embargoed_month_is_one_line_however_many_requests_it_has(
+    open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, newest: str
+) -> None:
+    caplog.set_level("WARNING", "pipelines")
+    store = open_store(newest_hour=np.datetime64(newest))
+    with pytest.raises(DataError, match="appears about 5 days"):
+        quick_cds(max_in_flight=1).fetch(month_request(fields=PARTS), tmp_path)
+    [line] = caplog.records
+    assert line.levelname == "WARNING" and "2021-02: cannot be had" in line.getMessage()
+    assert len(store.submissions) == 1  # the other requests of the month are not made
+
+
+def test_requests_in_flight_of_an_embargoed_month_add_no_line(
+    open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "pipelines")
+    store = open_store(newest_hour=np.datetime64("2021-01-20T11"), job_seconds=0.3)
+    with pytest.raises(DataError, match="appears about 5 days"):
+        quick_cds().fetch(month_request(fields=PARTS), tmp_path)
+    assert len(store.submissions) == 4
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["None of the data you have requested is available yet, please revise the period requested. "
+     "The latest date available for this dataset is: 2021-01-20 11:00",
+     "MARS has returned no data, please check your selection."],
+)  # fmt: skip
+def test_a_failed_job_without_data_is_not_asked_for_again_at_once(
+    open_store: OpenStore, tmp_path: Path, message: str
+) -> None:
+    store = open_store(faults=[Fault("job", "failed", times=None, message=message)])
+    with pytest.raises(DataError, match="run again later, or end the period earlier"):
+        quick_cds().fetch(month_request(), tmp_path)
+    assert len(store.submissions) == 1
 
 
 def test_a_released_month_is_asked_for_anew_after_the_embargo(
@@ -374,7 +538,8 @@ def test_a_key_that_is_refused_at_the_download_does_not_cost_the_job(
 
 
 def test_jobs_of_another_account_are_submitted_anew(open_store: OpenStore, tmp_path: Path) -> None:
-    store = open_store(faults=[Fault("job", "status", code=403, title="permission denied")])
+    denied = Fault("job", "status", times=2, code=403, title="permission denied")
+    store = open_store(faults=[denied])
     assert quick_cds().fetch(month_request(), tmp_path).dataset.sizes["time"] == 672
     assert len(store.submissions) == 2
 
