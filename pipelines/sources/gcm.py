@@ -148,11 +148,12 @@ class Gcm:
             thirds = weather_activity(weather)
         if not is_settled(thirds):
             _logger.warning(
-                "the simulated weather of %s is not settled: the wind changes by %.2f m/s a day in "
-                "its first third and by %.2f in its last; expected at least %.0f %% of that: "
-                "spin_up_days is %d, about 90 are enough",
-                month, thirds[0].daily_change, thirds[-1].daily_change, 100 * LEAST_SHARE,
-                self.spin_up_days,
+                "the simulated weather of %s is not settled: eddies have %.1f m2 s-2 in its first "
+                "third and %.1f in its last, the wind changes by %.2f and by %.2f m/s a day; "
+                "expected the first to be at least %.0f %% of the last: spin_up_days is %d, 60 or "
+                "more are enough",
+                month, thirds[0].eddy_energy, thirds[-1].eddy_energy, thirds[0].daily_change,
+                thirds[-1].daily_change, 100 * LEAST_SHARE, self.spin_up_days,
             )  # fmt: skip
 
     def _keep(self, day: xr.Dataset) -> xr.Dataset:

@@ -11,8 +11,9 @@ import xarray as xr
 
 __all__ = ["LEAST_SHARE", "WeatherActivity", "is_settled", "weather_activity"]
 
-LEAST_SHARE = 0.8
-"""Of the last third of a month's day-to-day change that the first third has, in settled weather."""
+LEAST_SHARE = 0.75
+"""Of what the last third of a month has that the first third has in settled weather, of eddy energy
+and of day-to-day change."""
 
 _WIND = "10m_u_component_of_wind", "10m_v_component_of_wind"
 
@@ -59,5 +60,13 @@ def weather_activity(weather: xr.Dataset) -> tuple[WeatherActivity, ...]:
 
 
 def is_settled(thirds: tuple[WeatherActivity, ...]) -> bool:
-    """Tell whether the first third's day-to-day change is nearly that of the last."""
-    return thirds[0].daily_change >= LEAST_SHARE * thirds[-1].daily_change
+    """Tell whether the first third is nearly as lively as the last.
+
+    Either number alone is blind: the first days at rest have waves of adjustment, which change the
+    wind from day to day without being weather.
+    """
+    first, last = thirds[0], thirds[-1]
+    return (
+        first.eddy_energy >= LEAST_SHARE * last.eddy_energy
+        and first.daily_change >= LEAST_SHARE * last.daily_change
+    )

@@ -32,8 +32,9 @@ def test_growing_waves_are_not_settled():
     level, growing = (weather_activity(moving_waves(growth)) for growth in (0.0, 0.1))
     assert is_settled(level) and not is_settled(growing)
     assert growing[0].daily_change < growing[1].daily_change < growing[2].daily_change
-    assert is_settled((WeatherActivity(1.0, 0.81), WeatherActivity(1.0, 1.0)))
-    assert not is_settled((WeatherActivity(1.0, 0.79), WeatherActivity(1.0, 1.0)))
+    for energy, change, expected in ((0.8, 0.8, True), (0.7, 1.0, False), (1.0, 0.7, False)):
+        thirds = (WeatherActivity(energy, change), WeatherActivity(1.0, 1.0))
+        assert is_settled(thirds) == expected
 
 
 def test_few_days_are_refused():
