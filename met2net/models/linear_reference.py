@@ -11,8 +11,15 @@ from torch import Tensor, nn
 
 from met2net.models.channels import channel_labels, check_variables, interleave_channels
 from met2net.models.linear_forecast import LinearForecast
+from met2net.models.output_layers import start_from_zero
 from met2net.models.scale import check_scale
-from met2net.models.wrapper import LearningProblem, Wrapper, known_init_time, run_network
+from met2net.models.wrapper import (
+    LearningProblem,
+    Wrapper,
+    innermost,
+    known_init_time,
+    run_network,
+)
 
 __all__ = ["LinearReference"]
 
@@ -25,7 +32,8 @@ class LinearReference(Wrapper):
     difference from it: an input frame has the lead times at its own place, so that all lead times
     are spread over the input frames. It gives the difference from the linear forecast in units of
     `residual`. A forecaster that gives zeros is the linear forecast. Target frames are encoded as
-    input frames are.
+    input frames are. The network's output layers start from zero, so that training starts from the
+    linear forecast.
 
     Args:
         variables: groups of channels in channel order.
@@ -78,6 +86,7 @@ class LinearReference(Wrapper):
             for name, labels in self.variables.items()
         }
         self.forecaster = forecaster(variables=self.variables, input_variables=input_variables)
+        start_from_zero(innermost(self.forecaster))
         self.register_buffer("scale", torch.full((len(labels),), torch.nan))
         self.register_buffer("residual", torch.full((num_leads, len(labels)), torch.nan))
         self._is_set = False

@@ -134,6 +134,11 @@ class Met2Net(nn.Module):
         forecast: Tensor = self.decoders(latent, grid=(inputs.shape[-2], inputs.shape[-1]))
         return forecast
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [decoder[-1] for decoder in self.decoders.variables]  # type: ignore[index]
+
     def trace(self, inputs: Float[Tensor, "b t c h w"]) -> dict[str, Float[Tensor, "b v _"]]:
         """Give every layer's representation of every variable, flattened a sample.
 

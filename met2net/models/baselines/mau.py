@@ -97,6 +97,11 @@ class MAU(RecurrentForecaster):
         if periodic_longitude:
             close_circle(self)
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [self.decoder[-1]]
+
     def initial_state(self, patches: Float[Tensor, "b p h w"]) -> State:
         """Start every state, and the past, from zero."""
         height, width = (size // self.factor for size in patches.shape[-2:])

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.channels import check_input_variables, check_variables
+from met2net.models.output_layers import output_layers
 
 __all__ = ["PerVariable"]
 
@@ -46,6 +47,11 @@ class PerVariable(nn.Module):
         """Forecast normalized frames, a variable at a time."""
         parts = zip(self.forecasters, self._split(inputs), strict=True)
         return torch.cat([forecaster(frames) for forecaster, frames in parts], dim=2)
+
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [layer for forecaster in self.forecasters for layer in output_layers(forecaster)]
 
     @property
     def trace(self) -> Callable[[Tensor], dict[str, Tensor]]:

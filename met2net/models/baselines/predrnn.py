@@ -58,6 +58,11 @@ class PredRNN(RecurrentForecaster):
         if periodic_longitude:
             close_circle(self)
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [self.readout]
+
     def initial_state(self, patches: Float[Tensor, "b p h w"]) -> State:
         """Start every state from zero."""
         zero = patches.new_zeros(len(patches), self.hidden_dim, *patches.shape[-2:])

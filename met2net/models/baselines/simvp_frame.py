@@ -76,6 +76,11 @@ class SimVPFrame(nn.Module, ABC):
         if periodic_longitude:
             close_circle(self)
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [self.decoder[-1]]
+
     @abstractmethod
     def _translate(self, latent: Float[Tensor, "b td h w"]) -> list[Float[Tensor, "b _ h w"]]:
         """Give the output of every block in order; the last is the latent of the targets."""

@@ -112,6 +112,11 @@ class WaST(nn.Module):
         if periodic_longitude:
             close_circle(self)
 
+    @property
+    def output_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are the forecast (`met2net.models.output_layers`)."""
+        return [self.readout[-1]]
+
     def forward(self, inputs: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b t2 c2 h w"]:
         """Forecast normalized frames."""
         return self._run(inputs)[0]

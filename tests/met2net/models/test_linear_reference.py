@@ -8,12 +8,14 @@ from torch import nn
 
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.baselines.tau import TAU
+from met2net.models.build import build
 from met2net.models.linear_forecast import LinearForecast, LinearForm
 from met2net.models.linear_reference import LinearReference
 from met2net.models.met2net import Met2Net
 from met2net.models.wrapper import innermost, needs_init_time, run_network
 from met2net.training.objective import EndToEnd, TwoStage
 from met2net.training.problem import learning_problem
+from tests.met2net.models.baseline_catalogue import BASELINES, tiny_settings
 from tests.met2net.models.model_builders import VARIABLES, randomize
 
 SIZES = {
@@ -225,3 +227,13 @@ def test_trace_and_attention_are_those_of_the_network_inside():
             assert all(torch.equal(outer[layer], inner[layer]) for layer in inner)
         else:
             assert torch.equal(outer, inner)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_network_starts_from_the_linear_forecast(name):
+    settings = tiny_settings(name, variables=VARIABLES, num_targets=3)
+    inner = {key: value for key, value in settings.items() if key != "variables"}
+    network = make_network(build({**inner, "_partial_": True}))
+    network.eval()
+    inputs, _, init_time = make_batch()
+    torch.testing.assert_close(network(inputs, init_time), network.linear(inputs, init_time))
