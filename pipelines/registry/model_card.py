@@ -9,6 +9,7 @@ import xarray as xr
 from PIL import Image
 
 from met2net.checkpoint import Checkpoint
+from met2net.models.wrapper import needs_init_time
 from pipelines.evaluation.summary import decimals_for, verdict
 
 __all__ = [
@@ -79,7 +80,12 @@ def model_card(
         f"- Grid: {grid}\n"
         f"- Inputs: {window.num_inputs} frames at {_hours(window.input_hours)} h\n"
         f"- Outputs: {window.num_targets} frames at {_hours(window.target_hours)} h\n"
-        "- Arrays float32, batch x time x channel x latitude x longitude, physical units",
+        "- Arrays float32, batch x time x channel x latitude x longitude, physical units"
+        + (
+            "\n- Inputs by name: `fields`, and `init_time`, hours since 1970-01-01T00 UTC"
+            if needs_init_time(checkpoint.network)
+            else ""
+        ),
         "## Provenance\n\n" + "\n".join(f"- {key}: `{value}`" for key, value in facts.items()),
         "## Intended use and limits\n\n"
         "Research on data-driven forecasting, for the channels, grid and lead times above. "
