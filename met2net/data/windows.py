@@ -98,7 +98,14 @@ class WindowSpec:
         drop_last_windows: int = 0,
         length_stride: int | Sequence[int] = 1,
     ) -> "WindowSpec":
-        """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after."""
+        """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after.
+
+        Raises:
+            ValueError: if there is no input or no target, or as the class does.
+        """
+        for name, count in (("num_inputs", num_inputs), ("num_targets", num_targets)):
+            if count < 1:
+                raise ValueError(f"{name} is {count}; expected at least 1")
         inputs = tuple(step_hours * i for i in range(1 - num_inputs, 1))
         targets = tuple(step_hours * i for i in range(1, num_targets + 1))
         strides = _one_or_two(length_stride)

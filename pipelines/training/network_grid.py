@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from met2net.data.training_set import TrainingSet
+import xarray as xr
+
+from met2net.data.grid import Grid
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.ridge import linear_settings
 from met2net.models.known_inputs import KnownInputs
@@ -31,33 +33,43 @@ def network_on_grid(
     """
     if not training_set.is_dir():
         raise DataError(f"found no folder {training_set}; expected a training set")
-    data = TrainingSet.open(training_set)
-    settings = _completed(network, data, window)
-    return with_periodic_longitude(settings) if data.grid.is_periodic else settings
+    with xr.open_zarr(training_set, chunks=None, consolidated=True) as dataset:
+        grid = Grid.from_dataset(dataset)
+        climatology_shape = dataset["climatology"].shape if "climatology" in dataset else (1, 1)
+    settings = _completed(network, grid, climatology_shape=climatology_shape, window=window)
+    return with_periodic_longitude(settings) if grid.is_periodic else settings
 
 
 def _name(target: type) -> str:
     return f"{target.__module__}.{target.__name__}"
 
 
-def _completed(network: Mapping[str, Any], data: TrainingSet, window: WindowSpec) -> dict[str, Any]:
+def _completed(
+    network: Mapping[str, Any],
+    grid: Grid,
+    *,
+    climatology_shape: tuple[int, ...],
+    window: WindowSpec,
+) -> dict[str, Any]:
     """Fill in what the wrappers of a network ask of the data."""
     settings = dict(network)
     if isinstance(settings.get("forecaster"), Mapping):
-        settings["forecaster"] = _completed(settings["forecaster"], data, window)
-    days, num_hours = data.climatology.values.shape[:2]
+        settings["forecaster"] = _completed(
+            settings["forecaster"], grid, climatology_shape=climatology_shape, window=window
+        )
+    days, num_hours = climatology_shape[:2]
     if settings["_target_"] == _name(KnownInputs):
         settings |= {
-            "latitude": list(data.grid.latitude),
-            "longitude": list(data.grid.longitude),
+            "latitude": list(grid.latitude),
+            "longitude": list(grid.longitude),
             "num_seasons": 1 if days == 1 else NUM_SEASONS,
             "num_hours": num_hours,
         }
     if settings["_target_"] == _name(LinearReference):
         settings["linear"] = linear_settings(
             window,
-            shape=data.fields.shape[1:],
-            climatology_shape=data.climatology.values.shape,
-            periodic_longitude=data.grid.is_periodic,
+            shape=(settings["linear"]["num_channels"], *grid.shape),
+            climatology_shape=climatology_shape,
+            periodic_longitude=grid.is_periodic,
         )
     return settings

@@ -79,7 +79,10 @@ def test_what_changes_no_score_does_not_count_as_science(override: str, counts: 
         ("data.window.num_targets=0", "num_targets is 0; expected at least 1"),
         ("seed=a=b", "seed is 'a=b'; expected a whole number"),
         ("~models.met2net", "models has no 'met2net', which is to be registered; found: tau"),
-        ("reference_frame=first", "reference_frame is 'first'; expected none or last_input"),
+        (
+            "reference_frame=first",
+            "reference_frame is 'first'; expected one of: none, last_input, linear",
+        ),
     ],
 )
 def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) -> None:

@@ -34,7 +34,7 @@ def test_every_published_learning_rate_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "rate"), [("demo", 4e-3), ("mumbai", 2e-3), ("pearl_river", 1e-3)]
+    ("experiment", "rate"), [("demo", 6e-3), ("mumbai", 2e-3), ("pearl_river", 1e-3)]
 )
 def test_an_experiment_s_learning_rate_holds_for_all_its_models(
     experiment: str, rate: float
@@ -48,7 +48,7 @@ def test_one_model_s_key_changes_alone() -> None:
         ["training.max_epochs=3", "models.tau.optimization.learning_rate=0.5"]
     ).models
     assert models["tau"].optimization.learning_rate == 0.5
-    assert models["met2net"].optimization.learning_rate == 4e-3
+    assert models["met2net"].optimization.learning_rate == 6e-3
     assert {model.optimization.max_epochs for model in models.values()} == {3}
 
 
