@@ -59,6 +59,7 @@ def bring_in(settings: BackfillSettings) -> ArchiveState:
             fields=settings.fields,
             grid=settings.grid,
             raw_folder=settings.raw_folder,
+            step_hours=settings.step_hours,
             path=settings.archive,
             replace=settings.replace,
         )
@@ -73,6 +74,7 @@ def replace_preliminary(settings: BackfillSettings) -> ArchiveState:
             fields=settings.fields,
             grid=settings.grid,
             raw_folder=settings.raw_folder,
+            step_hours=settings.step_hours,
             path=settings.archive,
             received_after=settings.received_after,
         )

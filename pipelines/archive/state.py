@@ -5,6 +5,7 @@ physical units and `expver(time)`. This module reads it; `pipelines.archive.inge
 `pipelines.archive.reconcile` write it.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import icechunk
 import numpy as np
 import xarray as xr
 
+from met2net.data.variable_definitions import DEFINITIONS, define_all
 from pipelines.archive.contents import ArchiveContents
 from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
@@ -106,7 +108,9 @@ def open_snapshot(
             f"archive {path} has no snapshot {snapshot_id!r}; the newest are: {known} (older "
             "ones go when they expire by rule)"
         ) from error
-    return xr.open_zarr(session.store, consolidated=False)
+    dataset = xr.open_zarr(session.store, consolidated=False)
+    define_all(json.loads(dataset.attrs.get("settings", "{}")).get(DEFINITIONS, {}))
+    return dataset
 
 
 def history(path: str | Path, *, s3: S3Settings | None = None) -> list[dict[str, Any]]:

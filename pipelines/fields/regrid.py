@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import known_variables
 from pipelines.errors import DataError
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
 from pipelines.fields.target_grids import GridSettings, block, target_grid
@@ -12,7 +12,6 @@ from pipelines.fields.target_grids import GridSettings, block, target_grid
 __all__ = ["regrid"]
 
 _HOURS_A_CHUNK = 24
-_NAN_ALLOWED = {v.name for v in VARIABLES if v.nan_allowed}
 
 
 def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
@@ -46,8 +45,11 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
     if rows is not None and columns is not None:
         return dataset.isel(latitude=rows, longitude=columns)
     weights = METHODS[settings.method](source, target)
+    with_holes = {v.name for v in known_variables() if v.nan_allowed}
     fields = {
-        name: _regrid_variable(array, weights, settings.nan_threshold)
+        name: _regrid_variable(
+            array, weights, settings.nan_threshold if name in with_holes else 1.0
+        )
         if {"latitude", "longitude"} <= set(array.dims)
         else array
         for name, array in dataset.data_vars.items()
@@ -62,9 +64,7 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
     return xr.Dataset(fields, coords=coords, attrs=dataset.attrs)
 
 
-def _regrid_variable(
-    array: xr.DataArray, weights: RegridWeights, nan_threshold: float
-) -> xr.DataArray:
+def _regrid_variable(array: xr.DataArray, weights: RegridWeights, min_valid: float) -> xr.DataArray:
     """Apply the weights to one variable, a chunk of hours at a time."""
     if array.chunks is None:
         array = array.chunk({"time": _HOURS_A_CHUNK} if "time" in array.dims else {})
@@ -76,10 +76,7 @@ def _regrid_variable(
         input_core_dims=[["latitude", "longitude"]],
         output_core_dims=[["latitude", "longitude"]],
         exclude_dims={"latitude", "longitude"},
-        kwargs={
-            "weights": weights,
-            "min_valid": nan_threshold if array.name in _NAN_ALLOWED else 1.0,
-        },
+        kwargs={"weights": weights, "min_valid": min_valid},
         dask="parallelized",
         output_dtypes=[_result_type(array.dtype)],
         dask_gufunc_kwargs={"output_sizes": {"latitude": rows, "longitude": columns}},

@@ -83,7 +83,7 @@ def read_source(
     for start in np.unique(wanted.astype("datetime64[M]")):
         month = Month.parse(str(start))
         of_month = wanted[wanted.astype("datetime64[M]") == start]
-        request = MonthRequest(month, of_month.astype("datetime64[ns]"), source_fields(fields))
+        request = MonthRequest(month, of_month, source_fields(fields))
         raw = source.fetch(request, raw_folder)
         # Before regridding, whose means would hide a few numbers that stand for "no value".
         _check_values(raw.dataset, request.fields, origin=f"source {source.name}")

@@ -4,14 +4,11 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.variables import Variable, known_variables, variable_of_grib
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 
 __all__ = ["canonical", "same_units"]
-
-_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
-_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
 
 _DIMENSION_NAMES = {
     "time": ("valid_time", "time"),
@@ -79,10 +76,12 @@ def _plain_units(text: str) -> str:
 
 def _lookup(field: xr.DataArray) -> Variable | None:
     """Find a field's variable: by what GRIB called it, else by its name in the file."""
-    short_name = field.attrs.get("GRIB_shortName")
-    if short_name in _BY_GRIB_NAME:
-        return _BY_GRIB_NAME[short_name]
-    return _BY_ANY_NAME.get(str(field.name))
+    by_grib_name = variable_of_grib(str(field.attrs.get("GRIB_shortName")))
+    if by_grib_name is not None:
+        return by_grib_name
+    return next(
+        (v for v in known_variables() if field.name in (v.grib_short_name, v.label, v.name)), None
+    )
 
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import variable_of_grib
 from pipelines.errors import DataError
 from pipelines.formats.grib_library import eccodes
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_messages"]
-
-_BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
 
 # ecCodes is built with or without thread safety, and one cannot ask which.
 _ECCODES = threading.Lock()
@@ -171,7 +169,7 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
     """Read field and valid time by ecCodes; None for what the table of variables lacks."""
     with open_message(message, path) as handle:
         short_name = eccodes.codes_get_string(handle, "shortName")
-        variable = _BY_SHORT_NAME.get(short_name)
+        variable = variable_of_grib(short_name)
         on_pressure = eccodes.codes_get_string(handle, "typeOfLevel") == "isobaricInhPa"
         if variable is None or on_pressure != (variable.level_kind == "pressure"):
             return None
