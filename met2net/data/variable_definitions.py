@@ -109,7 +109,7 @@ def define(added: Variable) -> None:
     Raises:
         ValueError: if name, label or GRIB short name is that of another variable.
     """
-    if variables._ADDED.get(added.name) == added:
+    if added in known_variables():
         return
     for known in known_variables():
         for key in ("name", "label", "grib_short_name"):

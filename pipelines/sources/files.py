@@ -1,16 +1,19 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from met2net.data.variables import variable
+from met2net.data.variable_definitions import definitions_of
+from met2net.data.variables import known_variables, variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
-from pipelines.fingerprint import fingerprint
+from pipelines.fingerprint import LEFT_OUT_IF_NONE, fingerprint
 from pipelines.formats.decode import decode
+from pipelines.formats.file_names import check_file_names
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
@@ -32,15 +35,24 @@ class Files:
             it is the same source.
         pattern: which of its files are looked at, as `*` or `**/*.nc`.
         attribution: sentence that must be shown with the data; None for own data.
+        names: what variables are called in netCDF files, where neither ERA5's names nor those of
+            a definition: name in the file -> CDS long name, or label of a channel where the file
+            does not say the level, as `{air: 2m_temperature, vo: vo850}`.
+
+    Raises:
+        ValueError: if names stand for no variable.
     """
 
     folder: str
     pattern: str = "*"
     attribution: str | None = COPERNICUS
+    names: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def __post_init__(self) -> None:
-        """Make the folder absolute."""
+        """Make the folder absolute; check the names."""
         object.__setattr__(self, "folder", str(Path(self.folder).expanduser().resolve()))
+        object.__setattr__(self, "names", dict(self.names) if self.names else None)
+        check_file_names(self.names or {})
 
     @property
     def name(self) -> str:
@@ -57,8 +69,13 @@ class Files:
                 differ, or two files disagree about the same hours.
         """
         folder = Path(self.folder)
-        cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
-        indexed = index_folder(folder, pattern=self.pattern, cache=cache / "index.json")
+        # An index tells the variables that were known when it was made, by their names then.
+        own = definitions_of(known.name for known in known_variables())
+        more = [{"names": self.names, "definitions": own}] if self.names or own else []
+        cache = raw_folder / self.name / fingerprint(self.folder, self.pattern, *more)
+        indexed = index_folder(
+            folder, pattern=self.pattern, cache=cache / "index.json", names=self.names
+        )
         wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
         holding = [
             file for file in indexed
@@ -67,7 +84,8 @@ class Files:
         _check_present(request, indexed, folder=folder)
         _check_grids(holding)
         datasets = {
-            file.path: _hours(decode(Path(file.path)), request.hours) for file in holding
+            file.path: _hours(decode(Path(file.path), names=self.names), request.hours)
+            for file in holding
         }  # fmt: skip
         levels = tuple(sorted({level for wanted in request.fields.values() for level in wanted}))
         fields = {}

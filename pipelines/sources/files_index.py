@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ class IndexedFile:
         return Grid(self.latitude, self.longitude)
 
 
-def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile]:
+def index_folder(
+    folder: Path, *, pattern: str, cache: Path, names: Mapping[str, str] | None = None
+) -> list[IndexedFile]:
     """List the data files of a folder with what they hold, in order of their names.
 
     Files are told by content. One without the first bytes of GRIB, netCDF or zip is left out
@@ -70,7 +73,9 @@ def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile
     Args:
         folder: looked into, never written to.
         pattern: as `*` or `**/*.nc`, relative to the folder.
-        cache: JSON file that keeps what was found, by path, size and time of change.
+        cache: JSON file that keeps what was found, by path, size and time of change; one for
+            each folder, pattern, names and known variables.
+        names: what variables are called in the files.
 
     Raises:
         DataError: if the folder is missing, holds no data file, or a data file is broken.
@@ -88,7 +93,7 @@ def index_folder(folder: Path, *, pattern: str, cache: Path) -> list[IndexedFile
                 status.st_mtime_ns,
             ):
                 _logger.info("reading %s", path)
-                entry = _index_file(path.resolve())
+                entry = _index_file(path.resolve(), names)
             indexed.append(entry)
     if not indexed:
         raise DataError(
@@ -108,9 +113,9 @@ def _is_data(path: Path) -> bool:
     return False
 
 
-def _index_file(path: Path) -> IndexedFile:
+def _index_file(path: Path, names: Mapping[str, str] | None) -> IndexedFile:
     status = path.stat()
-    dataset = decode(path)
+    dataset = decode(path, names=names)
     grid = Grid.from_dataset(dataset) if dataset.data_vars else None
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
