@@ -7,7 +7,7 @@ settings that made it.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -48,12 +48,12 @@ class Definition:
         nan_allowed: True where points may be without a value.
 
     Raises:
-        ValueError: if the label or the limits cannot be used.
+        ValueError: if label, units or limits cannot be used.
     """
 
     label: str
     units: str
-    valid_range: tuple[float, float]
+    valid_range: Sequence[float | int]
     level_kind: Literal["surface", "pressure"] = "surface"
     step_type: Literal["instant", "accum"] = "instant"
     grib_short_name: str | None = None
@@ -62,12 +62,8 @@ class Definition:
     nan_allowed: bool = False
 
     def __post_init__(self) -> None:
-        """Check label, kinds and limits."""
+        """Check label, units and limits."""
         form = _SURFACE_LABEL if self.level_kind == "surface" else _PRESSURE_LABEL
-        if self.level_kind not in ("surface", "pressure"):
-            raise ValueError(f"level_kind is {self.level_kind!r}; expected surface or pressure")
-        if self.step_type not in ("instant", "accum"):
-            raise ValueError(f"step_type is {self.step_type!r}; expected instant or accum")
         if form.fullmatch(self.label) is None:
             letters = "small letters" + ("" if form is _PRESSURE_LABEL else ", digits and _")
             raise ValueError(f"label is {self.label!r}; expected {letters}")

@@ -14,6 +14,7 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import LEFT_OUT_IF_NONE, fingerprint
 from pipelines.formats.decode import decode
 from pipelines.formats.file_names import check_file_names
+from pipelines.period import STEPS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
 
@@ -129,13 +130,24 @@ def _check_present(request: MonthRequest, indexed: list[IndexedFile], *, folder:
                 f"{name_files([file.path for file in of_month])}: found {', '.join(known)} for "
                 f"{month}; expected also {name}"
             )
-        missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in having]))
+        held = np.unique(np.concatenate([file.hours for file in having]))
+        missing = np.setdiff1d(wanted, held)
         if len(missing):
             raise DataError(
                 f"{name_files([file.path for file in having])}: found {name} for "
                 f"{len(wanted) - len(missing)} of {len(wanted)} hours of {month}; expected all "
                 f"(the first missing one is {missing[0].astype('datetime64[h]')})"
+                + _step_of(held, wanted)
             )
+
+
+def _step_of(held: np.ndarray, wanted: np.ndarray) -> str:
+    """Say what time step files have that hold evenly spaced hours, where another was wanted."""
+    inside = held[(held >= wanted[0]) & (held <= wanted[-1])]
+    steps = np.unique(np.diff(inside))
+    if len(steps) != 1 or steps[0] not in STEPS or np.isin(inside, wanted).mean() < 1:
+        return ""
+    return f"; the files have one every {steps[0]} hours: set data.step_hours={steps[0]}"
 
 
 def _check_grids(holding: list[IndexedFile]) -> None:

@@ -78,8 +78,6 @@ def test_names_of_other_variables_are_refused(name, changes, message):
     [
         ({"label": "vo8"}, "label is 'vo8'; expected small letters$"),
         ({"label": "Vo", "level_kind": "surface"}, "expected small letters, digits and _"),
-        ({"level_kind": "model"}, "level_kind is 'model'; expected surface or pressure"),
-        ({"step_type": "avg"}, "step_type is 'avg'; expected instant or accum"),
         ({"units": " "}, "units is empty"),
         ({"valid_range": [1, 1]}, "valid_range is .1, 1.; expected the smallest and the largest"),
         ({"valid_range": [0, float("inf")]}, "valid_range is"),
