@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from flows import full_experiment as flow
+from flows.settings.backfill import load_backfill
 from flows.settings.config import Experiment, load_experiment
 from flows.settings.config_error import ConfigError
 from flows.settings.early_checks import check_early
+from flows.settings.forecast import load_forecast
+from flows.settings.monthly import load_monthly
 from met2net.checkpoint import load_checkpoint
 from met2net.data import variables
 from met2net.data.training_set import TrainingSet
@@ -18,6 +21,7 @@ from met2net.forecast import Forecaster
 from pipelines.archive.check import check_archive
 from pipelines.archive.state import ArchiveState, open_archive
 from pipelines.errors import DataError
+from pipelines.period import Month
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FOLDERS = {
@@ -171,3 +175,19 @@ def test_hourly_experiments_keep_the_names_of_what_they_made() -> None:
     experiment = load_experiment(["experiment=mumbai", "source.folder=/data/mumbai"])
     assert set(experiment.inputs) == {"source", "grid", "splits", "normalization"}
     assert set(experiment.inputs["source"]) == {"class", "pattern", "attribution"}
+
+
+def test_all_commands_go_by_the_step_and_find_the_same_archive() -> None:
+    given = [f"source.folder={DATA / FOLDERS['ncep_north_america']}", "workspace=/w"]
+    backfill = load_backfill(
+        ["data=ncep_north_america", "source=ncep_north_america", "period=2013-01/2013-02", *given]
+    )
+    experiment = ["experiment=ncep_north_america", *given]
+    places = {backfill.archive, load_forecast(experiment).archive, load_monthly(experiment).archive}
+    assert len(places) == 1
+    assert load_monthly([*experiment, "data.step_hours=3"]).archive not in places
+    first, second = backfill.requests()
+    np.testing.assert_array_equal(first.hours, Month(2013, 1).hours(6))
+    np.testing.assert_array_equal(second.hours, Month(2013, 2).hours(6))
+    with pytest.raises(ConfigError, match="step_hours is 7; expected one of 1, 2, 3"):
+        load_backfill(["data=ncep_north_america", "source=cds", "data.step_hours=7"])
