@@ -85,6 +85,7 @@ class Definition:
         """
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"name is {name!r}; expected small letters, digits and _, as CDS has")
+        low, high = self.valid_range
         return Variable(
             name=name,
             label=self.label,
@@ -94,7 +95,7 @@ class Definition:
             standard_name=self.standard_name,
             level_kind=self.level_kind,
             step_type=self.step_type,
-            valid_range=self.valid_range,
+            valid_range=(low, high),
             nan_allowed=self.nan_allowed,
         )
 

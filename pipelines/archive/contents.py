@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 
 from met2net.data.grid import Grid
-from met2net.data.variable_definitions import DEFINITIONS, define_all
+from pipelines.archive.own_variables import learn_variables
 from pipelines.archive.step import step_of
 from pipelines.archive.storage import BRANCH
 from pipelines.errors import DataError
@@ -54,7 +54,8 @@ class ArchiveContents:
         """Read them, of the newest or a named state.
 
         Raises:
-            DataError: if the archive was made before records stood in it.
+            DataError: if the archive was made before records stood in it, or with variables of
+                its own that this process knows as others.
         """
         if snapshot_id is None:
             snapshot_id = repository.lookup_branch(BRANCH)
@@ -71,7 +72,7 @@ class ArchiveContents:
         dataset = xr.open_zarr(store, consolidated=False, chunks=None)
         hours = dataset["time"].values.astype("datetime64[h]")
         settings = json.loads(dataset.attrs["settings"])
-        define_all(settings.get(DEFINITIONS, {}))
+        learn_variables(settings)
         texts = root[_GROUP]["record"][:]  # type: ignore[index]
         records = [json.loads(str(text)) for text in texts]
         return cls(

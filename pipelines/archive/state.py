@@ -14,8 +14,8 @@ import icechunk
 import numpy as np
 import xarray as xr
 
-from met2net.data.variable_definitions import DEFINITIONS, define_all
 from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.own_variables import learn_variables
 from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
 
@@ -109,7 +109,7 @@ def open_snapshot(
             "ones go when they expire by rule)"
         ) from error
     dataset = xr.open_zarr(session.store, consolidated=False)
-    define_all(json.loads(dataset.attrs.get("settings", "{}")).get(DEFINITIONS, {}))
+    learn_variables(json.loads(dataset.attrs.get("settings", "{}")))
     return dataset
 
 

@@ -145,13 +145,13 @@ def _chosen(store: xr.Dataset, request: MonthRequest, url: str) -> xr.Dataset:
     hours = request.hours.astype("datetime64[ns]")
     place = dataset.indexes["time"].get_indexer(hours)
     steps = np.unique(np.diff(place))
-    if np.any(place < 0) or len(steps) > 1 or np.any(steps < 1):
+    if np.any(place < 0) or np.any(steps < 1):
         raise DataError(
             f"{url}: found a time axis without some hours from {request.hours[0]} to "
             f"{request.hours[-1]}; expected every hour, in order"
         )
-    step = int(steps[0]) if len(steps) else 1
-    dataset = dataset.isel(time=slice(place[0], place[-1] + 1, step))
+    is_even = len(steps) == 1  # a slice, then: no list of places is carried along
+    dataset = dataset.isel(time=slice(place[0], place[-1] + 1, steps[0]) if is_even else place)
     return dataset.map(lambda field: lazy_field(field, origin=url))
 
 
