@@ -1,7 +1,6 @@
 """The one form of fields: names, dimensions, order of axes, units, experiment version."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,6 @@ from pipelines.formats.times import decoded_times
 from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical", "same_units"]
-
-_logger = logging.getLogger(__name__)
 
 _TIME_NAMES = ("valid_time", "time")
 _HOUSE_AXES = ("time", "level", "latitude", "longitude")
@@ -68,13 +65,13 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     dataset = find_axes(dataset, known, origin=origin)[list(known)]
     invariant = _invariant(dataset)
     dataset = dataset.drop_vars(invariant)
-    reasons += _logged([f"{name}, which has no time" for name in invariant], origin)
+    reasons += tuple(f"{name}, which has no time" for name in invariant)
     if not dataset.data_vars:
         return with_left_out(xr.Dataset(), reasons)
     dataset = _rename_dimensions(on_valid_time(dataset, origin=origin))
     if dataset.sizes.get("time") == 0:
-        reasons += _logged([f"{', '.join(map(str, dataset.data_vars))}, of no hour"], origin)
-        return with_left_out(xr.Dataset(), reasons)
+        empty = f"{', '.join(map(str, dataset.data_vars))}, of no hour"
+        return with_left_out(xr.Dataset(), (*reasons, empty))
     dataset = _with_single_level(dataset, known)
     dataset = merge_releases(dataset, origin)
     # On no level, `z` is the height of the surface and `t` is nobody knows which temperature.
@@ -140,13 +137,6 @@ def _invariant(dataset: xr.Dataset) -> list[str]:
     ]  # fmt: skip
     has_one_hour = any(t in dataset.coords and dataset[t].ndim == 0 for t in _TIME_NAMES)
     return [] if has_one_hour and len(in_space) == len(dataset.data_vars) else in_space
-
-
-def _logged(reasons: Sequence[str], origin: str) -> tuple[str, ...]:
-    """Tell what is left out though its name is known."""
-    for reason in reasons:
-        _logger.warning("%s: left out %s", origin, reason)
-    return tuple(reasons)
 
 
 def _with_single_level(dataset: xr.Dataset, known: dict[str, Variable]) -> xr.Dataset:

@@ -103,7 +103,7 @@ def test_what_a_stopped_writer_left_is_cleared(tmp_path: Path):
     path = tmp_path / "archive"
     run(tmp_path, path, "2016-01-31", "2016-01-31")
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.archive.month.check_content", interrupt)
+        patch.setattr("pipelines.archive.month.read_content", interrupt)
         run(tmp_path, path, "2016-01-31", "2016-02-02")
     run(tmp_path, path, "2016-01-31", "2016-02-02")
     expiry = expire_snapshots(path, ExpiryRule(keep_newest=1))

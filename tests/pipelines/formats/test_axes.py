@@ -9,6 +9,7 @@ import xarray as xr
 from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.decode import decode
+from pipelines.formats.left_out import left_out
 
 HOURS = np.datetime64("2020-01-01T00", "ns") + np.timedelta64(1, "h") * np.arange(2)
 NORTH, EAST = np.array([20.0, 19.0, 18.0]), np.array([70.0, 71.0])
@@ -136,19 +137,20 @@ def test_a_surface_variable_on_levels_is_not_dropped_in_silence() -> None:
         canonical(found, origin="a")
 
 
-def test_what_has_no_time_is_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_has_no_time_is_left_out_with_a_reason() -> None:
     found = weather(latitude=NORTH, longitude=EAST)
     found["sst"] = found["t2m"].isel(time=0, drop=True)
     read = canonical(found, origin="file.nc")
     assert list(read.data_vars) == ["2m_temperature"]
-    assert "file.nc: left out sst, which has no time" in caplog.text
+    assert left_out(read) == ("sst, which has no time",)
     assert not canonical(found[["sst"]], origin="file.nc").data_vars
 
 
-def test_a_file_without_records_is_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_without_records_is_left_out_with_a_reason() -> None:
     empty = weather(latitude=NORTH, longitude=EAST).isel(time=slice(0))
-    assert not canonical(empty, origin="file.nc").data_vars
-    assert "file.nc: left out t2m, of no hour" in caplog.text
+    read = canonical(empty, origin="file.nc")
+    assert not read.data_vars
+    assert left_out(read) == ("t2m, of no hour",)
 
 
 @pytest.mark.parametrize(
