@@ -207,14 +207,15 @@ class MonthMaker:
         plan: MonthPlan,
     ) -> tuple[xr.Dataset, dict[str, HourlyContent], list[Finding]]:
         """Write a month at its place; verify what can be read back, and tell what is odd in it."""
-        watch = SourceWatch(*used_points(raw.dataset, self.grid))
+        watch = SourceWatch(*used_points(raw.dataset, self.grid), step_hours=self.step_hours)
         month = regrid(add_derived(watch.watch(raw.dataset), self.fields), self.grid)
         check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
         month = to_layout(month, self.fields, self.source, self.settings)
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
         contents = read_content(written, self.fields)
-        findings = [*watch.findings(), *find_implausible(written, self.fields, contents)]
+        implausible = find_implausible(written, self.fields, contents, step_hours=self.step_hours)
+        findings = [*watch.findings(), *implausible]
         return written, contents, findings
 
     @property

@@ -7,6 +7,7 @@ import xarray as xr
 
 from met2net.data.variables import Channel, channel, is_channel, known_variables, variable
 from pipelines.errors import DataError
+from pipelines.formats.levels import HELD_LEVELS
 
 __all__ = ["check_file_names", "with_house_names"]
 
@@ -69,6 +70,10 @@ def with_house_names(dataset: xr.Dataset, names: Mapping[str, str], *, origin: s
                             "one of them")  # fmt: skip
     fields = [_joined(parts).rename(name) for name, parts in given.items()]
     merged = xr.merge([rest, *fields], join="outer", combine_attrs="override")
+    for field in (*rest.data_vars.values(), *fields):
+        axis = next((name for name in _LEVELS if name in field.dims), None)
+        if axis is not None and field.sizes[axis] < merged.sizes[axis]:
+            merged[field.name].attrs[HELD_LEVELS] = [round(float(p)) for p in field[axis].values]
     return merged.assign_attrs(dataset.attrs)
 
 

@@ -10,6 +10,8 @@ from met2net.data.variable_definitions import define_all
 from pipelines.errors import DataError
 from pipelines.formats.decode import decode
 from pipelines.formats.file_names import check_file_names, with_house_names
+from pipelines.formats.left_out import left_out
+from pipelines.formats.levels import held_levels
 
 TIMES = np.arange("2020-01-01", "2020-01-02", 6, dtype="datetime64[h]").astype("datetime64[ns]")
 VORTICITY = {
@@ -74,6 +76,24 @@ def test_levels_under_names_of_their_own_become_one_variable(tmp_path: Path):
     assert float(found["temperature"].sel(level=850)[0, 0, 0]) == 280
     assert float(found["geopotential"].sel(level=500)[0, 0, 0]) == 54_000
     assert bool(found["geopotential"].sel(level=850).isnull().all())  # never a value made up
+    assert held_levels(found["geopotential"]) == (500,)
+    assert held_levels(found["temperature"]) == (500, 850)
+
+
+def test_a_definition_is_known_by_its_own_names_and_refused_under_anothers(tmp_path: Path):
+    own = field(1e-5, "s-1").expand_dims(plev=[850.0]).assign_coords(
+        plev=("plev", [850.0], {"units": "hPa"})
+    )  # fmt: skip
+    path = write(tmp_path, vo=own.assign_attrs(GRIB_shortName="vo", long_name="Vorticity"))
+    assert list(decode(path).data_vars) == ["vorticity"]
+    path = write(tmp_path, vo=own.assign_attrs(long_name="Temperature"))
+    assert left_out(decode(path)) == (
+        "vo with long_name 'Temperature'; expected vorticity, as its name says",
+    )
+    path = write(tmp_path, vo=own.assign_attrs(cell_methods="time: maximum"))
+    assert "expected point in time" in left_out(decode(path))[0]
+    path = write(tmp_path, t=field(280, "K", long_name="vorticity").expand_dims(level=[850]))
+    assert "expected temperature, as its name says" in left_out(decode(path))[0]
 
 
 def test_a_level_that_the_file_says_must_be_that_of_the_name(tmp_path: Path):
