@@ -31,7 +31,8 @@ CROPPED = GridSettings(box=Box(20.0, 70.0, 19.0, 71.0))
 def weather(period: Period, *, latitude: np.ndarray = LATITUDE) -> xr.Dataset:
     """Make both fields as a netCDF file of the Climate Data Store has them."""
     hours = period.hours()
-    field = 0.25 * np.arange(6.0).reshape(3, 2) + (np.arange(len(hours)) % 24)[:, None, None]
+    count = np.arange(len(hours))[:, None, None]  # no day is the same as another
+    field = 0.25 * np.arange(6.0).reshape(3, 2) + count % 24 + 0.125 * (count // 24)
     dims = ("valid_time", "latitude", "longitude")
     return xr.Dataset(
         {"t2m": (dims, 280.0 + field, {"units": "K"}), "u10": (dims, field, {"units": "m s**-1"})},
