@@ -37,6 +37,7 @@ from pipelines.forecasting.inputs import (
     write_inputs,
 )
 from pipelines.forecasting.model import ForecastModel, find_model
+from pipelines.sources.files import Files
 
 __all__ = ["forecast"]
 
@@ -139,7 +140,10 @@ def _open(settings: ForecastSettings, checkpoint: Checkpoint) -> tuple[xr.Datase
         provenance = {"input": settings.archive, "input_snapshot": state.snapshot_id}
         return open_archive(settings.archive, state.snapshot_id), provenance
     if settings.input != SOURCE:
-        return read_fields(Path(settings.input), labels), {"input": settings.input}
+        # A file beside those of the source is read as they are.
+        names = settings.source.names if isinstance(settings.source, Files) else None
+        read = read_fields(Path(settings.input), labels, names=names)
+        return read, {"input": settings.input}
     assert settings.init_time is not None
     none = np.empty(0, dtype="datetime64[h]")
     init_time = choose_init_time(none, checkpoint.window, init_time=settings.init_time)

@@ -111,12 +111,14 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
         fields=fields,
         grid=experiment.grid,
         raw_folder=experiment.workspace / "raw",
+        step_hours=experiment.step_hours,
         path=archive_location(
             experiment.archive_root,
             experiment.workspace,
             source=experiment.source,
             fields=fields,
             grid=experiment.grid,
+            step_hours=experiment.step_hours,
         ),
         accept=experiment.accept,
     )

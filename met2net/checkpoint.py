@@ -17,6 +17,8 @@ from torch import nn
 
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
+from met2net.data.variable_definitions import DEFINITIONS, define_all, definitions_of
+from met2net.data.variables import channel, is_channel
 from met2net.data.windows import WindowSpec
 from met2net.models.build import build
 from met2net.models.channels import channel_labels
@@ -161,6 +163,7 @@ def _rebuild(
     """Build the network that the description names and give it the tensors."""
     if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT):
         raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
+    define_all(description.get(DEFINITIONS, {}))
     settings = description["settings"]
     if description["format"] in _WITH_ONE_IDENTITY:
         settings = _with_one_identity(settings)
@@ -212,6 +215,10 @@ def _window_numbers(description: Mapping[str, Any], path: Path) -> dict[str, Any
 def _description(checkpoint: Checkpoint) -> str:
     """Write all but the tensors as JSON; Python's floats survive this exactly."""
     normalizer, grid, window = checkpoint.normalizer, checkpoint.grid, checkpoint.window
+    # Only where there are any, so that what was named by its content keeps its name.
+    own = definitions_of(
+        channel(label).variable.name for label in normalizer.channels if is_channel(label)
+    )
     description = {
         "format": _FORMAT,
         "settings": checkpoint.settings,
@@ -227,6 +234,7 @@ def _description(checkpoint: Checkpoint) -> str:
         "variables": checkpoint.variables,
         "units": checkpoint.units,
         "provenance": checkpoint.provenance,
+        **({DEFINITIONS: own} if own else {}),
     }  # fmt: skip
     try:
         return json.dumps(description)

@@ -7,26 +7,47 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["content_sha256", "file_sha256", "fingerprint", "to_plain"]
+__all__ = [
+    "LEFT_OUT_IF_NONE",
+    "content_sha256",
+    "counted_fields",
+    "file_sha256",
+    "fingerprint",
+    "to_plain",
+]
 
 _OURS = ("met2net.", "pipelines.", "flows.")
+
+
+LEFT_OUT_IF_NONE: Mapping[str, Any] = {"left_out_if_none": True}
+"""Metadata of a dataclass's field that came later: None counts as if there were no such field,
+so that what was named before keeps its name."""
+
+
+def counted_fields(settings: Any) -> dict[str, Any]:
+    """Give the fields of a dataclass that tell it from others.
+
+    Fields that do not count when two of them are compared (`compare=False`: time limits,
+    numbers of workers) are left out, and those of `LEFT_OUT_IF_NONE` that are None.
+    """
+    return {
+        f.name: getattr(settings, f.name)
+        for f in dataclasses.fields(settings)
+        if f.compare
+        and not ("left_out_if_none" in f.metadata and getattr(settings, f.name) is None)
+    }
 
 
 def to_plain(settings: Any) -> Any:
     """Turn settings into plain JSON values; dataclasses become dicts with their class name.
 
-    Fields that do not count when two of them are compared (`compare=False`: time limits,
-    numbers of workers) are left out.
+    Of their fields, those of `counted_fields` alone.
 
     Raises:
         TypeError: if a value has no exact JSON form.
     """
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        fields = {
-            f.name: to_plain(getattr(settings, f.name))
-            for f in dataclasses.fields(settings)
-            if f.compare
-        }
+        fields = {name: to_plain(value) for name, value in counted_fields(settings).items()}
         return {"class": type(settings).__name__, **fields}
     if isinstance(settings, Mapping):
         return {str(key): to_plain(value) for key, value in settings.items()}

@@ -6,7 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["Month", "Period"]
+__all__ = ["STEPS", "Month", "Period", "check_step_hours"]
+
+STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
+"""Time steps that a day is a multiple of [h]: so every day has the same hours."""
 
 _HOUR = np.timedelta64(1, "h")
 _FORMS: dict[str, Literal["Y", "M", "D", "h"]] = {
@@ -15,6 +18,19 @@ _FORMS: dict[str, Literal["Y", "M", "D", "h"]] = {
     r"\d{4}-\d\d-\d\d": "D",
     r"\d{4}-\d\d-\d\d[T ]\d\d(:00(:00)?)?": "h",
 }
+
+
+def check_step_hours(step_hours: int) -> None:
+    """Refuse a time step that does not divide a day.
+
+    Raises:
+        ValueError: naming the steps that do.
+    """
+    if step_hours not in STEPS:
+        raise ValueError(
+            f"step_hours is {step_hours}; expected one of {', '.join(map(str, STEPS))}: hours "
+            "that divide a day"
+        )
 
 
 @dataclass(frozen=True, order=True)
@@ -53,9 +69,9 @@ class Month:
         """Give the next calendar month."""
         return Month.of(np.datetime64(str(self), "M") + 1)
 
-    def hours(self) -> np.ndarray:
-        """All hours of the month, datetime64[h]."""
-        return np.arange(self.first_hour, self.following().first_hour, _HOUR)
+    def hours(self, step_hours: int = 1) -> np.ndarray:
+        """All hours of the month, or every so many from hour 00 on, datetime64[h]."""
+        return np.arange(self.first_hour, self.following().first_hour, step_hours * _HOUR)
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.number:02d}"
@@ -111,9 +127,13 @@ class Period:
         unit = _unit(self.end)
         return (np.datetime64(self.end, unit) + 1).astype("datetime64[h]") - _HOUR
 
-    def hours(self) -> np.ndarray:
-        """All hours of the period, datetime64[h]."""
-        return np.arange(self.first, self.last + _HOUR, _HOUR)
+    def hours(self, step_hours: int = 1) -> np.ndarray:
+        """All hours of the period, or those that are so many apart, datetime64[h].
+
+        Steps are counted from hour 00 of every day, wherever the period starts.
+        """
+        hours = np.arange(self.first, self.last + _HOUR, _HOUR)
+        return hours[hours.astype(np.int64) % step_hours == 0]
 
     def months(self) -> list[Month]:
         """All months that the period touches, in order."""
@@ -122,9 +142,9 @@ class Period:
             months.append(months[-1].following())
         return months
 
-    def hours_in(self, month: Month) -> np.ndarray:
-        """Hours of the period that lie in a month, datetime64[h]."""
-        hours = month.hours()
+    def hours_in(self, month: Month, step_hours: int = 1) -> np.ndarray:
+        """Hours of the period that lie in a month, all or every so many, datetime64[h]."""
+        hours = month.hours(step_hours)
         return hours[(hours >= self.first) & (hours <= self.last)]
 
     def contains(self, time: np.ndarray) -> np.ndarray:

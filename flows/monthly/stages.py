@@ -63,6 +63,7 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
         fields=settings.fields,
         grid=experiment.grid,
         raw_folder=experiment.workspace / "raw",
+        step_hours=experiment.step_hours,
         path=settings.archive,
         # What came today is recent enough to go on with after a crash.
         received_after=as_moment(now).astype("datetime64[D]").astype("datetime64[s]"),
@@ -83,6 +84,7 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
         fields=settings.fields,
         grid=experiment.grid,
         raw_folder=experiment.workspace / "raw",
+        step_hours=experiment.step_hours,
         path=settings.archive,
         accept=experiment.accept,
     )

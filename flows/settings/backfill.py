@@ -14,7 +14,7 @@ from pipelines.archive.location import archive_location
 from pipelines.fields.derived import source_fields
 from pipelines.fields.implausible import check_accept
 from pipelines.fields.target_grids import GridSettings
-from pipelines.period import Period
+from pipelines.period import Period, check_step_hours
 from pipelines.sources.source import MonthRequest, Source
 
 __all__ = ["BackfillSettings", "load_backfill"]
@@ -32,6 +32,10 @@ class BackfillSettings:
         reconcile: fetch archived months again that hold preliminary hours.
         received_after: copies that came before this moment (UTC) are asked for anew.
         prefect_secret: name of a Prefect Secret block with the service's key, or None.
+        step_hours: time step of the archive [h].
+
+    Raises:
+        ValueError: if the time step does not divide a day.
     """
 
     workspace: Path
@@ -45,6 +49,11 @@ class BackfillSettings:
     reconcile: bool
     received_after: np.datetime64
     prefect_secret: str | None
+    step_hours: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the time step."""
+        check_step_hours(self.step_hours)
 
     @property
     def raw_folder(self) -> Path:
@@ -54,10 +63,8 @@ class BackfillSettings:
     def requests(self) -> list[MonthRequest]:
         """What is asked of the source for each month of the period."""
         fields = source_fields(self.fields)
-        return [
-            MonthRequest(month, self.period.hours_in(month), fields)
-            for month in self.period.months()
-        ]
+        hours = {m: self.period.hours_in(m, self.step_hours) for m in self.period.months()}
+        return [MonthRequest(m, of_month, fields) for m, of_month in hours.items() if len(of_month)]
 
 
 def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> BackfillSettings:
@@ -73,6 +80,7 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
         period = plain["period"]
         labels = [label for group in plain["data"]["variables"].values() for label in group]
         fields = required_fields(labels)
+        step_hours = plain["data"].get("step_hours", 1)
         workspace = Path(plain["workspace"])
         return BackfillSettings(
             workspace=workspace,
@@ -82,12 +90,18 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
             fields=fields,
             accept=check_accept(plain["data"].get("accept", ())),
             archive=archive_location(
-                plain["archive"], workspace, source=source, fields=fields, grid=grid
+                plain["archive"],
+                workspace,
+                source=source,
+                fields=fields,
+                grid=grid,
+                step_hours=step_hours,
             ),
             replace=bool(plain["replace"]),
             reconcile=bool(plain["reconcile"]),
             received_after=_received_after(plain["received_after"]),
             prefect_secret=plain["prefect_secret"],
+            step_hours=step_hours,
         )
 
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flows.settings.closed import checked, is_declared, kinds_at
 from flows.settings.config_error import ConfigError, one_line
+from flows.settings.definitions import define_variables
 from flows.settings.overrides import Override, apply, read_override
 from flows.settings.unknown import UnknownSetting
 from flows.settings.values import check_values
@@ -71,6 +72,7 @@ def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[st
         )
     except UnknownSetting as error:
         raise ConfigError(f"{error}{_left_over(error, asked)}") from error
+    define_variables(settings)
     check_values(settings)
     return composed, settings
 

@@ -11,10 +11,12 @@ from flows.settings.built_setting import built
 from flows.settings.check_networks import check_networks
 from flows.settings.compose import resolve
 from flows.settings.config_error import refusing_wrong_settings
-from flows.settings.data import check_form, data_settings
+from flows.settings.data import check_form, check_step, data_settings
 from flows.settings.model_name import model_name
 from flows.settings.network_wrappers import wrapped_network
 from met2net.data.normalization import Method
+from met2net.data.variable_definitions import DEFINITIONS, definitions_of
+from met2net.data.variables import required_fields
 from met2net.data.windows import WindowSpec
 from met2net.models.channels import channel_labels
 from met2net.training.settings import OptimizationSettings
@@ -53,6 +55,7 @@ class Experiment:
     Attributes:
         period, grid: of the archive; None for image sequences, which need none.
         accept: what is archived although weather does not do it, as `tp:zero_fields`.
+        step_hours: time step of the archive [h].
         archive_root: folder or `s3://bucket/prefix` of all archives; None: in the workspace.
         prefect_secret: name of a Prefect Secret block with a source's key, or None.
         resolved: the composed configuration as plain values, interpolations resolved.
@@ -80,9 +83,11 @@ class Experiment:
     archive_root: str | None
     prefect_secret: str | None
     resolved: Mapping[str, Any]
+    step_hours: int = 1
 
     def __post_init__(self) -> None:
-        """Check the evaluation against the data before any are fetched."""
+        """Check time step and evaluation against the data before any are fetched."""
+        check_step(self.step_hours, self.window)
         self.evaluation.check_fits(
             target_hours=self.window.target_hours,
             channels=self.channels,
@@ -119,11 +124,15 @@ class Experiment:
         """What a training set depends on, as asked for; where files lie is no part of it."""
         source = to_plain(self.source)
         source.pop("folder", None)
+        own = definitions_of(required_fields(self.channels)) if self.period else {}
         return {
             "source": source,
             "grid": self.grid,
             "splits": self.splits.identity,
             "normalization": self.normalization,
+            # Only where there are any: what was named before keeps its name.
+            **({"step_hours": self.step_hours} if self.step_hours != 1 else {}),
+            **({DEFINITIONS: own} if own else {}),
         }
 
     @property
@@ -193,4 +202,5 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
         archive_root=plain["archive"],
         prefect_secret=plain["prefect_secret"],
         resolved=plain,
+        step_hours=data.get("step_hours", 1),
     )

@@ -5,9 +5,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from met2net.data.windows import WindowSpec
 from pipelines.image_sequences.sequences import IMAGE_SEQUENCES, SequenceSource
+from pipelines.period import check_step_hours
 
-__all__ = ["check_form", "data_settings"]
+__all__ = ["check_form", "check_step", "data_settings"]
 
 
 def data_settings(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,3 +49,23 @@ def check_form(data: Mapping[str, Any], source: object) -> None:
         found = "image sequences" if has_images else "weather"
         wanted = "a source of weather" if has_images else "mvmmfnist, taxibj or generated_images"
         raise ValueError(f"data.form is {form}, and the source gives {found}; expected {wanted}")
+
+
+def check_step(step_hours: int, window: WindowSpec) -> None:
+    """Refuse a time step that does not divide a day, and frames that lie between its hours.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    try:
+        check_step_hours(step_hours)
+    except ValueError as error:
+        raise ValueError(f"data.{error}") from error
+    for name in ("input_hours", "target_hours"):
+        offsets = getattr(window, name)
+        if any(offset % step_hours for offset in offsets):
+            raise ValueError(
+                f"data.window has {name} {', '.join(map(str, offsets))}; expected multiples of "
+                f"data.step_hours, {step_hours} h (data.window.step_hours: the time from frame to "
+                "frame)"
+            )

@@ -90,7 +90,12 @@ def _build(plain: Mapping[str, Any]) -> ForecastSettings:
         source=source,
         grid=grid,
         archive=archive_location(
-            plain["archive"], workspace, source=source, fields=required_fields(labels), grid=grid
+            plain["archive"],
+            workspace,
+            source=source,
+            fields=required_fields(labels),
+            grid=grid,
+            step_hours=data.get("step_hours", 1),
         ),
         tracking_uri=plain["tracking"]["uri"],
         device=built(plain, "trainer").torch_device,

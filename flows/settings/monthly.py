@@ -68,6 +68,7 @@ class MonthlySettings:
             source=experiment.source,
             fields=self.fields,
             grid=experiment.grid,
+            step_hours=experiment.step_hours,
         )
 
     @property

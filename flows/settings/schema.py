@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from flows.settings.study import Study
 from met2net.data.normalization import Method
+from met2net.data.variable_definitions import Definition
 from met2net.data.windows import WindowSpec
 from met2net.training.objective import Objective
 from met2net.training.settings import OptimizationSettings
@@ -66,7 +67,9 @@ class Data:
 
     form: Literal["weather", "image_sequences"] = "weather"
     variables: Mapping[str, Sequence[str]]
+    definitions: Mapping[str, Definition] | None = None
     period: Period | None = None
+    step_hours: int = 1
     grid: GridSettings | None = None
     splits: Splits
     window: WindowSpec

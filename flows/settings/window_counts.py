@@ -38,9 +38,9 @@ def count_cells(runs: Sequence[tuple[str, str, Experiment]]) -> list[Cell]:
 
 
 def num_windows(experiment: Experiment, split: str) -> int:
-    """Find the windows of one split on an axis that has every hour.
+    """Find the windows of one split on an axis that has every hour of the time step.
 
-    Of a coarser axis, or one with gaps, there are fewer.
+    Of one with gaps there are fewer.
     """
     period, spec = experiment.splits.periods()[split], experiment.window.of_split(split)
     if isinstance(experiment.source, SequenceSource):
@@ -49,7 +49,7 @@ def num_windows(experiment: Experiment, split: str) -> int:
         if num_frames is not None and experiment.window.span_hours > num_frames:
             return 0
         return counts.get(split, counts["test"])  # one window a sequence
-    hours = period.hours().astype(np.int64)
+    hours = period.hours(experiment.step_hours).astype(np.int64)
     return len(find_windows(hours, spec=spec, in_split=np.ones(len(hours), dtype=bool)))
 
 

@@ -15,6 +15,7 @@ from met2net.data.fields import Fields, StoredFields
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.stored_means import StoredMeans
+from met2net.data.variable_definitions import DEFINITIONS, define_all
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
 __all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "TrainingSet"]
@@ -53,7 +54,8 @@ class TrainingSet:
         std: standard deviation of the same.
         minimum: smallest value of the same.
         maximum: largest value of the same.
-        difference_std: std of 6-hour differences in the training split [physical units].
+        difference_std: std of 6-hour differences in the training split [physical units]; of 8, 12
+            or 24 hours where the time step does not divide 6 hours.
         climatology: normalized mean fields of the training split.
         attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
     """
@@ -88,6 +90,7 @@ class TrainingSet:
             ValueError: if there is no training set at `path`, or a part of it is missing.
         """
         dataset = _open_store(path)
+        define_all(json.loads(dataset.attrs.get(DEFINITIONS, "{}")))
         channels = tuple(map(str, dataset["channel"].values))
         groups = json.loads(dataset.attrs["variables"])
         variables = {str(name): tuple(map(str, labels)) for name, labels in groups.items()}

@@ -1,5 +1,8 @@
 """One table of meteorological variables: names, units, limits.
 
+To ERA5's, which stand here, settings add variables of somebody's own:
+`met2net.data.variable_definitions`.
+
 Archives use the Climate Data Store's long names (`2m_temperature`), training sets use
 channel labels (`t2m`, `r1000`). Everything that has to know a variable reads it here.
 
@@ -18,8 +21,10 @@ __all__ = [
     "Variable",
     "channel",
     "is_channel",
+    "known_variables",
     "required_fields",
     "variable",
+    "variable_of_grib",
 ]
 
 
@@ -142,8 +147,31 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {v.name: v for v in VARIABLES}
+_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
 _BY_LABEL = {v.label: v for v in VARIABLES}
 _PRESSURE_LABEL = re.compile(r"([a-z]+)(\d+)")
+
+_ADDED: dict[str, Variable] = {}
+"""Variables by name that this process was told of by settings, an archive, a training set or a
+checkpoint; `met2net.data.variable_definitions.define` alone writes here."""
+
+
+def known_variables() -> tuple[Variable, ...]:
+    """Give the table and what was added to it."""
+    return (*VARIABLES, *_ADDED.values())
+
+
+def variable_of_grib(short_name: str) -> Variable | None:
+    """Look up a variable by its GRIB short name; None where none has it."""
+    return _BY_GRIB_NAME.get(short_name) or next(
+        (added for added in _ADDED.values() if added.grib_short_name == short_name), None
+    )
+
+
+def _of_label(label: str) -> Variable | None:
+    return _BY_LABEL.get(label) or next(
+        (added for added in _ADDED.values() if added.label == label), None
+    )
 
 
 def variable(name: str) -> Variable:
@@ -152,9 +180,11 @@ def variable(name: str) -> Variable:
     Raises:
         ValueError: if the table has no such name.
     """
-    if name not in _BY_NAME:
-        raise ValueError(f"unknown variable {name!r}; known: {', '.join(sorted(_BY_NAME))}")
-    return _BY_NAME[name]
+    found = _BY_NAME.get(name) or _ADDED.get(name)
+    if found is None:
+        known = sorted(known.name for known in known_variables())
+        raise ValueError(f"unknown variable {name!r}; known: {', '.join(known)}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -176,15 +206,17 @@ def channel(label: str) -> Channel:
     Raises:
         ValueError: if no variable has that label, or a level is missing.
     """
-    found = _BY_LABEL.get(label)
+    found = _of_label(label)
     if found is not None and found.level_kind == "surface":
         return Channel(found, None)
     match = _PRESSURE_LABEL.fullmatch(label)
     if match is not None:
-        found = _BY_LABEL.get(match[1])
+        found = _of_label(match[1])
         if found is not None and found.level_kind == "pressure":
             return Channel(found, int(match[2]))
-    known = ", ".join(v.label + ("<hPa>" if v.level_kind == "pressure" else "") for v in VARIABLES)
+    known = ", ".join(
+        v.label + ("<hPa>" if v.level_kind == "pressure" else "") for v in known_variables()
+    )
     raise ValueError(f"unknown channel {label!r}; expected one of: {known}")
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dask
 import icechunk
@@ -28,7 +27,6 @@ _log = logging.getLogger(__name__)
 
 DAMAGE = (icechunk.IcechunkError, RuntimeError, ValueError, OSError)
 """What damaged chunks and manifests raise: Icechunk's own errors, and the decompressor's."""
-_HOUR = np.timedelta64(1, "h")
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,13 @@ def check_archive(
 
 
 def _check_hours(contents: ArchiveContents) -> Iterator[Finding]:
-    """Check that hours follow each other and start with a day."""
-    hours = contents.hours
-    for place in np.flatnonzero(np.diff(hours) != _HOUR):
+    """Check that hours follow each other, a time step apart, and start with a day."""
+    hours, step = contents.hours, np.timedelta64(contents.step_hours, "h")
+    expected = "the next hour" if contents.step_hours == 1 else f"the hour {step} later"
+    for place in np.flatnonzero(np.diff(hours) != step):
         month = str(Month.of(hours[place + 1]))
         yield Finding(
-            month, None, f"found {hours[place + 1]} after {hours[place]}; expected the next hour"
+            month, None, f"found {hours[place + 1]} after {hours[place]}; expected {expected}"
         )
     if hours[0] != hours[0].astype("datetime64[D]"):
         yield Finding(None, None, f"starts at {hours[0]}; expected hour 00 of a day")
@@ -125,7 +124,7 @@ def check_month(
     hours = contents.held(month)
     start = int(np.searchsorted(contents.hours, hours[0]))
     dataset = open_hours(store, start, start + len(hours))
-    yield from _check_record(contents.records.get(str(month)), dataset, hours, month)
+    yield from _check_record(contents, dataset, hours, month)
     fields = {name: tuple(levels) for name, levels in contents.settings["fields"].items()}
     recorded = contents.records.get(str(month), {}).get("values", {})
     for name, levels in fields.items():
@@ -134,15 +133,16 @@ def check_month(
 
 
 def _check_record(
-    record: Mapping[str, Any] | None, dataset: xr.Dataset, hours: np.ndarray, month: Month
+    contents: ArchiveContents, dataset: xr.Dataset, hours: np.ndarray, month: Month
 ) -> Iterator[Finding]:
     """Compare what the month's commit said with what is there."""
+    record = contents.records.get(str(month))
     if record is None:
         return
     found = {
         "first_hour": str(hours[0]),
         "last_hour": str(hours[-1]),
-        "is_partial": len(hours) < len(month.hours()),
+        "is_partial": len(hours) < len(month.hours(contents.step_hours)),
         "expver": dict(Counter(dataset["expver"].values.tolist())),
     }
     for key, value in found.items():

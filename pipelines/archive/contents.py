@@ -16,6 +16,8 @@ import xarray as xr
 import zarr
 
 from met2net.data.grid import Grid
+from pipelines.archive.own_variables import learn_variables
+from pipelines.archive.step import step_of
 from pipelines.archive.storage import BRANCH
 from pipelines.errors import DataError
 from pipelines.period import Month
@@ -34,7 +36,8 @@ class ArchiveContents:
         snapshot_id: Icechunk's name of the state.
         hours: all hours, datetime64[h]; none in an archive that has no month yet.
         grid: the grid of all fields; None without a month.
-        settings: weather, grid and fields that it was made with, as plain values.
+        settings: weather, grid and fields that it was made with, as plain values; the time step
+            and own variables only where there are any.
         records: month -> metadata of the commit that wrote it last.
     """
 
@@ -51,7 +54,8 @@ class ArchiveContents:
         """Read them, of the newest or a named state.
 
         Raises:
-            DataError: if the archive was made before records stood in it.
+            DataError: if the archive was made before records stood in it, or with variables of
+                its own that this process knows as others.
         """
         if snapshot_id is None:
             snapshot_id = repository.lookup_branch(BRANCH)
@@ -67,15 +71,22 @@ class ArchiveContents:
             )
         dataset = xr.open_zarr(store, consolidated=False, chunks=None)
         hours = dataset["time"].values.astype("datetime64[h]")
+        settings = json.loads(dataset.attrs["settings"])
+        learn_variables(settings)
         texts = root[_GROUP]["record"][:]  # type: ignore[index]
         records = [json.loads(str(text)) for text in texts]
         return cls(
             snapshot_id,
             hours,
             Grid.from_dataset(dataset),
-            json.loads(dataset.attrs["settings"]),
+            settings,
             {record["month"]: record for record in records},
         )
+
+    @property
+    def step_hours(self) -> int:
+        """Time step [h]."""
+        return step_of(self.settings)
 
     def held(self, month: Month) -> np.ndarray:
         """Hours of a month that are there."""

@@ -31,6 +31,7 @@ def ingest(
     grid: GridSettings,
     raw_folder: Path,
     path: str | Path,
+    step_hours: int = 1,
     replace: bool = False,
     accept: Sequence[str] = (),
     s3: S3Settings | None = None,
@@ -54,6 +55,8 @@ def ingest(
         grid: the grid to keep them on.
         raw_folder: where the source keeps what it received.
         path: the archive's folder, or `s3://bucket/prefix` as text; made where it is not.
+        step_hours: time step [h]; of a source with more hours, every so many are taken, from
+            hour 00 on.
         replace: fetch months that the archive already holds, too.
         accept: what is archived although weather does not do it, as `tp:zero_fields` (see
             `pipelines.fields.implausible`).
@@ -63,11 +66,21 @@ def ingest(
         The archive's state afterwards.
 
     Raises:
-        DataError: if a month is not what it must be, does not join on to the archive, or
-            the archive was made with other settings, or another process is writing to it.
+        ValueError: if the time step does not divide a day.
+        DataError: if the period has no hour of the step, a month is not what it must be, does
+            not join on to the archive, or the archive was made with other settings, or another
+            process is writing to it.
     """
-    maker = MonthMaker(source, fields, grid, raw_folder, tuple(accept))
-    wanted = [WantedMonth(m, period.hours_in(m), again=replace) for m in period.months()]
+    maker = MonthMaker(source, fields, grid, raw_folder, step_hours, tuple(accept))
+    hours = {month: period.hours_in(month, step_hours) for month in period.months()}
+    wanted = [
+        WantedMonth(m, of_month, again=replace) for m, of_month in hours.items() if len(of_month)
+    ]
+    if not wanted:
+        raise DataError(
+            f"period {period} has none of the hours {step_hours} h apart from hour 00 on; expected "
+            "a longer one"
+        )
     with writing(path, s3=s3) as repository:
         bring_in_months(repository, maker, wanted)
         state = state_of(repository, path, s3=s3)
@@ -85,7 +98,7 @@ def bring_in_months(
     """
     archived = ArchiveContents.read(repository)
     maker.check_settings(archived)
-    plans = plan_months(wanted, archived.hours)
+    plans = plan_months(wanted, archived.hours, step_hours=maker.step_hours)
     needed = {
         month.month: maker.request(month, plan.hours)
         for month, plan in zip(wanted, plans, strict=True)
@@ -107,7 +120,7 @@ def _bring_in(repository: icechunk.Repository, maker: MonthMaker, wanted: Wanted
     for _ in range(_ATTEMPTS):
         archived = ArchiveContents.read(repository)
         maker.check_settings(archived)
-        plan = plan_month(wanted, archived.hours)
+        plan = plan_month(wanted, archived.hours, step_hours=maker.step_hours)
         if plan.action == "none" and not _must_fetch(maker, archived, wanted):
             return
         try:

@@ -1,8 +1,8 @@
 """How a month lies in the archive: attributes, dtypes, chunks, and writing it at its place.
 
-A chunk is one UTC day of one level of the whole field. The archive's first hour is an hour 00
-and months follow each other without a gap, so every month starts a chunk and no two months
-share one.
+A chunk is one UTC day of one level of the whole field: 24 fields, or 4 of every six hours. The
+archive's first hour is an hour 00 and months follow each other without a gap, so every month
+starts a chunk and no two months share one.
 """
 
 import json
@@ -16,12 +16,12 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from met2net.data.variables import variable
+from pipelines.archive.step import step_of
 from pipelines.sources.source import Source
 
 __all__ = ["open_hours", "to_layout", "write_month"]
 
 _DAY = 24  # hours in a chunk
-_CHUNKS = {"time": _DAY, "level": 1, "latitude": -1, "longitude": -1}
 _TIME_CHUNK = 366 * 24  # of the small vectors along time
 _COORDINATE_ATTRS = {
     "time": {"standard_name": "time", "axis": "T"},
@@ -38,7 +38,14 @@ def to_layout(
     source: Source,
     settings: dict[str, Any],
 ) -> xr.Dataset:
-    """Bring a month to the archive's layout: attributes, dtypes, chunks, nothing else."""
+    """Bring a month to the archive's layout: attributes, dtypes, chunks, nothing else.
+
+    Args:
+        month: on the archive's grid.
+        fields: CDS long name -> pressure levels [hPa].
+        source: where it comes from.
+        settings: that the archive is made with; the time step among them.
+    """
     levels = sorted({level for wanted in fields.values() for level in wanted})
     dataset = month[list(fields)].drop_encoding()
     if levels:
@@ -63,7 +70,7 @@ def to_layout(
         "attribution": source.attribution or "",
         "settings": json.dumps(settings),
     }
-    return dataset.chunk({dim: size for dim, size in _CHUNKS.items() if dim in dataset.dims})
+    return _in_days(dataset, _DAY // step_of(settings))
 
 
 def write_month(
@@ -98,7 +105,13 @@ def open_hours(store: icechunk.IcechunkStore, start: int, end: int) -> xr.Datase
     # Cut first, then give it to Dask: its graph must not grow with the archive.
     whole = xr.open_zarr(store, consolidated=False, chunks=None)
     hours = whole.isel(time=slice(start, end))
-    return hours.chunk({dim: size for dim, size in _CHUNKS.items() if dim in hours.dims})
+    return _in_days(hours, _DAY // step_of(json.loads(whole.attrs["settings"])))
+
+
+def _in_days(dataset: xr.Dataset, hours_a_day: int) -> xr.Dataset:
+    """Chunk by days of single levels."""
+    chunks = {"time": hours_a_day, "level": 1, "latitude": -1, "longitude": -1}
+    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
 
 
 def _cut(session: icechunk.Session, length: int) -> None:
@@ -113,9 +126,10 @@ def _encoding(month: xr.Dataset) -> dict[str, dict[str, Any]]:
     # A short first month must not make its day's chunk shorter. The checksum tells a damaged
     # chunk from weather: Icechunk has none of its own.
     compressor = ZstdCodec(checksum=True)
+    hours_a_day = _DAY // step_of(json.loads(month.attrs["settings"]))
     encoding: dict[str, dict[str, Any]] = {
         str(name): {
-            "chunks": (_DAY, *(sizes[0] for sizes in array.chunks[1:])),
+            "chunks": (hours_a_day, *(sizes[0] for sizes in array.chunks[1:])),
             "compressors": compressor,
         }
         for name, array in month.data_vars.items()

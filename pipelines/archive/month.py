@@ -4,7 +4,6 @@ A month enters only as a whole: it is written in a session, read back and verifi
 committed. Whatever fails before leaves the archive's newest snapshot as it was.
 """
 
-import dataclasses
 import json
 import logging
 from collections import Counter
@@ -21,11 +20,13 @@ import numpy as np
 import xarray as xr
 
 import met2net
+from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from pipelines.archive.change import MonthChange, compare
 from pipelines.archive.check import DAMAGE, check_month
 from pipelines.archive.contents import ArchiveContents, write_record
 from pipelines.archive.layout import open_hours, to_layout, write_month
 from pipelines.archive.plan import MonthPlan, WantedMonth
+from pipelines.archive.step import STEP_SETTING
 from pipelines.archive.storage import BRANCH
 from pipelines.archive.usual_means import find_unusual, month_means
 from pipelines.errors import DataError
@@ -36,13 +37,16 @@ from pipelines.fields.regrid import regrid, used_points
 from pipelines.fields.source_watch import SourceWatch
 from pipelines.fields.target_grids import GridSettings
 from pipelines.fields.verify_month import HourlyContent, check_structure, read_content
-from pipelines.fingerprint import fingerprint, to_plain
-from pipelines.period import Month
+from pipelines.fingerprint import counted_fields, fingerprint, to_plain
+from pipelines.period import Month, check_step_hours
 from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
 
 __all__ = ["MonthMaker"]
 
 _log = logging.getLogger(__name__)
+
+_DEFAULTS: dict[str, Any] = {STEP_SETTING: 1, DEFINITIONS: {}}
+"""What settings mean that an archive does not name."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class MonthMaker:
         fields: CDS long name -> pressure levels [hPa], sorted (empty for surface variables).
         grid: the grid to keep them on.
         raw_folder: where the source keeps what it received.
+        step_hours: time step [h].
         accept: what is archived although weather does not do it, as `tp:zero_fields` (see
             `pipelines.fields.implausible`); each month's record tells what was.
     """
@@ -62,10 +67,12 @@ class MonthMaker:
     fields: Mapping[str, tuple[int, ...]]
     grid: GridSettings
     raw_folder: Path
+    step_hours: int = 1
     accept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse an archive of nothing, and to accept what nothing finds."""
+        """Refuse an archive of nothing, a step that does not divide a day, wrong `accept`."""
+        check_step_hours(self.step_hours)
         object.__setattr__(self, "accept", check_accept(self.accept))
         if not self.fields:
             raise DataError("no fields are asked for; expected at least one variable")
@@ -74,9 +81,16 @@ class MonthMaker:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What must stay the same in one archive, as plain values."""
+        """What must stay the same in one archive, as plain values.
+
+        The time step and variables of somebody's own only where there are any: so an hourly
+        archive of ERA5's variables is what it was before either was known.
+        """
+        own = definitions_of(self.fields)
         plain: dict[str, Any] = to_plain(
             {"weather": self._weather, "grid": self.grid, "fields": self.fields}
+            | ({STEP_SETTING: self.step_hours} if self.step_hours != 1 else {})
+            | ({DEFINITIONS: own} if own else {})
         )
         return plain
 
@@ -86,11 +100,17 @@ class MonthMaker:
         Raises:
             DataError: naming both.
         """
-        for name, made_with in archived.settings.items():
-            if made_with != self.settings[name]:
+        if not archived.settings:
+            return
+        for name in {**archived.settings, **self.settings}:
+            made_with, found = (
+                settings.get(name, _DEFAULTS.get(name)) for settings in (archived.settings,
+                                                                         self.settings)
+            )  # fmt: skip
+            if made_with != found:
                 raise DataError(
                     f"the archive was made with {name} {json.dumps(made_with)}; found "
-                    f"{json.dumps(self.settings[name])}. Other settings need an archive of "
+                    f"{json.dumps(found)}. Other settings need an archive of "
                     "their own, under another path"
                 )
 
@@ -157,7 +177,7 @@ class MonthMaker:
             "code_version": met2net.__version__,
             "first_hour": str(plan.hours[0]),
             "last_hour": str(plan.hours[-1]),
-            "is_partial": len(plan.hours) < len(wanted.month.hours()),
+            "is_partial": len(plan.hours) < len(wanted.month.hours(self.step_hours)),
             "expver": _count(written["expver"].values),
             "largest_change": None if change is None else change.largest,
             "changed_hours": None if change is None else change.hours,
@@ -187,21 +207,21 @@ class MonthMaker:
         plan: MonthPlan,
     ) -> tuple[xr.Dataset, dict[str, HourlyContent], list[Finding]]:
         """Write a month at its place; verify what can be read back, and tell what is odd in it."""
-        watch = SourceWatch(*used_points(raw.dataset, self.grid))
+        watch = SourceWatch(*used_points(raw.dataset, self.grid), step_hours=self.step_hours)
         month = regrid(add_derived(watch.watch(raw.dataset), self.fields), self.grid)
         check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
         month = to_layout(month, self.fields, self.source, self.settings)
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
         contents = read_content(written, self.fields)
-        findings = [*watch.findings(), *find_implausible(written, self.fields, contents)]
+        implausible = find_implausible(written, self.fields, contents, step_hours=self.step_hours)
+        findings = [*watch.findings(), *implausible]
         return written, contents, findings
 
     @property
     def _identity(self) -> dict[str, Any]:
         """Settings of the source that say which data it gives."""
-        source: Any = self.source
-        return {f.name: getattr(source, f.name) for f in dataclasses.fields(source) if f.compare}
+        return counted_fields(self.source)
 
     @property
     def _weather(self) -> Any:

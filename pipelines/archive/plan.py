@@ -46,47 +46,50 @@ class MonthPlan:
     start: int
 
 
-def plan_months(wanted: Iterable[WantedMonth], archived: np.ndarray) -> list[MonthPlan]:
+def plan_months(
+    wanted: Iterable[WantedMonth], archived: np.ndarray, *, step_hours: int = 1
+) -> list[MonthPlan]:
     """Plan months one after the other, each on what the one before will leave.
 
     Args:
         wanted: months in order.
         archived: hours that the archive holds, datetime64[h].
+        step_hours: time step of the archive [h].
 
     Raises:
         DataError: as `plan_month`.
     """
     plans = []
     for month in wanted:
-        plan = plan_month(month, archived)
+        plan = plan_month(month, archived, step_hours=step_hours)
         archived = np.union1d(archived, plan.hours)
         plans.append(plan)
     return plans
 
 
-def plan_month(wanted: WantedMonth, archived: np.ndarray) -> MonthPlan:
-    """Decide how a month joins on to the archive.
+def plan_month(wanted: WantedMonth, archived: np.ndarray, *, step_hours: int = 1) -> MonthPlan:
+    """Decide how a month joins on to the archive, whose hours are a time step apart.
 
     Raises:
         DataError: if hours lie before the archive's or leave a gap after them, or a new
             archive would not start with a day.
     """
-    hours = wanted.hours
+    hours, step = wanted.hours, step_hours * _HOUR
     if len(archived) == 0:
         _check_starts_day(hours[0])
         return MonthPlan("append", hours, 0)
     first, last = archived[[0, -1]]
     held = archived[np.isin(archived, wanted.month.hours())]
     is_only_month = len(held) == len(archived)
-    if hours[0] < first and not (is_only_month and hours[-1] >= first - _HOUR):
+    if hours[0] < first and not (is_only_month and hours[-1] >= first - step):
         raise DataError(
             f"the archive starts at {first} and grows at its end only; found hours from "
             f"{hours[0]}. Earlier hours need a new archive, under another path"
         )
     _check_starts_day(min(hours[0], first))
-    if hours[0] > last + _HOUR:
+    if hours[0] > last + step:
         raise DataError(
-            f"the archive ends at {last}; expected hours from {last + _HOUR} on, found them from "
+            f"the archive ends at {last}; expected hours from {last + step} on, found them from "
             f"{hours[0]}: a gap"
         )
     if len(held) == 0:

@@ -38,6 +38,7 @@ def reconcile(
     grid: GridSettings,
     raw_folder: Path,
     path: str | Path,
+    step_hours: int = 1,
     received_after: np.datetime64 | None = None,
     choose: Callable[[list[Month]], list[Month]] = list,
     accept: Sequence[str] = (),
@@ -53,6 +54,7 @@ def reconcile(
         grid: the grid that the archive was made with.
         raw_folder: where the source keeps what it received.
         path: the archive's folder, or `s3://bucket/prefix` as text.
+        step_hours: time step that the archive was made with [h].
         received_after: copies that the source received before this moment (UTC) are fetched
             anew; None for now.
         choose: given all months with preliminary hours, those to fetch; by default all.
@@ -66,7 +68,7 @@ def reconcile(
     Raises:
         DataError: if there is no archive, or as `pipelines.archive.ingest.ingest`.
     """
-    maker = MonthMaker(source, fields, grid, raw_folder, tuple(accept))
+    maker = MonthMaker(source, fields, grid, raw_folder, step_hours, tuple(accept))
     if received_after is None:
         received_after = np.datetime64("now", "s")
     with writing(path, s3=s3) as repository:

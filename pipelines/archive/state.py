@@ -5,6 +5,7 @@ physical units and `expver(time)`. This module reads it; `pipelines.archive.inge
 `pipelines.archive.reconcile` write it.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.own_variables import learn_variables
 from pipelines.archive.storage import BRANCH, S3Settings, open_repository
 from pipelines.errors import DataError
 
@@ -106,7 +108,9 @@ def open_snapshot(
             f"archive {path} has no snapshot {snapshot_id!r}; the newest are: {known} (older "
             "ones go when they expire by rule)"
         ) from error
-    return xr.open_zarr(session.store, consolidated=False)
+    dataset = xr.open_zarr(session.store, consolidated=False)
+    learn_variables(json.loads(dataset.attrs.get("settings", "{}")))
+    return dataset
 
 
 def history(path: str | Path, *, s3: S3Settings | None = None) -> list[dict[str, Any]]:

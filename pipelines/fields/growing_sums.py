@@ -1,7 +1,9 @@
 """Find sums that grow and start anew, as ERA5-Land's since 00 UTC, among sums of an hour.
 
 A netCDF file does not say which they are. Rain of an hour falls back at any time of the day; a
-sum since the start of the day falls at one hour alone and holds its value until then.
+sum since the start of the day falls at one hour alone and holds its value until then. Of every few
+hours alone, the sun's sums may fall at one hour, too, but hold at one other at most; with fewer
+than four fields between two starts nothing tells the two apart.
 """
 
 import dask
@@ -12,9 +14,10 @@ __all__ = ["find_growing_sums"]
 
 _ROUNDING = 1e-4  # of the largest value: packing in 16 bits, of fields of any range
 _PERIODS = {24: 2, 12: 3, 8: 4, 6: 4, 3: 8}  # [h] -> fewest starts to tell them from chance
-_STEPS_A_PERIOD = 3
+_STEPS_A_PERIOD = 3, 4  # hourly, and with other steps
 _AT_ONE_HOUR = 0.98  # of all falls
 _HELD = 0.2  # of the hours between two starts
+_HELD_BY_SUN = 1.1  # hours, with steps longer than an hour
 _GROWING_HOURS = 12
 
 
@@ -42,7 +45,7 @@ def find_growing_sums(array: xr.DataArray, highest: np.ndarray) -> str | None:
         return f"only grows from {times[0]} to {times[-1]}, a sum since some start; {expected}"
     clock = times.astype(int)
     for period, fewest in _PERIODS.items():
-        if period < _STEPS_A_PERIOD * step:
+        if period < _STEPS_A_PERIOD[step > 1] * step:
             continue
         by_hour = np.bincount(clock % period, weights=falls, minlength=period)
         start = int(np.argmax(by_hour))
@@ -52,7 +55,10 @@ def find_growing_sums(array: xr.DataArray, highest: np.ndarray) -> str | None:
         of_day = len(np.unique(at_starts % 24))
         held = num_holds / num_falls
         # One day shows one start alone: then all else must hold.
-        enough = starts >= fewest and held >= _HELD * (period / step - 1)
+        fewest_held = _HELD * (period / step - 1)
+        if step > 1:  # the first day's may have no fall before it
+            fewest_held = max(fewest_held, _HELD_BY_SUN * (1 + 1 / starts))
+        enough = starts >= fewest and held >= fewest_held
         enough |= period == 24 and starts == 1 and held >= _GROWING_HOURS / step
         enough &= 2 * of_day >= 24 // period and of_day >= min(2, 24 // period)
         if enough and by_hour[start] >= _AT_ONE_HOUR * num_falls:

@@ -7,7 +7,7 @@ unless the data set's settings name variable and kind: `data.accept: [tp:zero_fi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import known_variables, variable
 from pipelines.errors import DataError
 
 __all__ = ["KINDS", "Finding", "check_accept", "refuse_unless_accepted"]
@@ -22,8 +22,6 @@ KINDS = {
     "zero_fields": "nothing but zeros for days after days of weather",
 }
 """Name of each kind, and what it is."""
-
-_LABELS = {v.name: v.label for v in VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Finding:
     @property
     def setting(self) -> str:
         """What accepts it, as `tp:zero_fields`."""
-        return f"{_LABELS[self.variable]}:{self.kind}"
+        return f"{variable(self.variable).label}:{self.kind}"
 
 
 def check_accept(accept: Iterable[str]) -> tuple[str, ...]:
@@ -52,10 +50,10 @@ def check_accept(accept: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: if a text is not `<label>:<kind>` of a known variable and kind.
     """
-    checked = set()
+    checked, labels = set(), {known.label for known in known_variables()}
     for text in accept:
         label, _, kind = str(text).partition(":")
-        if label not in _LABELS.values() or kind not in KINDS:
+        if label not in labels or kind not in KINDS:
             raise ValueError(
                 f"accept has {text!r}; expected a variable's label and one of "
                 f"{', '.join(KINDS)}, as tp:zero_fields"

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import known_variables
 from pipelines.errors import DataError
 from pipelines.fields.axis_gaps import refuse_gaps
 from pipelines.fields.regrid_weights import METHODS, RegridWeights
@@ -13,7 +13,6 @@ from pipelines.fields.target_grids import GridSettings, block, columns_of, targe
 __all__ = ["regrid", "used_points"]
 
 _HOURS_A_CHUNK = 24
-_NAN_ALLOWED = {v.name for v in VARIABLES if v.nan_allowed}
 
 
 def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
@@ -47,8 +46,11 @@ def regrid(dataset: xr.Dataset, settings: GridSettings) -> xr.Dataset:
         cut = dataset.isel(latitude=rows, longitude=columns)
         return cut if isinstance(columns, slice) else _counted_as(cut, target)
     weights = METHODS[settings.method](source, target)
+    with_holes = {v.name for v in known_variables() if v.nan_allowed}
     fields = {
-        name: _regrid_variable(array, weights, settings.nan_threshold)
+        name: _regrid_variable(
+            array, weights, settings.nan_threshold if name in with_holes else 1.0
+        )
         if {"latitude", "longitude"} <= set(array.dims)
         else array
         for name, array in dataset.data_vars.items()
@@ -92,9 +94,7 @@ def _grid_of(dataset: xr.Dataset) -> Grid:
         raise DataError(f"the source's grid cannot be used: {error}") from error
 
 
-def _regrid_variable(
-    array: xr.DataArray, weights: RegridWeights, nan_threshold: float
-) -> xr.DataArray:
+def _regrid_variable(array: xr.DataArray, weights: RegridWeights, min_valid: float) -> xr.DataArray:
     """Apply the weights to one variable, a chunk of hours at a time."""
     if array.chunks is None:
         array = array.chunk({"time": _HOURS_A_CHUNK} if "time" in array.dims else {})
@@ -106,10 +106,7 @@ def _regrid_variable(
         input_core_dims=[["latitude", "longitude"]],
         output_core_dims=[["latitude", "longitude"]],
         exclude_dims={"latitude", "longitude"},
-        kwargs={
-            "weights": weights,
-            "min_valid": nan_threshold if array.name in _NAN_ALLOWED else 1.0,
-        },
+        kwargs={"weights": weights, "min_valid": min_valid},
         dask="parallelized",
         output_dtypes=[_result_type(array.dtype)],
         dask_gufunc_kwargs={"output_sizes": {"latitude": rows, "longitude": columns}},

@@ -22,7 +22,7 @@ from pipelines.fields.verify_month import check_limits
 __all__ = ["SourceWatch"]
 
 _HOURS_A_CHUNK = 24
-_FEWEST_HOURS = 24
+_FEWEST_FIELDS = 24
 _SHARE_OF_FILL = 0.005  # of the points, at one value: a coast or a lake are more
 _SAME = 1e-3  # of a unit; a fill value is one value
 
@@ -34,10 +34,12 @@ class SourceWatch:
     Attributes:
         rows: of the source's grid, those that the archive's values come from.
         columns: as the rows.
+        step_hours: time step of the month [h].
     """
 
     rows: np.ndarray
     columns: np.ndarray
+    step_hours: int = 1
     _seen: dict[tuple[str, int | None], "_Rest"] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,7 +56,9 @@ class SourceWatch:
     def findings(self) -> Iterator[Finding]:
         """Give points that have kept one value while others changed, once all is computed."""
         for (name, level), rest in sorted(self._seen.items(), key=lambda item: str(item[0])):
-            text = rest.lost_fill(habits(name, level), shares_one=name == _SEA_SURFACE)
+            text = rest.lost_fill(
+                habits(name, level), shares_one=name == _SEA_SURFACE, step_hours=self.step_hours
+            )
             if text is not None:
                 label = name if level is None else f"{name} at {level} hPa"
                 yield Finding(name, "unchanging_points", f"{label} {text}")
@@ -135,14 +139,15 @@ class _Rest:
             if not self._kept.any():
                 self.value = self.value[:0]  # its memory is needed elsewhere
 
-    def lost_fill(self, of_name: Habits, *, shares_one: bool) -> str | None:
+    def lost_fill(self, of_name: Habits, *, shares_one: bool, step_hours: int) -> str | None:
         """Say which points have kept one value; None where none has, or all have.
 
         Args:
             of_name: the variable's habits.
             shares_one: only count points that have the same value as many others.
+            step_hours: from one field to the next [h].
         """
-        fewest = max(of_name.shortest_rest or 0, _FEWEST_HOURS - 1)
+        fewest = max((of_name.shortest_rest or 0) // step_hours, _FEWEST_FIELDS - 1)
         if self._kept is None or not self._kept.any() or self._hours <= fewest:
             return None
         kept = self._kept & ~_is_at_rest(self.value, of_name)
@@ -154,8 +159,9 @@ class _Rest:
                 return None
             kept &= np.round(self.value / _SAME) == values[np.argmax(counts)]
         row, column = np.argwhere(kept)[0]
+        hours = self._hours * step_hours
         return (
-            f"keeps its value for all {self._hours} hours at {kept.sum()} of {kept.size} points "
+            f"keeps its value for all {hours} hours at {kept.sum()} of {kept.size} points "
             f"({self.value[row, column]:g} at latitude {self.latitude[row]:g}, longitude "
             f"{self.longitude[column]:g}), while others change; expected no value there or one "
             "that changes (a lost fill value?)"

@@ -19,6 +19,7 @@ from pipelines.fields.target_grids import GridSettings
 from pipelines.fields.verify_month import check_content
 from pipelines.formats.canonical import canonical
 from pipelines.formats.decode import decode
+from pipelines.formats.file_names import with_house_names
 from pipelines.formats.left_out import because, left_out
 from pipelines.period import Month
 from pipelines.sources.source import MonthRequest, Source
@@ -28,12 +29,15 @@ __all__ = ["choose_init_time", "read_fields", "read_inputs", "read_source", "wri
 _FILE = "inputs.nc"
 
 
-def read_fields(path: Path, labels: tuple[str, ...]) -> xr.Dataset:
+def read_fields(
+    path: Path, labels: tuple[str, ...], *, names: Mapping[str, str] | None = None
+) -> xr.Dataset:
     """Open fields that somebody has: a GRIB, netCDF or zip file, or a Zarr folder, lazily.
 
     Args:
         path: the file or folder; told by content.
         labels: channels that are needed; a derived one is computed where the file lacks it.
+        names: what variables are called there (see `pipelines.formats.file_names`).
 
     Returns:
         CDS long names in ERA5's units, in the form that an archive has.
@@ -49,10 +53,11 @@ def read_fields(path: Path, labels: tuple[str, ...]) -> xr.Dataset:
             )
         stored = zarr.open_group(path, mode="r").metadata.consolidated_metadata
         opened = xr.open_zarr(path, consolidated=stored is not None, chunks={})
-        dataset = canonical(opened, origin=str(path))
+        named = with_house_names(opened, names or {}, origin=str(path))
+        dataset = canonical(named, origin=str(path))
         dataset.attrs = dict(opened.attrs)
     elif path.is_file():
-        dataset = decode(path)
+        dataset = decode(path, names=names)
     else:
         raise DataError(f"found no {path}; expected a netCDF or GRIB file or a Zarr store")
     if not dataset.data_vars:
@@ -88,7 +93,7 @@ def read_source(
     for start in np.unique(wanted.astype("datetime64[M]")):
         month = Month.parse(str(start))
         of_month = wanted[wanted.astype("datetime64[M]") == start]
-        request = MonthRequest(month, of_month.astype("datetime64[ns]"), source_fields(fields))
+        request = MonthRequest(month, of_month, source_fields(fields))
         raw = source.fetch(request, raw_folder)
         # Before regridding, whose means would hide a few numbers that stand for "no value".
         _check_values(raw.dataset, request.fields, origin=f"source {source.name}")

@@ -28,7 +28,8 @@ _HOUSE_AXES = ("time", "level", "latitude", "longitude")
 # One spelling for each unit; keys without "**" and in lower case.
 _UNIT_SPELLINGS = {
     "(0 - 1)": "1", "0-1": "1", "dimensionless": "1", "~": "1", "fraction": "1",
-    "percent": "%", "kelvin": "K", "k": "K", "pa": "Pa", "pascal": "Pa", "pascals": "Pa",
+    "percent": "%", "kelvin": "K", "k": "K", "degk": "K", "pa": "Pa", "pascal": "Pa",
+    "pascals": "Pa",
     "m/s": "m s-1", "kg/kg": "kg kg-1", "m2/s2": "m2 s-2", "j/m2": "J m-2", "j m-2": "J m-2",
     "meter": "m", "metre": "m", "meters": "m", "metres": "m",
 }  # fmt: skip

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
+from pipelines.formats.file_names import with_house_names
 from pipelines.formats.grib import read_grib
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
@@ -29,7 +31,9 @@ _LEVELS = ("level", "pressure_level", "isobaricInhPa", "plev")
 _ZIP_LIMIT = 64 * 2**30  # [bytes] unpacked; a month of global fields is far less
 
 
-def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
+def decode(
+    path: Path, *, names: Mapping[str, str] | None = None, zip_limit: int = _ZIP_LIMIT
+) -> xr.Dataset:
     """Read a file in house form (see `canonical`), lazily; a zip is read into memory.
 
     The format is told by the first bytes, never by the name. Nothing is written beside the
@@ -37,6 +41,7 @@ def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
 
     Args:
         path: the file.
+        names: what variables are called in netCDF files (see `pipelines.formats.file_names`).
         zip_limit: largest unpacked size of a zip [bytes].
 
     Raises:
@@ -47,9 +52,10 @@ def decode(path: Path, *, zip_limit: int = _ZIP_LIMIT) -> xr.Dataset:
     if kind == "grib":
         return canonical(read_grib(path), origin=str(path))
     if kind == "netcdf":
-        return canonical(_read_netcdf(path), origin=str(path))
+        named = with_house_names(_read_netcdf(path), names or {}, origin=str(path))
+        return canonical(named, origin=str(path))
     if kind == "zip":
-        return _read_zip(path, zip_limit)
+        return _read_zip(path, names or {}, zip_limit)
     with path.open("rb") as file:
         start = file.read(1024)
     found = web_page(start) or (
@@ -74,7 +80,7 @@ def _read_netcdf(path: Path) -> xr.Dataset:
     return lazily(dataset, path, chunks=chunks)
 
 
-def _read_zip(path: Path, limit: int) -> xr.Dataset:
+def _read_zip(path: Path, names: Mapping[str, str], limit: int) -> xr.Dataset:
     """Read and merge the members of a zip, each told by its own content."""
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
@@ -88,7 +94,8 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
                 unpacked = Path(folder) / str(number)
                 with archive.open(member) as source, unpacked.open("wb") as target:
                     shutil.copyfileobj(source, target)
-                parts.append(_read_member(unpacked, f"{path}, member {member.filename!r}"))
+                origin = f"{path}, member {member.filename!r}"
+                parts.append(_read_member(unpacked, names, origin))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
             UnicodeDecodeError, OSError) as error:  # fmt: skip
         # Damaged content reads as an invalid argument, or an error without a number; a full
@@ -101,7 +108,7 @@ def _read_zip(path: Path, limit: int) -> xr.Dataset:
     return with_left_out(_merge(parts, path) if parts else xr.Dataset(), reasons)
 
 
-def _read_member(path: Path, origin: str) -> xr.Dataset:
+def _read_member(path: Path, names: Mapping[str, str], origin: str) -> xr.Dataset:
     """Read one unpacked file into memory; other files than data (a licence) give nothing."""
     kind = file_format(path)
     if kind not in ("grib", "netcdf"):
@@ -109,7 +116,8 @@ def _read_member(path: Path, origin: str) -> xr.Dataset:
     try:
         raw = read_grib(path) if kind == "grib" else _read_netcdf(path)
         with raw:
-            return canonical(raw, origin=origin).load()
+            named = with_house_names(raw, names, origin=origin)
+            return canonical(named, origin=origin).load()
     except DataError as error:
         raise DataError(str(error).replace(str(path), origin)) from error
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.variables import Variable, variable_of_grib
 from pipelines.errors import DataError
 from pipelines.formats.grib2_fields import num_fields, single_field
 from pipelines.formats.grib_library import ECCODES, eccodes
@@ -23,7 +23,6 @@ from pipelines.formats.step_kind import hours_of_sum, other_kind
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_message", "read_messages"]
 
-_BY_SHORT_NAME = {v.grib_short_name: v for v in VARIABLES}
 
 _SHORTEST_HEADER = 28  # octets of section 1
 _HAS_GRID = 0x80  # in octet 8 of GRIB 1's product section
@@ -176,7 +175,7 @@ def _describe(message: bytes, path: Path) -> tuple[GribField, np.datetime64] | N
     """Read field and valid time by ecCodes; None for what the table of variables lacks."""
     with open_message(message, path) as handle:
         short_name = eccodes.codes_get_string(handle, "shortName")
-        variable = _BY_SHORT_NAME.get(short_name)
+        variable = variable_of_grib(short_name)
         on_pressure = eccodes.codes_get_string(handle, "typeOfLevel") == "isobaricInhPa"
         if variable is None or on_pressure != (variable.level_kind == "pressure"):
             return None

@@ -10,15 +10,11 @@ import re
 import numpy as np
 import xarray as xr
 
-from met2net.data.variables import VARIABLES, Variable
+from met2net.data.variables import Variable, known_variables, variable_of_grib
 from pipelines.formats.step_kind import other_kind
 
 __all__ = ["named_variable", "other_variable"]
 
-_BY_GRIB_NAME = {v.grib_short_name: v for v in VARIABLES}
-_BY_ANY_NAME = {name: v for v in VARIABLES for name in (v.grib_short_name, v.label, v.name)}
-_STANDARD_NAMES = {v.standard_name for v in VARIABLES if v.standard_name}
-_BY_LONG_NAME = {(v.long_name, v.level_kind): v for v in VARIABLES}
 _UNKNOWN = ("unknown", "undef", "~", "")
 
 # Words of what is computed from a variable; its own name may have them ("mean sea level ...").
@@ -38,10 +34,7 @@ def named_variable(field: xr.DataArray) -> Variable | None:
 
     `cfgrib` names fields by `GRIB_cfVarName`, which is taken for a name of the variable.
     """
-    known = _BY_ANY_NAME.get(str(field.name))
-    if known is not None:
-        return known
-    return _BY_GRIB_NAME.get(str(field.attrs.get("GRIB_shortName")))
+    return _of_any_name(str(field.name)) or variable_of_grib(str(field.attrs.get("GRIB_shortName")))
 
 
 def other_variable(field: xr.DataArray, table: Variable) -> str | None:
@@ -58,6 +51,22 @@ def other_variable(field: xr.DataArray, table: Variable) -> str | None:
     return None
 
 
+def _of_any_name(name: str) -> Variable | None:
+    return next(
+        (v for v in known_variables() if name in (v.grib_short_name, v.label, v.name)), None
+    )
+
+
+def _of_long_name(text: str, level_kind: str) -> Variable | None:
+    return next(
+        (
+            v for v in known_variables()
+            if v.level_kind == level_kind and v.long_name.lower() == text
+        ),
+        None,
+    )  # fmt: skip
+
+
 def _names(field: xr.DataArray, table: Variable) -> str | None:
     """Compare the field's name with what GRIB called it."""
     short = str(field.attrs.get("GRIB_shortName", ""))
@@ -70,8 +79,8 @@ def _names(field: xr.DataArray, table: Variable) -> str | None:
             f"GRIB_shortName {short}; expected one of the names {', '.join(dict.fromkeys(own))} "
             "(attributes outlive arithmetic)"
         )
-    meant = _BY_ANY_NAME.get(converted)
-    if meant is not None and meant is not table:
+    meant = _of_any_name(converted)
+    if meant is not None and meant != table:
         return f"GRIB_cfVarName {converted}; expected {table.label}, as its name says"
     return None
 
@@ -79,7 +88,8 @@ def _names(field: xr.DataArray, table: Variable) -> str | None:
 def _standard_name(field: xr.DataArray, table: Variable) -> str | None:
     """Refuse the CF standard name of another quantity, and names with a modifier."""
     name, _, modifier = str(field.attrs.get("standard_name", "")).strip().partition(" ")
-    if modifier or (name in _STANDARD_NAMES and name != table.standard_name):
+    is_known = name != "" and any(name == known.standard_name for known in known_variables())
+    if modifier or (is_known and name != table.standard_name):
         expected = table.standard_name or "none of another variable"
         return f"standard_name {field.attrs['standard_name']!r}; expected {expected}"
     return _derived("standard_name", name, table)
@@ -90,8 +100,8 @@ def _long_names(field: xr.DataArray, table: Variable) -> str | None:
     for key in ("long_name", "GRIB_name"):
         text = str(field.attrs.get(key, "")).strip().lower()
         plain = re.sub(r"\b(\d+) ?met(re|er)s?\b", r"\1m", text)
-        meant = _BY_LONG_NAME.get((plain, table.level_kind))
-        if meant is not None and meant is not table:
+        meant = _of_long_name(plain, table.level_kind)
+        if meant is not None and meant != table:
             return f"{key} {field.attrs[key]!r}; expected {table.long_name}, as its name says"
         found = _derived(key, text, table)
         if found is not None:
@@ -101,7 +111,7 @@ def _long_names(field: xr.DataArray, table: Variable) -> str | None:
 
 def _derived(key: str, text: str, table: Variable) -> str | None:
     word = _DERIVED.search(text.lower())
-    if word is None or word[0] in table.long_name:
+    if word is None or word[0] in table.long_name.lower():
         return None
     return f"{key} {text!r}; expected the variable itself"
 

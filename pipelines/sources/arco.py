@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.data.variables import VARIABLES
+from met2net.data.variables import known_variables
 from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.left_out import because, left_out
@@ -134,7 +134,7 @@ def _chosen(store: xr.Dataset, request: MonthRequest, url: str) -> xr.Dataset:
     """Choose variables, hours and levels; refuse what the store lacks."""
     absent = [name for name in request.fields if name not in store.data_vars]
     if absent:
-        held = ", ".join(v.name for v in VARIABLES if v.name in store.data_vars)
+        held = ", ".join(v.name for v in known_variables() if v.name in store.data_vars)
         raise DataError(
             f"{url}: found no {', '.join(absent)} among {len(store.data_vars)} variables; "
             f"expected all that are asked for (of those known here it has {held or 'none'})"
@@ -148,12 +148,14 @@ def _chosen(store: xr.Dataset, request: MonthRequest, url: str) -> xr.Dataset:
         dataset = dataset.sel(level=levels)
     hours = request.hours.astype("datetime64[ns]")
     place = dataset.indexes["time"].get_indexer(hours)
-    if np.any(place < 0) or np.any(np.diff(place) != 1):
+    steps = np.unique(np.diff(place))
+    if np.any(place < 0) or np.any(steps < 1):
         raise DataError(
             f"{url}: found a time axis without some hours from {request.hours[0]} to "
             f"{request.hours[-1]}; expected every hour, in order"
         )
-    dataset = dataset.isel(time=slice(place[0], place[-1] + 1))
+    is_even = len(steps) == 1  # a slice, then: no list of places is carried along
+    dataset = dataset.isel(time=slice(place[0], place[-1] + 1, steps[0]) if is_even else place)
     return dataset.map(lambda field: lazy_field(field, origin=url))
 
 

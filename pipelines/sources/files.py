@@ -1,17 +1,19 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from met2net.data.variables import variable
+from met2net.data.variable_definitions import definitions_of
+from met2net.data.variables import known_variables, variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
-from pipelines.fingerprint import fingerprint
+from pipelines.fingerprint import LEFT_OUT_IF_NONE, fingerprint
 from pipelines.formats.decode import decode
+from pipelines.formats.file_names import check_file_names
 from pipelines.formats.levels import held_levels, side_by_side
 from pipelines.formats.step_kind import summed_name
 from pipelines.sources.files_index import IndexedFile, index_folder
@@ -38,15 +40,24 @@ class Files:
             it is the same source.
         pattern: which of its files are looked at, as `*` or `**/*.nc`.
         attribution: sentence that must be shown with the data; None for own data.
+        names: what variables are called in netCDF files, where neither ERA5's names nor those of
+            a definition: name in the file -> CDS long name, or label of a channel where the file
+            does not say the level, as `{air: 2m_temperature, vo: vo850}`.
+
+    Raises:
+        ValueError: if names stand for no variable.
     """
 
     folder: str
     pattern: str = "*"
     attribution: str | None = COPERNICUS
+    names: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def __post_init__(self) -> None:
-        """Make the folder absolute."""
+        """Make the folder absolute; check the names."""
         object.__setattr__(self, "folder", str(Path(self.folder).expanduser().resolve()))
+        object.__setattr__(self, "names", dict(self.names) if self.names else None)
+        check_file_names(self.names or {})
 
     @property
     def name(self) -> str:
@@ -67,9 +78,12 @@ class Files:
         """
         folder = Path(self.folder)
         check_name(folder)
-        cache = raw_folder / self.name / fingerprint(self.folder, self.pattern)
+        # An index tells the variables that were known when it was made, by their names then.
+        own = definitions_of(known.name for known in known_variables())
+        more = [{"names": self.names, "definitions": own}] if self.names or own else []
+        cache = raw_folder / self.name / fingerprint(self.folder, self.pattern, *more)
         indexed = index_folder(
-            folder, pattern=self.pattern, cache=cache / "index.json",
+            folder, pattern=self.pattern, cache=cache / "index.json", names=self.names,
             doubted=request.hours if request.again else None,
         )  # fmt: skip
         held = _held_names(request, indexed)
@@ -81,7 +95,9 @@ class Files:
         ]  # fmt: skip
         check_present(request, indexed, folder=folder, pattern=self.pattern, held=held)
         _check_grids(holding)
-        datasets = {file.path: _hours(decode(Path(file.path)), hours) for file in holding}
+        datasets = {
+            file.path: _hours(decode(Path(file.path), names=self.names), hours) for file in holding
+        }  # fmt: skip
         fields = {}
         for name, levels in request.fields.items():
             parts = {path: d[held[name]] for path, d in datasets.items() if held[name] in d}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,12 @@ class IndexedFile:
 
 
 def index_folder(
-    folder: Path, *, pattern: str, cache: Path, doubted: np.ndarray | None = None
+    folder: Path,
+    *,
+    pattern: str,
+    cache: Path,
+    names: Mapping[str, str] | None = None,
+    doubted: np.ndarray | None = None,
 ) -> list[IndexedFile]:
     """List the data files of a folder with what they hold, in order of their names.
 
@@ -79,7 +85,9 @@ def index_folder(
     Args:
         folder: looked into, never written to.
         pattern: as `*` or `**/*.nc`, relative to the folder.
-        cache: JSON file that keeps what was found, by path, size and times of change.
+        cache: JSON file that keeps what was found, by path, size and times of change; one for
+            each folder, pattern, names and known variables.
+        names: what variables are called in the files.
         doubted: hours, datetime64, whose files are read again whatever the cache says.
 
     Raises:
@@ -96,7 +104,7 @@ def index_folder(
             entry = known.get(str(path.resolve()))
             if entry is None or not _is_current(entry, path.stat(), doubted):
                 _logger.info("reading %s", path)
-                entry = _index_file(path.resolve())
+                entry = _index_file(path.resolve(), names)
             indexed.append(entry)
     if not indexed:
         raise DataError(
@@ -127,9 +135,9 @@ def _is_data(path: Path) -> bool:
     return False
 
 
-def _index_file(path: Path) -> IndexedFile:
+def _index_file(path: Path, names: Mapping[str, str] | None) -> IndexedFile:
     status = path.stat()
-    dataset = decode(path)
+    dataset = decode(path, names=names)
     reasons = left_out(dataset)
     for reason in reasons:
         _logger.warning("%s: left out %s", path, reason)

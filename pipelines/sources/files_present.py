@@ -8,6 +8,7 @@ import numpy as np
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
 from pipelines.formats.left_out import because
+from pipelines.period import STEPS
 from pipelines.sources.files_index import IndexedFile
 from pipelines.sources.folder_files import files_below
 from pipelines.sources.source import MonthRequest, name_files
@@ -71,11 +72,22 @@ def _check_hours(
     """Refuse hours that no file with a variable on a level has."""
     wanted = hours_since_epoch(request.hours.astype("datetime64[h]"))
     files = [file for file in having if level is None or level in file.fields[name]]
-    missing = np.setdiff1d(wanted, np.concatenate([file.hours for file in files]))
+    held = np.unique(np.concatenate([file.hours for file in files]))
+    missing = np.setdiff1d(wanted, held)
     if len(missing):
         raise DataError(
             f"{name_files([file.path for file in files])}: found {name} "
             f"{'' if level is None else f'at {level} hPa '}for "
             f"{len(wanted) - len(missing)} of {len(wanted)} hours of {request.month}; expected all "
             f"(the first missing one is {missing[0].astype('datetime64[h]')})"
+            + _step_of(held, wanted)
         )
+
+
+def _step_of(held: np.ndarray, wanted: np.ndarray) -> str:
+    """Say what time step files have that hold evenly spaced hours, where another was wanted."""
+    inside = held[(held >= wanted[0]) & (held <= wanted[-1])]
+    steps = np.unique(np.diff(inside))
+    if len(steps) != 1 or steps[0] not in STEPS or np.isin(inside, wanted).mean() < 1:
+        return ""
+    return f"; the files have one every {steps[0]} hours: set data.step_hours={steps[0]}"

@@ -17,14 +17,14 @@ _HOUR = np.timedelta64(1, "h")
 
 
 def hours_needed(hours: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Give the hours of sums to read for some wanted ones: the hour before, where it is there.
+    """Give the hours of sums to read for some wanted ones: also the hour before each, if there.
 
     Args:
         hours: wanted, increasing, datetime64[h].
         held: hours that there are, datetime64[h].
     """
-    before = hours[0] - _HOUR
-    return np.concatenate([[before], hours]) if np.isin(before, held) else hours
+    before = hours - _HOUR
+    return np.union1d(hours, before[np.isin(before, held)])
 
 
 def hourly_sums(sums: xr.DataArray, name: str, *, hours: np.ndarray, origin: str) -> xr.DataArray:

@@ -15,14 +15,20 @@ from dask.utils import format_bytes
 import met2net
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import channel, required_fields
 from pipelines.archive.state import ArchiveState
+from pipelines.archive.step import step_of
 from pipelines.cluster import Workers
 from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
 from pipelines.training_sets.layout import Layout, write_metadata
 from pipelines.training_sets.settings import Splits, TrainingSetSettings
-from pipelines.training_sets.statistics import DIFFERENCE_HOURS, merge_statistics
+from pipelines.training_sets.statistics import (
+    DIFFERENCE_HOURS,
+    difference_hours,
+    merge_statistics,
+)
 from pipelines.training_sets.tasks import (
     ClimatologyPart,
     FieldBlock,
@@ -54,7 +60,8 @@ def write_store(
             constant, or the workers have too little memory for the smallest piece of work.
     """
     dataset = archive.open()
-    first_hour, times, split = _select_hours(dataset, settings.splits)
+    step = step_of(json.loads(dataset.attrs["settings"]))
+    first_hour, times, split = _select_hours(dataset, settings.splits, step_hours=step)
     _check_channels(dataset, settings.channels)
     in_train = split == SPLITS["train"]
     grid_shape = (dataset.sizes["latitude"], dataset.sizes["longitude"])
@@ -71,6 +78,7 @@ def write_store(
             start=hours.start,
             times=times[max(0, hours.start - DIFFERENCE_HOURS) : hours.stop],
             in_train=in_train[max(0, hours.start - DIFFERENCE_HOURS) : hours.stop],
+            difference=difference_hours(step),
             num_hours=hours.stop - hours.start,
             chunk_hours=layout.chunk_hours,
             physical=scratch / f"{hours.start}.f4",
@@ -83,6 +91,7 @@ def write_store(
     statistics = merge_statistics(
         np.concatenate(moments), np.concatenate(differences),
         times=times, in_train=in_train, channels=settings.channels,
+        difference=difference_hours(step),
     )  # fmt: skip
     normalizer = Normalizer.from_statistics(
         settings.channels, method=settings.normalization, mean=statistics.mean,
@@ -106,6 +115,7 @@ def _attrs(
     archive: ArchiveState, settings: TrainingSetSettings, dataset: xr.Dataset, *, name: str
 ) -> dict[str, str]:
     """Tell what the set was made from."""
+    own = definitions_of(required_fields(settings.channels))
     return {
         "settings": json.dumps(to_plain(settings)),
         "fingerprint": name,
@@ -115,6 +125,7 @@ def _attrs(
         "code_version": met2net.__version__,
         "variables": json.dumps(settings.variables),
         "normalization": settings.normalization,
+        **({DEFINITIONS: json.dumps(own)} if own else {}),
     }
 
 
@@ -144,7 +155,9 @@ def _slices(length: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def _select_hours(dataset: xr.Dataset, splits: Splits) -> tuple[int, np.ndarray, np.ndarray]:
+def _select_hours(
+    dataset: xr.Dataset, splits: Splits, *, step_hours: int
+) -> tuple[int, np.ndarray, np.ndarray]:
     """Keep the hours from the first to the last split.
 
     Returns:
@@ -152,7 +165,7 @@ def _select_hours(dataset: xr.Dataset, splits: Splits) -> tuple[int, np.ndarray,
     """
     times = dataset["time"].values.astype("datetime64[h]")
     for name, period in splits.periods().items():
-        missing = np.setdiff1d(period.hours(), times)
+        missing = np.setdiff1d(period.hours(step_hours), times)
         if len(missing):
             raise DataError(
                 f"split {name} is {period}; the archive holds {times[0]} to {times[-1]}: "

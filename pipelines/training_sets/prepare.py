@@ -13,6 +13,7 @@ from pathlib import Path
 import filelock
 
 from met2net.data.training_set import TrainingSet
+from met2net.data.variable_definitions import definitions_of
 from met2net.data.variables import required_fields
 from pipelines.archive.state import ArchiveState
 from pipelines.archive.values import used_values
@@ -68,7 +69,9 @@ def build_training_set(
         last=max(period.last for period in periods),
     )
     # Groups are a mapping, whose order a fingerprint of the settings alone would not see.
-    name = fingerprint(settings.identity, settings.channels, values, FORMAT_VERSION)
+    own = definitions_of(required_fields(settings.channels))
+    more = [own] if own else []  # so that sets of ERA5's variables keep their names
+    name = fingerprint(settings.identity, settings.channels, values, FORMAT_VERSION, *more)
 
     def write(path: Path) -> None:
         with (cluster or Threads()).open() as workers:

@@ -14,6 +14,7 @@ from pipelines.errors import DataError
 __all__ = [
     "DIFFERENCE_HOURS",
     "TrainingStatistics",
+    "difference_hours",
     "difference_moments",
     "hourly_moments",
     "merge_moments",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 DIFFERENCE_HOURS = 6
+"""Time between the fields of a difference [h], where the time step allows it."""
 
 _POINTS = 2**16  # worked on at once, so that float64 copies stay small
 
@@ -35,7 +37,8 @@ class TrainingStatistics:
         std: standard deviation (of the population) over the same.
         minimum: smallest value of the same.
         maximum: largest value of the same.
-        difference_std: standard deviation of x(t + 6 h) - x(t), both in the training split.
+        difference_std: standard deviation of x(t + 6 h) - x(t), both in the training split; of
+            other differences where the time step does not divide 6 h (see `difference_hours`).
     """
 
     mean: np.ndarray
@@ -45,10 +48,17 @@ class TrainingStatistics:
     difference_std: np.ndarray
 
 
-def pairs(times: np.ndarray, in_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find positions (later, earlier) of hours 6 hours apart, both in the training split."""
+def difference_hours(step_hours: int) -> int:
+    """Give the time between the fields of a difference: 6 h, or what next a time step allows."""
+    return -(-DIFFERENCE_HOURS // step_hours) * step_hours
+
+
+def pairs(
+    times: np.ndarray, in_train: np.ndarray, *, difference: int = DIFFERENCE_HOURS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find positions (later, earlier) of hours some hours apart, both in the training split."""
     earlier = np.flatnonzero(in_train)
-    wanted = times[earlier] + np.timedelta64(DIFFERENCE_HOURS, "h")
+    wanted = times[earlier] + np.timedelta64(difference, "h")
     later = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
     found = (times[later] == wanted) & in_train[later]
     return later[found], earlier[found]
@@ -90,6 +100,7 @@ def merge_statistics(
     times: np.ndarray,
     in_train: np.ndarray,
     channels: Sequence[str],
+    difference: int = DIFFERENCE_HOURS,
 ) -> TrainingStatistics:
     """Put the hours together in time order; check all of them.
 
@@ -99,16 +110,17 @@ def merge_statistics(
         times: hours, datetime64[h].
         in_train: True for the hours of the training split.
         channels: labels, for messages.
+        difference: time between the fields of a pair [h].
 
     Raises:
         DataError: if a value is missing in any hour, a channel is constant in the training
-            split, or the split has no two hours 6 hours apart.
+            split, or the split has no two hours so far apart.
     """
     _check_complete(moments[:, :, 4], times, channels)
     if len(differences) == 0:
         raise DataError(
             f"the training split has {in_train.sum()} hours, no two of them "
-            f"{DIFFERENCE_HOURS} hours apart; expected at least {DIFFERENCE_HOURS + 1} hours"
+            f"{difference} hours apart; expected at least {difference + 1} hours"
         )
     mean, std, minimum, maximum = merge_moments(moments[in_train], channels=channels)
     _, difference_std = _merge(differences[:, :, 0], differences[:, :, 1])

@@ -47,8 +47,9 @@ class FieldBlock:
         grid_shape: latitudes and longitudes.
         first_hour: position in the archive of the training set's first hour.
         start: first hour of the block, counted from there.
-        times: hours of the block and up to 6 before it, datetime64[h].
+        times: hours of the block and up to 6 before it in the archive, datetime64[h].
         in_train: True for those of them in the training split.
+        difference: time between the fields of a difference [h].
         num_hours: of the block.
         chunk_hours: hours in a chunk of the training set; the block is some whole chunks.
         physical: file of the block's fields in physical units, between two stages.
@@ -63,6 +64,7 @@ class FieldBlock:
     start: int
     times: np.ndarray
     in_train: np.ndarray
+    difference: int
     num_hours: int
     chunk_hours: int
     physical: Path
@@ -87,7 +89,7 @@ def extract(block: FieldBlock) -> tuple[np.ndarray, np.ndarray]:
     """
     moments = np.empty((block.num_hours, len(block.channels), 5))
     num_before = len(block.times) - block.num_hours
-    later, earlier = pairs(block.times, block.in_train)
+    later, earlier = pairs(block.times, block.in_train, difference=block.difference)
     later, earlier = later[later >= num_before], earlier[later >= num_before]
     differences = np.empty((len(later), len(block.channels), 2))
     with replacing(block.physical) as file:

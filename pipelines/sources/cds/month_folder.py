@@ -26,11 +26,17 @@ def series_folder(
 
 
 def month_folder(series: Path, request: MonthRequest) -> Path:
-    """Name a month's folder; a part of a month has its hours in the name."""
-    if len(request.hours) == len(request.month.hours()):
-        return series / str(request.month)
-    first, last = (str(hour) for hour in request.hours[[0, -1]])
-    return series / f"{request.month}_{first[8:]}_{last[8:]}"
+    """Name a month's folder; a part of a month has its hours in the name, and so has a step."""
+    hours = request.hours.astype("datetime64[h]")
+    steps = np.unique(np.diff(hours).astype(np.int64))
+    if len(steps) > 1:
+        return series / f"{request.month}_{fingerprint([str(hour) for hour in hours])}"
+    step = int(steps[0]) if len(steps) else 1
+    every = "" if step == 1 else f"_{step}h"
+    if 24 % step == 0 and len(hours) == len(request.month.hours(step)):
+        return series / f"{request.month}{every}"
+    first, last = (str(hour) for hour in hours[[0, -1]])
+    return series / f"{request.month}_{first[8:]}_{last[8:]}{every}"
 
 
 def open_month(

@@ -60,8 +60,6 @@ def test_ablations_are_settings():
             "models.met2net.objective._target_="
             "met2net.training.conventional.ReconstructThenPredict",
             "+models.met2net.objective.reconstruction_share=0.5",
-            "~models.met2net.objective.translator_momentum",
-            "~models.met2net.objective.autoencoder_momentum",
         ]
     )
     model = experiment.models["met2net"]

@@ -30,7 +30,7 @@ MONTHLY, FORECAST = "monthly_retrain", "forecast"
         (["max_epochs=3"], "no setting 'max_epochs'; did you mean 'training.max_epochs'?"),
         (["grid.box={north: 20}"], "no setting 'grid'; did you mean 'data.grid'?"),
         (["~models.tauu"], "override '~models.tauu': Could not delete from config"),
-        (["source=null"], "no source 'null'; choose one of: arco, cds, files,"),
+        (["source=null"], "no source 'null'; choose one of: arco, cds, "),
         (["+model@models.new=tauu"], "no model 'tauu'; choose one of: convlstm,"),
         (["model@models.new=tau"], "append to your default list use +model@models.new=tau"),
         (["hydra.mode=RUN"], "no setting 'hydra'; valid: archive,"),

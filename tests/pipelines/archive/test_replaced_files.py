@@ -46,7 +46,9 @@ def test_replacing_reads_again_also_where_no_time_tells(tmp_path: Path, monkeypa
     bring_in(tmp_path, replace=False)
     read = []
     real = files_index._index_file
-    monkeypatch.setattr(files_index, "_index_file", lambda p: read.append(p.name) or real(p))
+    monkeypatch.setattr(
+        files_index, "_index_file", lambda p, names: read.append(p.name) or real(p, names)
+    )
     bring_in(tmp_path, replace=False)
     assert read == []
     bring_in(tmp_path, replace=True)

@@ -82,3 +82,22 @@ def test_six_hourly_sums_of_six_hours_are_none_and_daily_ones_are_found():
     six = rain().reshape(40, 6, 3, 4).sum(axis=1)
     assert find(six, step=6) is None
     assert "every 24 hours" in str(find(summed(six, 4), step=6))
+
+
+@pytest.mark.parametrize("step", [2, 3, 4, 6])
+def test_daily_sums_of_every_few_hours_are_found(step):
+    assert "every 24 hours" in str(find(summed(rain(), 24)[::step], step))
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 6, 8, 12])
+@pytest.mark.parametrize("half_day", [2.5, 4.5, 6.0, 9.0])
+def test_sun_of_every_few_hours_is_none(step, half_day):
+    """Anywhere on Earth: noon at any hour, days of any length."""
+    middle = np.arange(240) - 0.5
+    for noon in np.arange(0, 24, 1.5):
+        angle = (middle - noon + 12) % 24 - 12
+        sun = 4e6 * np.maximum(0, np.cos(np.pi / 2 * angle / half_day))[:, None, None]
+        array = xr.DataArray(
+            sun[::step], dims=("time", "latitude", "longitude"), coords={"time": HOURS[::step]}
+        )
+        assert find_growing_sums(array, array.values.max(axis=(1, 2))) is None

@@ -1,5 +1,6 @@
 import pytest
 
+from met2net.data.variable_definitions import define_all
 from pipelines.errors import DataError
 from pipelines.fields.implausible import KINDS, Finding, check_accept, refuse_unless_accepted
 
@@ -29,3 +30,12 @@ def test_settings_are_checked_sorted_and_kept_once():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_accepted(kind):
     assert check_accept([f"t2m:{kind}"]) == (f"t2m:{kind}",)
+
+
+def test_a_definition_is_accepted_by_its_label():
+    with pytest.raises(ValueError, match="accept has 'blh:zero_fields'"):
+        check_accept(["blh:zero_fields"])
+    define_all({"boundary_layer_height": {"label": "blh", "units": "m", "valid_range": [0, 1e4]}})
+    assert check_accept(["blh:zero_fields"]) == ("blh:zero_fields",)
+    found = Finding("boundary_layer_height", "zero_fields", "boundary_layer_height is 0")
+    assert found.setting == "blh:zero_fields"

@@ -31,12 +31,19 @@ def month(name: str, values: np.ndarray, *, level: int | None = None, south: flo
     return xr.Dataset({name: field}, coords=coords).chunk(time=24)
 
 
-def found(name: str, values: np.ndarray, *, level: int | None = None, south: float = 20.0):
-    """Give kind -> text of what is found."""
-    dataset = month(name, values, level=level, south=south)
+def found(
+    name: str,
+    values: np.ndarray,
+    *,
+    level: int | None = None,
+    south: float = 20.0,
+    step: int = 1,
+):
+    """Give kind -> text of what is found in every so many hours."""
+    dataset = month(name, values, level=level, south=south).isel(time=slice(None, None, step))
     fields = {name: () if level is None else (level,)}
     contents = read_content(dataset, fields)
-    return {f.kind: f.text for f in find_implausible(dataset, fields, contents)}
+    return {f.kind: f.text for f in find_implausible(dataset, fields, contents, step_hours=step)}
 
 
 def noise(mean: float, spread: float, *, hours: int = 744, shape=(4, 5)) -> np.ndarray:
@@ -139,6 +146,37 @@ def test_the_sun_rises_every_day_outside_the_polar_circle():
     text = found("toa_incident_solar_radiation", sun)["zero_fields"]
     assert "expected the sun to rise at latitude 20" in text
     assert found("toa_incident_solar_radiation", sun, south=70.0) == {}
+
+
+def test_what_is_found_of_every_sixth_hour_is_told_in_hours():
+    values = noise(0, 5)
+    values[102:115] = values[102]
+    assert found(WIND, values, step=6) == {
+        "repeated_fields": "10m_u_component_of_wind has the same field 13 hours in a row, from "
+        "2020-01-05T06 to 2020-01-05T18; expected it to change"
+    }
+    rain = showers()
+    rain[:, 0, 0] += noise(1e-3, 1e-4)[:, 0, 0]
+    rain[372:] = 0
+    assert (
+        "everywhere for 372 hours, from 2020-01-16T12"
+        in (found("total_precipitation", rain, step=6)["zero_fields"])
+    )
+    daily = np.repeat(noise(300, 0.2, hours=31), 24, axis=0)  # the sea surface
+    assert found("sea_surface_temperature", daily, step=6) == {}
+    daily[:] = daily[0]
+    assert "repeated_fields" in found("sea_surface_temperature", daily, step=6)
+
+
+@pytest.mark.parametrize("step", [6, 12, 24])
+def test_a_sun_that_no_hour_of_the_step_sees_is_night(step):
+    angle = 2 * np.pi * (np.arange(744) - 12) / 24
+    winter = 4e6 * np.maximum(0, np.cos(angle) - 0.75)  # at 60 N: six hours from sunrise on
+    sun = winter[:, None, None] * (1 + 0.1 * np.random.default_rng(0).random((744, 4, 5)))
+    assert found("toa_incident_solar_radiation", np.roll(sun, 3, axis=0), south=60, step=step) == {}
+    dark = np.zeros((744, 4, 5))
+    text = found("toa_incident_solar_radiation", dark, south=40, step=step).get("zero_fields", "")
+    assert ("expected the sun to rise at latitude 40" in text) == (step == 6)
 
 
 def test_numbers_of_another_unit_are_found():

@@ -71,6 +71,19 @@ def test_levels_come_in_the_archives_order_whatever_the_order_of_the_request(url
     assert fetch(url, request(fields=fields)).dataset["level"].values.tolist() == [850, 1000]
 
 
+@pytest.mark.parametrize("step", [3, 6, 24])
+def test_every_so_many_hours_come_as_they_are_in_the_store(url, step):
+    wanted = MonthRequest(Month(2020, 2), FEBRUARY.hours(step), FIELDS)
+    found = fetch(url, wanted).dataset
+    np.testing.assert_array_equal(found["time"].values, wanted.hours)
+    expected = truth()["2m_temperature"].sel(time=wanted.hours.astype("datetime64[ns]"))
+    np.testing.assert_array_equal(found["2m_temperature"].values, expected.values)
+    uneven = MonthRequest(Month(2020, 2), FEBRUARY.hours()[[0, 1, 5]], FIELDS)
+    found = fetch(url, uneven).dataset.compute()
+    expected = truth()["2m_temperature"].isel(time=[0, 1, 5])
+    np.testing.assert_array_equal(found["2m_temperature"].values, expected.values)
+
+
 def test_a_store_in_memory_is_read_as_any_other():
     url = write_arco("memory://arco-test", truth())
     assert float(fetch(url).dataset["2m_temperature"].isnull().sum()) == 0

@@ -63,7 +63,7 @@ def test_a_second_look_reads_only_what_has_changed(folder, monkeypatch):
     fetch(folder, request())
     read = []
     monkeypatch.setattr(
-        files_index, "_index_file", lambda path: read.append(path.name) or real(path)
+        files_index, "_index_file", lambda path, names: read.append(path.name) or real(path, names)
     )
     fetch(folder, request())
     assert read == []

@@ -87,6 +87,31 @@ def test_sums_of_three_hours_are_refused(folder: Path):
         fetch(folder, "2020-02-01T03", 6)
 
 
+def test_every_fourth_hour_is_still_the_sum_of_one(folder: Path):
+    write(folder / "1.grib", "2020-01-31T23", 49)
+    wanted = np.datetime64("2020-02-01", "h") + np.arange(0, 48, 4)
+    field = Files(str(folder)).fetch(
+        MonthRequest(Month.of(wanted[0]), wanted, TP), folder.parent / "raw"
+    ).dataset["total_precipitation"]  # fmt: skip
+    expected = [rain(hour) for hour in wanted]
+    assert len(set(expected)) > 3
+    np.testing.assert_allclose(
+        field.values, np.array(expected)[:, None, None] * POINTS, atol=1e-8 * 65, rtol=0
+    )
+
+
+def test_sums_of_six_hours_every_six_hours_are_refused(folder: Path):
+    six = [
+        message(2e-3 * POINTS, short_name="tp", time=f"2020-02-01T{h:02d}", timeRangeIndicator=4,
+                P1=0, P2=6)
+        for h in (0, 6, 12)
+    ]  # fmt: skip
+    (folder / "1.grib").write_bytes(b"".join(six))
+    wanted = np.datetime64("2020-02-01T06") + np.arange(0, 18, 6)
+    with pytest.raises(DataError, match="as the sum of 6 hours at 2020-02-01T06; expected that of"):
+        Files(str(folder)).fetch(MonthRequest(Month.of(wanted[0]), wanted, TP), folder / "raw")
+
+
 def test_other_variables_of_the_same_files_are_read_as_ever(folder: Path):
     hours = np.datetime64("2020-01-31T23") + np.arange(4) * HOUR
     (folder / "1.grib").write_bytes(

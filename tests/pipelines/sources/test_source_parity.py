@@ -227,6 +227,20 @@ def test_every_source_gives_a_month_in_the_same_form(tmp_path, case, grid):
             assert_same_weather(raw.dataset.compute(), expected, is_packed=case.is_packed)
 
 
+@pytest.mark.parametrize("case", SOURCES.values(), ids=SOURCES)
+def test_of_every_source_every_so_many_hours_can_be_had(tmp_path, case):
+    with ExitStack() as stack:
+        source, truth = prepared(case, case.grids[0], tmp_path, stack)
+        bring_in(source, tmp_path, step_hours=6)
+        archive = open_archive(tmp_path / "archive")
+        expected = truth.sel(time=PERIOD.hours(6).astype("datetime64[ns]"))
+        np.testing.assert_array_equal(archive["time"].values, expected["time"].values)
+        assert archive["expver"].values.tolist() == expected["expver"].values.tolist()
+        for name, array in expected.data_vars.items():
+            tolerance = packing_tolerance(str(name)) if case.is_packed else 0.0
+            np.testing.assert_allclose(archive[name].values, array, rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize(("case", "grid"), COMBINATIONS)
 def test_every_source_makes_the_same_archive(tmp_path, case, grid, expected_archive):
     with ExitStack() as stack:
@@ -240,7 +254,7 @@ def test_every_source_makes_the_same_archive(tmp_path, case, grid, expected_arch
         assert bring_in(source, tmp_path, replace=True) == state  # unchanged: no commit
 
 
-def bring_in(source: Source, folder: Path, **changes: bool) -> ArchiveState:
+def bring_in(source: Source, folder: Path, **changes: int) -> ArchiveState:
     return ingest(
         source, period=PERIOD, fields=FIELDS, grid=GridSettings(), raw_folder=folder / "raw",
         path=folder / "archive", **changes,
