@@ -13,7 +13,7 @@ ERA5 documentation, https://confluence.ecmwf.int/display/CKB/ERA5%3A+data+docume
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
     "VARIABLES",
@@ -168,10 +168,8 @@ def variable_of_grib(short_name: str) -> Variable | None:
     )
 
 
-def _of_label(label: str) -> Variable | None:
-    return _BY_LABEL.get(label) or next(
-        (added for added in _ADDED.values() if added.label == label), None
-    )
+def _labels() -> Any:
+    return {**{added.label: added for added in _ADDED.values()}, **_BY_LABEL}
 
 
 def variable(name: str) -> Variable:
@@ -206,14 +204,12 @@ def channel(label: str) -> Channel:
     Raises:
         ValueError: if no variable has that label, or a level is missing.
     """
-    found = _of_label(label)
-    if found is not None and found.level_kind == "surface":
-        return Channel(found, None)
+    labels = _labels()
+    if label in labels and labels[label].level_kind == "surface":
+        return Channel(labels[label], None)
     match = _PRESSURE_LABEL.fullmatch(label)
-    if match is not None:
-        found = _of_label(match[1])
-        if found is not None and found.level_kind == "pressure":
-            return Channel(found, int(match[2]))
+    if match is not None and match[1] in labels and labels[match[1]].level_kind == "pressure":
+        return Channel(labels[match[1]], int(match[2]))
     known = ", ".join(
         v.label + ("<hPa>" if v.level_kind == "pressure" else "") for v in known_variables()
     )

@@ -53,8 +53,7 @@ def evaluate(
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file.
         out: folder; `scores.nc` and `scores.json` are written into it, `statistics.nc`, the
-            sums of every init time, `forecasts/<model>.zarr` where they are to be kept, and
-            `ridge.safetensors`, the linear baseline, unless it is there.
+            sums of every init time, and `forecasts/<model>.zarr` where they are to be kept.
         batch_size: windows at once; it does not change the scores.
         device: where the networks run.
         scoring: regions, intervals, kept forecasts; None for the defaults.

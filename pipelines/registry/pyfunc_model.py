@@ -35,14 +35,14 @@ class ForecastModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,
-        model_input: np.ndarray | dict[str, np.ndarray],
+        model_input: np.ndarray,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
         """Forecast B T' C H W from B T C H W, channels and grid as in the checkpoint.
 
         Args:
             context: of MLflow.
-            model_input: physical units; of a model that needs the init times, by name: `fields`
+            model_input: physical units; of a model that needs the init times a mapping: `fields`
                 and `init_time`, hours since 1970-01-01T00 UTC, one a sample.
             params: `num_leads`, the number of lead times T'; past the trained ones by roll-out.
 

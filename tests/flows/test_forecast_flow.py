@@ -60,7 +60,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place.parent / "shared").symlink_to(ROOT.parent / "shared")
     hours = Period("2016-01-01", "2016-01-10").hours()
     fields = make_month(hours, fields=dict.fromkeys(list(CHANNELS)[:4], ()), grid=MUMBAI)
-    fields["2m_dewpoint_temperature"] = fields["2m_temperature"] - np.float32(5)
+    fields["2m_dewpoint_temperature"] = (fields["2m_temperature"] - np.float32(5)).assign_attrs(
+        long_name="2 metre dewpoint temperature", standard_name="dew_point_temperature"
+    )
     (place / "era5").mkdir()
     fields.rename({"time": "valid_time", **CHANNELS}).to_netcdf(place / "era5" / "download.nc")
     fields.isel(time=slice(100, 130)).drop_vars("expver").to_netcdf(place / "fields.nc")

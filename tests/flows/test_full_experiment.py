@@ -115,7 +115,9 @@ def test_the_champion_forecasts_the_worked_window(finished: Path) -> None:
     finally:
         mlflow.set_tracking_uri(None)
     with xr.open_dataset(run_folder(finished) / "example.nc", decode_timedelta=False) as example:
-        forecast = model.predict(example["inputs"].values.astype(np.float32))
+        hours = example["init_time"].values.astype("datetime64[h]").astype(np.int64)
+        fields = example["inputs"].values.astype(np.float32)
+        forecast = model.predict({"fields": fields, "init_time": hours})
         worked = example["predictions"].sel(model="met2net").values
     scale = worked.std(axis=(0, 1, 3, 4), keepdims=True)
     np.testing.assert_allclose(forecast / scale, worked / scale, atol=1e-3)

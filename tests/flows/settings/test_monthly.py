@@ -56,4 +56,4 @@ def test_a_wrong_setting_is_told_in_one_line(override, message):
 
 def test_a_wrong_period_of_a_replay_is_told_in_one_line():
     with pytest.raises(ConfigError, match="expected start/end"):
-        load_monthly([*SMALL, "replay.months=2017-02"], config="replay")
+        load_monthly([*SMALL, "replay.months=spring"], config="replay")

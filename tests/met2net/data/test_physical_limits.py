@@ -89,7 +89,7 @@ def test_a_dataset_is_refused_with_variable_hour_and_place():
 
 def test_a_roll_out_may_leave_the_limits():
     forecaster = make_forecaster()
-    forecaster._run = lambda inputs: np.full((1, 3, 3, *GRID.shape), 1e4, dtype=np.float32)
+    forecaster._run = lambda inputs, hours: np.full((1, 3, 3, *GRID.shape), 1e4, dtype=np.float32)
     inputs = np.full((1, 2, 3, *GRID.shape), 180, dtype=np.float32)
     assert forecaster.roll_out(inputs, num_leads=7).shape[1] == 7
     inputs[0, 0, 0] = 0.0

@@ -104,7 +104,7 @@ def test_too_few_windows_are_refused():
 
 def test_cka_of_several_batches_uses_all_of_them():
     batches = list(torch.randn(2, 6, 2, 5, generator=torch.Generator().manual_seed(0)))
-    by_layer = cka_by_layer(lambda x: {"first": x, "second": x[:, [0, 0]]}, batches)
+    by_layer = cka_by_layer(lambda x: {"first": x, "second": x[:, [0, 0]]}, [(x,) for x in batches])
     assert list(by_layer) == ["first", "second"]
     np.testing.assert_allclose(by_layer["second"], 1.0)
     assert by_layer["first"][0, 1] != pytest.approx(cka_matrix(batches[0])[0, 1])
@@ -131,7 +131,9 @@ def test_attention_of_every_sample_stands_beside_its_means(training_set, checkpo
 
 def test_cka_between_layers_of_several_batches_uses_all_of_them():
     batches = list(torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(0)))
-    names, cka = cka_between_layers(lambda x: {"a": x[:, :2], "b": x[:, 1:], "c": 2 * x}, batches)
+    names, cka = cka_between_layers(
+        lambda x: {"a": x[:, :2], "b": x[:, 1:], "c": 2 * x}, [(x,) for x in batches]
+    )
     assert names == ["a", "b", "c"]
     np.testing.assert_allclose(np.diagonal(cka), 1)
     assert cka[1, 2] > cka[0, 1]  # most of the features are the same
@@ -142,7 +144,7 @@ def test_a_network_without_a_trace_is_heard_through_hooks(training_set, checkpoi
     assert not hasattr(network, "trace")
     windows = TrainingSet.open(training_set).windows("test", WINDOW)
     inputs = windows.batch(np.arange(0, 40, 5))["inputs"]
-    names, cka = cka_between_layers(hooked_layers(network), [inputs])
+    names, cka = cka_between_layers(hooked_layers(network), [(inputs,)])
     assert names[0] == "encoder.0" and names[-1].startswith("decoder.")
     np.testing.assert_allclose(np.diagonal(cka), 1)
 

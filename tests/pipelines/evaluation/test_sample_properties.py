@@ -31,6 +31,6 @@ def test_one_frame_has_no_change_and_outliers_are_counted():
 
 def test_costs_are_counted_by_hand():
     network = nn.Sequential(nn.Flatten(1), nn.Linear(8, 3), nn.Linear(3, 2, bias=False))
-    found = network_costs({"m": network}, torch.zeros(5, 1, 2, 2, 2))
+    found = network_costs({"m": network}, torch.zeros(5, 1, 2, 2, 2), torch.zeros(5).long())
     assert found["parameters"].sel(network="m") == 8 * 3 + 3 + 3 * 2
     assert found["multiply_adds"].sel(network="m") == 8 * 3 + 3 * 2

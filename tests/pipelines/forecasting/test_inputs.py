@@ -165,7 +165,10 @@ def test_what_a_derived_channel_comes_from_is_checked(tmp_path: Path) -> None:
     celsius = month["2m_temperature"] - 273.15
     month = month.assign({
         "2m_temperature": celsius.assign_attrs(units="K"),
-        "2m_dewpoint_temperature": (celsius - 2.0).assign_attrs(units="K"),
+        "2m_dewpoint_temperature": (celsius - 2.0).assign_attrs(
+            units="K", long_name="2 metre dewpoint temperature",
+            standard_name="dew_point_temperature",
+        ),
     })  # fmt: skip
     month.to_netcdf(tmp_path / "celsius.nc")
     fields = read_fields(tmp_path / "celsius.nc", ("rh2m",))
