@@ -93,8 +93,8 @@ def run_network(
     network: nn.Module,
     inputs: Float[Tensor, "b t c h w"],
     init_time: Int64[Tensor, " b"] | None = None,
-) -> Float[Tensor, "b t2 c2 h w"]:
-    """Forecast, with the init times where the network takes them.
+) -> Tensor:
+    """Forecast (B T' C H W), with the init times where the network takes them.
 
     Raises:
         ValueError: if it needs them and there are none.

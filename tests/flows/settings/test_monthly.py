@@ -55,5 +55,8 @@ def test_a_wrong_setting_is_told_in_one_line(override, message):
 
 
 def test_a_wrong_period_of_a_replay_is_told_in_one_line():
-    with pytest.raises(ConfigError, match="expected start/end"):
+    with pytest.raises(
+        ConfigError,
+        match="cannot read 'spring' as a time; expected a full hour, day, month or year",
+    ):
         load_monthly([*SMALL, "replay.months=spring"], config="replay")
