@@ -180,7 +180,7 @@ CASES = {
         cut_grib_between_messages, GRIB, "no 10u at 2016-02-02T23:00", "all 48 hours, as 2t, 10u"
     ),
     "cut netCDF file": Case(cut_netcdf, NETCDF, "a broken netCDF file", "a whole one"),
-    "web page": Case(web_page, NETCDF, "found a web page .HTML: 'Service una", "GRIB, netCDF or zip"),
+    "web page": Case(web_page, NETCDF, "found a web page .HTML: 'Serv", "GRIB, netCDF or zip"),
     "file of another region": Case(
         other_region, GRIB, "grid is 3 x 2 points, latitude 40, 39, 38", "archive's, .*20, 19, 18"
     ),
