@@ -33,8 +33,9 @@ __all__ = [
 
 REGULARIZATIONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Tried on the validation split; in units of a training sample's squared anomaly (about 1)."""
-BAND_REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, math.inf)
-"""Of a band's weights towards those of all latitudes; with the last they are the same."""
+BAND_REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.inf)
+"""Of the weights of a band of latitudes, or of a part of the day, towards those of all; with the
+last they are the same."""
 
 _LAGS = (0, 1, 2, 3, 5, 8)  # frames back from the last; the oldest comes on top
 _MOST_PREDICTORS = 1_024  # the work a window grows with the square
@@ -42,6 +43,7 @@ _MOST_SAMPLES = 300_000
 _STENCILS = (7, 5, 3)  # the widest with at most so many predictors
 _MOST_STENCIL_PREDICTORS = 600
 _ROWS_A_BAND = 4
+_DAY_PARTS = 8
 _LEAST_ROWS = 16  # of a grid with bands
 _CHUNK = 2**23  # numbers at once: 64 MB
 
@@ -54,7 +56,8 @@ class Ridge:
         forecast: the map and its climatology, in float32.
         settings: from which `LinearForecast` is built.
         regularization: chosen of `REGULARIZATIONS`, a lead time.
-        band_regularization: chosen of `BAND_REGULARIZATIONS`, a lead time.
+        band_regularization: chosen of `BAND_REGULARIZATIONS`, a lead time; of bands of latitudes or
+            of parts of the day.
         residual: standard deviation of what is left on the training windows, (lead time, channel).
     """
 
@@ -69,6 +72,8 @@ class Ridge:
         """What it looks at and how it was regularized, in words."""
         form = self.forecast.form
         sees = "the whole field"
+        if form.num_day_parts > 1:
+            sees += f" in {form.num_day_parts} parts of the day"
         if form.stencil is not None:
             sees = f"{form.stencil} x {form.stencil} points in {form.num_bands} bands of latitudes"
         chosen = sorted(set(self.regularization))
@@ -82,7 +87,8 @@ def linear_form(num_inputs: int, shape: Sequence[int]) -> LinearForm:
     """Choose what a linear forecast looks at: as much as can be fitted in about a minute.
 
     Frames are those 0, 1, 2, 3, 5 and 8 back from the last and the oldest, as many of them as
-    there are. Where these are at most 1,024 numbers, it sees the whole field. Else it sees the
+    there are. Where these are at most 1,024 numbers, it sees the whole field, with weights of its
+    own for every three hours of the day: a sea breeze follows the clock. Else it sees the
     widest square of 7, 5 or 3 points around a point with at most 600 predictors (3 in any case),
     with weights of its own for every four latitudes of a grid with 16 or more.
 
@@ -92,7 +98,7 @@ def linear_form(num_inputs: int, shape: Sequence[int]) -> LinearForm:
     """
     oldest = num_inputs - 1
     frames = tuple(sorted({oldest - lag for lag in _LAGS if lag <= oldest} | {0}))
-    whole = LinearForm(frames)
+    whole = LinearForm(frames, num_day_parts=_DAY_PARTS)
     if whole.num_predictors(shape[0], shape[1:]) <= _MOST_PREDICTORS:
         return whole
     num_bands = shape[1] // _ROWS_A_BAND if shape[1] >= _LEAST_ROWS else 1
@@ -127,6 +133,7 @@ def linear_settings(
         "frames": list(form.frames),
         "stencil": form.stencil,
         "num_bands": form.num_bands,
+        "num_day_parts": form.num_day_parts,
         "num_seasons": 1 if climatology_shape[0] == 1 else NUM_SEASONS,
         "num_hours": climatology_shape[1],
         "periodic_longitude": periodic_longitude,
@@ -145,11 +152,11 @@ def fit_ridge(
 
     What it looks at is chosen by `linear_form`; beyond the field's edge there is no anomaly, but
     for the edge between the last and the first longitude of a grid that goes round the globe.
-    There is no constant term, since anomalies are without mean. Weights of a band of latitudes
-    are those closest to its windows that do not go far from the weights of all latitudes; both
-    regularizations are chosen for every lead time by itself. The normal equations are summed in
-    float64, a chunk of windows at a time; where windows (times points) are more than 300,000,
-    every n-th window is taken.
+    There is no constant term, since anomalies are without mean. Weights of a band of latitudes, or
+    of a part of the day, are those closest to its windows that do not go far from the weights of
+    all; both regularizations are chosen for every lead time by itself. The normal equations are
+    summed in float64, a chunk of windows at a time; where windows (times points) are more than
+    300,000, every n-th window is taken.
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634.
 
     Args:
@@ -234,7 +241,7 @@ class _NormalEquations:
             regularization: of the weights, or of their distance from others.
             towards: those others; with an infinite regularization they are the solution.
         """
-        if towards is not None and math.isinf(regularization):
+        if towards is not None and (math.isinf(regularization) or self.num_samples == 0):
             return towards
         penalty = self.num_samples * regularization
         aim = self.products if towards is None else self.products + penalty * towards
@@ -281,26 +288,24 @@ def _of_leads(candidates: Sequence[np.ndarray], chosen: Sequence[int]) -> np.nda
 
 
 def _normal_equations(windows: WindowDataset, forecast: LinearForecast) -> list[_NormalEquations]:
-    """Sum over windows, a band of latitudes apart."""
-    bands = forecast.bands() if forecast.form.stencil is not None else [slice(0, 1)]
+    """Sum over windows, a band of latitudes, or a part of the day, apart."""
     sums: list[tuple[Tensor, Tensor, Tensor, int]] = []
-    for anomalies, targets in _samples(windows, forecast):
-        for band, rows in enumerate(bands):
-            x, y = _rows(forecast, anomalies, targets, rows)
-            if len(sums) <= band:
+    for anomalies, targets, init_time in _samples(windows, forecast):
+        for number, (x, y) in enumerate(_maps(forecast, anomalies, targets, init_time)):
+            if len(sums) <= number:
                 sums.append((x.T @ x, x.T @ y, y.square().sum(0), len(x)))
                 continue
-            a, b, energy, count = sums[band]
+            a, b, energy, count = sums[number]
             a.addmm_(x.T, x)
             b.addmm_(x.T, y)
-            sums[band] = a, b, energy + y.square().sum(0), count + len(x)
+            sums[number] = a, b, energy + y.square().sum(0), count + len(x)
     return [_NormalEquations(a.numpy(), b.numpy(), e.numpy(), n) for a, b, e, n in sums]
 
 
 def _samples(
     windows: WindowDataset, forecast: LinearForecast
-) -> Iterator[tuple[Float64[Tensor, "b l c h w"], Float64[Tensor, "b l2 c h w"]]]:
-    """Give anomalies of inputs and targets, some windows at a time."""
+) -> Iterator[tuple[Float64[Tensor, "b l c h w"], Float64[Tensor, "b l2 c h w"], Tensor]]:
+    """Give anomalies of inputs and targets, and init times, some windows at a time."""
     height, width = forecast.grid_shape
     per_window = 1 if forecast.form.stencil is None else height * width
     taken = range(0, len(windows), -(-len(windows) * per_window // _MOST_SAMPLES))
@@ -312,19 +317,25 @@ def _samples(
         yield (
             forecast.anomalies(batch["inputs"], init_time).double(),
             (batch["targets"] - then).double(),
+            init_time,
         )
 
 
-def _rows(
-    forecast: LinearForecast, anomalies: Tensor, targets: Tensor, rows: slice
-) -> tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]:
-    """Lay out a sample a window, or a sample a window and point of some rows."""
+def _maps(
+    forecast: LinearForecast, anomalies: Tensor, targets: Tensor, init_time: Tensor
+) -> Iterator[tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]]:
+    """Lay out, for every set of weights, a sample a window, or a sample a window and point."""
     stencil = forecast.form.stencil
     if stencil is None:
-        return anomalies.flatten(1), targets.flatten(1)
-    fields = forecast.padded(anomalies)[..., rows.start : rows.stop + stencil - 1, :]
-    squares = fields.unfold(2, stencil, 1).unfold(3, stencil, 1)
-    return (
-        rearrange(squares, "b p h w y x -> (b h w) (p y x)"),
-        rearrange(targets[..., rows, :], "b l c h w -> (b h w) (l c)"),
-    )
+        part = forecast.day_part(init_time)
+        for number in range(forecast.form.num_day_parts):
+            yield anomalies[part == number].flatten(1), targets[part == number].flatten(1)
+        return
+    padded = forecast.padded(anomalies)
+    for rows in forecast.bands():
+        fields = padded[..., rows.start : rows.stop + stencil - 1, :]
+        squares = fields.unfold(2, stencil, 1).unfold(3, stencil, 1)
+        yield (
+            rearrange(squares, "b p h w y x -> (b h w) (p y x)"),
+            rearrange(targets[..., rows, :], "b l c h w -> (b h w) (l c)"),
+        )

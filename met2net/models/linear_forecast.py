@@ -23,6 +23,8 @@ class LinearForm:
         stencil: width of the square of points around a point that it sees, an odd number; None:
             it sees the whole field, and every point has weights of its own.
         num_bands: of latitudes, each with weights of its own; 1 without a stencil.
+        num_day_parts: of the day, each with weights of its own for init times in it; 1 with a
+            stencil, whose points share weights over all longitudes and so over all local times.
 
     Raises:
         ValueError: if there is no frame, or a number is out of range.
@@ -31,6 +33,7 @@ class LinearForm:
     frames: tuple[int, ...]
     stencil: int | None = None
     num_bands: int = 1
+    num_day_parts: int = 1
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -43,6 +46,15 @@ class LinearForm:
             raise ValueError(
                 f"num_bands is {self.num_bands}; expected at least 1, and 1 without a stencil"
             )
+        if self.num_day_parts < 1 or 24 % self.num_day_parts:
+            raise ValueError(f"num_day_parts is {self.num_day_parts}; expected a divisor of 24")
+        if self.stencil is not None and self.num_day_parts != 1:
+            raise ValueError(f"num_day_parts is {self.num_day_parts}; expected 1 with a stencil")
+
+    @property
+    def num_maps(self) -> int:
+        """Sets of weights: bands of latitudes, or parts of the day."""
+        return max(self.num_bands, self.num_day_parts)
 
     def num_predictors(self, num_channels: int, grid_shape: Sequence[int]) -> int:
         """Count the numbers that a forecast of one point, or of a whole field, is made from."""
@@ -61,13 +73,13 @@ class LinearForecast(nn.Module):
         grid_shape: their latitudes and longitudes.
         input_hours: offsets of all input frames from the init time.
         target_hours: lead times.
-        frames, stencil, num_bands: see `LinearForm`.
+        frames, stencil, num_bands, num_day_parts: see `LinearForm`.
         num_seasons, num_hours: of the climatology, see `SeasonalCycle`.
         periodic_longitude: the squares of points go on across the edge between the last and the
             first longitude.
 
     Attributes:
-        weights: (band, predictors, predicted). Predictors are (frame, channel, latitude,
+        weights: (band or part of the day, predictors, predicted). Predictors are (frame, channel, latitude,
             longitude) of the square or of the field; predicted are (lead time, channel) of a
             point, or (lead time, channel, latitude, longitude).
 
@@ -87,12 +99,13 @@ class LinearForecast(nn.Module):
         frames: Sequence[int],
         stencil: int | None = None,
         num_bands: int = 1,
+        num_day_parts: int = 1,
         num_seasons: int = 1,
         num_hours: int = 1,
         periodic_longitude: bool = False,
     ) -> None:
         super().__init__()
-        self.form = LinearForm(tuple(frames), stencil, num_bands)
+        self.form = LinearForm(tuple(frames), stencil, num_bands, num_day_parts)
         self.grid_shape = (grid_shape[0], grid_shape[1])
         if max(frames) >= len(input_hours):
             raise ValueError(f"frames are {tuple(frames)}; expected them below {len(input_hours)}")
@@ -107,7 +120,7 @@ class LinearForecast(nn.Module):
         predictors = self.form.num_predictors(num_channels, self.grid_shape)
         predicted = len(self.target_hours) * num_channels
         predicted *= self.grid_shape[0] * self.grid_shape[1] if stencil is None else 1
-        self.register_buffer("weights", torch.zeros(num_bands, predictors, predicted))
+        self.register_buffer("weights", torch.zeros(self.form.num_maps, predictors, predicted))
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"]
@@ -116,7 +129,7 @@ class LinearForecast(nn.Module):
         leads, (height, width) = len(self.target_hours), self.grid_shape
         anomalies = self.anomalies(inputs, init_time)
         if self.form.stencil is None:
-            flat = rearrange(anomalies, "b l c h w -> b (l c h w)") @ self.weights[0]
+            flat = self._by_day_parts(rearrange(anomalies, "b l c h w -> b (l c h w)"), init_time)
             fields = rearrange(flat, "b (l c h w) -> b l c h w", l=leads, h=height, w=width)
         else:
             fields = rearrange(self._by_bands(anomalies), "b (l c) h w -> b l c h w", l=leads)
@@ -148,6 +161,20 @@ class LinearForecast(nn.Module):
         height, number = self.grid_shape[0], self.form.num_bands
         edges = [height * band // number for band in range(number + 1)]
         return [slice(*edge) for edge in zip(edges, edges[1:], strict=False)]
+
+    def day_part(self, init_time: Int64[Tensor, " b"]) -> Int64[Tensor, " b"]:
+        """Give the part of the day that init times lie in, from 0 on."""
+        return torch.remainder(init_time, 24) * self.form.num_day_parts // 24
+
+    def _by_day_parts(
+        self, anomalies: Float[Tensor, "b p"], init_time: Int64[Tensor, " b"]
+    ) -> Float[Tensor, "b q"]:
+        """Map every sample by the weights of its part of the day."""
+        if self.form.num_day_parts == 1:
+            return anomalies @ self.weights[0]
+        # Through all maps, then the one of the sample: no copy of the weights a sample.
+        mapped = torch.einsum("b p, n p q -> b n q", anomalies, self.weights)
+        return mapped[torch.arange(len(mapped), device=mapped.device), self.day_part(init_time)]
 
     def _by_bands(self, anomalies: Float[Tensor, "b l c h w"]) -> Float[Tensor, "b q h w"]:
         """Convolve every band with its own weights."""

@@ -76,10 +76,11 @@ def test_a_fading_anomaly_is_found_exactly():
     )
 
 
-def test_it_agrees_with_least_squares_on_the_whole_field():
+def test_it_agrees_with_least_squares_on_the_whole_field(monkeypatch):
+    monkeypatch.setattr(module, "BAND_REGULARIZATIONS", (np.inf,))  # all day the same
     train, validation = fading(300, seed=1), fading(100, seed=2)
     ridge = fit(train, validation)
-    assert ridge.forecast.form == LinearForm((0, 1, 2, 3))
+    assert ridge.forecast.form == LinearForm((0, 1, 2, 3), num_day_parts=8)
     assert len(set(ridge.regularization)) == 1
     rows = np.arange(len(train) - 5)
     predictors = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in range(4)], axis=1)
@@ -96,7 +97,8 @@ def test_it_agrees_with_least_squares_on_the_whole_field():
     np.testing.assert_allclose(ridge.residual, np.sqrt((left**2).mean(axis=(0, 3))), rtol=1e-4)
 
 
-def test_the_regularization_is_the_best_on_the_validation_windows():
+def test_the_regularization_is_the_best_on_the_validation_windows(monkeypatch):
+    monkeypatch.setattr(module, "BAND_REGULARIZATIONS", (np.inf,))
     train, validation = fading(60, seed=1), fading(200, seed=2)
     ridge = fit(train, validation)
     windows = make_windows(validation)
@@ -229,13 +231,55 @@ def test_bands_of_latitudes_have_weights_of_their_own_where_that_is_better(local
         chosen[len(values)] = ridge
     assert chosen[1].forecast.form == LinearForm((0, 1, 2, 3), stencil=3, num_bands=4)
     assert torch.equal(chosen[1].forecast.weights[0], chosen[1].forecast.weights[-1])
-    assert errors[5] == pytest.approx(0.1, rel=0.1)
-    assert errors[1] > 1.25 * errors[5]  # one map for both halves has to guess the direction
-    assert "3 x 3 points in 4 bands of latitudes" in chosen[5].description
+    assert errors[6] == pytest.approx(0.1, rel=0.1)
+    assert errors[1] > 1.25 * errors[6]  # one map for both halves has to guess the direction
+    assert "3 x 3 points in 4 bands of latitudes" in chosen[6].description
+
+
+def by_the_clock(num: int, *, seed: int) -> np.ndarray:
+    """Anomalies that keep their sign after hours from noon on, and change it after those before."""
+    random = np.random.default_rng(seed)
+    anomalies = [random.normal(size=(2, 2, 3))]
+    for hour in range(num - 1):
+        sign = 1 if hour % 24 >= 12 else -1
+        anomalies.append(sign * 0.9 * anomalies[-1] + 0.1 * random.normal(size=(2, 2, 3)))
+    return np.stack(anomalies)
+
+
+def test_parts_of_the_day_have_weights_of_their_own_where_that_is_better(monkeypatch):
+    train, validation = by_the_clock(2400, seed=1), by_the_clock(480, seed=2)
+    ridge = fit(train, validation)
+    windows = make_windows(validation)
+    batch = all_of(windows)
+    left = (forecast(ridge, windows) - batch["targets"])[:, 0].std().item()
+    assert left == pytest.approx(0.1, rel=0.1)
+    assert "the whole field in 8 parts of the day" in ridge.description
+    # The map of a part: of an init time, at 05 UTC and at 14 UTC, from the last frame alone.
+    own = ridge.forecast.weights[[1, 4]].reshape(2, 4, 12, 2, 12)[:, -1, :, 0]
+    kept = own.diagonal(dim1=1, dim2=2).mean(dim=1)
+    torch.testing.assert_close(kept, torch.tensor([-0.9, 0.9]), atol=0.05, rtol=0)
+    monkeypatch.setattr(module, "BAND_REGULARIZATIONS", (np.inf,))
+    guessing = (forecast(fit(train, validation), windows) - batch["targets"])[:, 0].std().item()
+    assert guessing > 3 * left
+
+
+def test_a_part_of_the_day_without_windows_has_the_weights_of_all():
+    """Init times at 03 to 20 UTC only."""
+    fields = fading(24 * 40, seed=1)
+    hours = np.arange(len(fields), dtype=np.int64)
+    rows = find_windows(hours, spec=WINDOW, in_split=np.ones(len(hours), dtype=bool))
+    clock = hours[rows[:, 3]] % 24
+    rows = rows[(clock >= 3) & (clock <= 20)]
+    values = (CLIMATOLOGY.at(hours) + fields).astype(np.float32)
+    windows = WindowDataset(values, hours=hours, windows=rows, spec=WINDOW)
+    ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=WINDOW)
+    weights = ridge.forecast.weights
+    torch.testing.assert_close(weights[0], weights[7])
+    assert not torch.allclose(weights[0], weights[3])
 
 
 def test_its_form_follows_from_the_field_alone():
-    assert linear_form(12, (5, 4, 5)) == LinearForm((0, 3, 6, 8, 9, 10, 11))
+    assert linear_form(12, (5, 4, 5)) == LinearForm((0, 3, 6, 8, 9, 10, 11), num_day_parts=8)
     assert linear_form(4, (5, 32, 64)) == LinearForm((0, 1, 2, 3), stencil=5, num_bands=8)
     assert linear_form(12, (4, 21, 17)) == LinearForm((0, 3, 6, 8, 9, 10, 11), 3, num_bands=5)
     assert linear_form(12, (69, 12, 24)).stencil == 3  # more than can be afforded, and no less

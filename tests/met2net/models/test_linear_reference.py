@@ -202,6 +202,8 @@ def test_other_channels_than_the_linear_forecast_has_are_refused():
         ({"frames": ()}, "at least one"),
         ({"frames": (0,), "stencil": 4}, "stencil is 4; expected an odd number"),
         ({"frames": (0,), "num_bands": 2}, "num_bands is 2; expected at least 1, and 1 without"),
+        ({"frames": (0,), "num_day_parts": 5}, "num_day_parts is 5; expected a divisor of 24"),
+        ({"frames": (0,), "stencil": 3, "num_day_parts": 2}, "num_day_parts is 2; expected 1 with"),
     ],
 )
 def test_forms_that_cannot_be_are_refused(changes, match):
