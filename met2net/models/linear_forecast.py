@@ -79,8 +79,8 @@ class LinearForecast(nn.Module):
             first longitude.
 
     Attributes:
-        weights: (band or part of the day, predictors, predicted). Predictors are (frame, channel, latitude,
-            longitude) of the square or of the field; predicted are (lead time, channel) of a
+        weights: (band or part of the day, predictors, predicted). Predictors are (frame, channel,
+            latitude, longitude) of the square or of the field; predicted are (lead time, channel) of a
             point, or (lead time, channel, latitude, longitude).
 
     Raises:
