@@ -80,8 +80,8 @@ class LinearForecast(nn.Module):
 
     Attributes:
         weights: (band or part of the day, predictors, predicted). Predictors are (frame, channel,
-            latitude, longitude) of the square or of the field; predicted are (lead time, channel) of a
-            point, or (lead time, channel, latitude, longitude).
+            latitude, longitude) of the square or of the field; predicted are (lead time, channel)
+            of a point, or (lead time, channel, latitude, longitude).
 
     Raises:
         ValueError: if the form does not fit the frames or the grid.
