@@ -28,6 +28,21 @@ def test_a_closed_circle_by_hand():
     assert convolution(row).tolist() == [[[[3, 1, 2]]]]
 
 
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_circle_closes_alike_in_both_orders_of_memory(width):
+    convolution = nn.Conv2d(3, 3, (1, 2 * width + 1), padding=(0, width), groups=3).double()
+    close_circle(convolution)
+    plain = torch.randn(2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    last = plain.detach().to(memory_format=torch.channels_last).requires_grad_()
+    outputs = [convolution(fields) for fields in (plain, last)]
+    torch.testing.assert_close(*outputs)
+    outer = torch.randn_like(outputs[0])
+    for output in outputs:
+        output.backward(outer)
+    torch.testing.assert_close(plain.grad, last.grad)
+    assert last.grad.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_a_transposed_convolution_goes_round_by_hand():
     # Doubles the row: a point gives itself to its own place and to the one before it.
     part = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1, output_padding=1, bias=False)
