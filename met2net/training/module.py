@@ -172,16 +172,9 @@ class ForecastModule(LightningModule):
             self._losses.continue_from(checkpoint["losses"])
 
     def configure_optimizers(self) -> Any:
-        """Build Adam over the online weights and a schedule that moves every step."""
+        """Build the optimizer of the online weights and a schedule that moves every step."""
         settings = self.settings
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            # One kernel for all weights; it would divide by the gradients' scale inside the
-            # step, which is after clipping.
-            fused=settings.precision != "16-mixed",
-        )
+        optimizer = settings.make_optimizer(self.network.parameters())
         total_steps = self._total_steps()
         self.objective.set_total_steps(total_steps)
         factor = partial(

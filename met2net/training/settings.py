@@ -1,13 +1,20 @@
 """Settings of optimization, checked."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
 
 __all__ = ["OptimizationSettings", "Precision"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 _LARGEST_SEED = 2**32 - 1  # NumPy's
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
+_LATER = {"left_out_if_none": True}  # so that trainings made before keep their fingerprints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,9 @@ class OptimizationSettings:
         precision: number format of training: `32-true`; `bf16-mixed`; `16-mixed`, which scales
             losses against underflow and needs a GPU. Validation is always in float32.
         seed: of weights, order of windows and drop path.
+        optimizer: name of a class of `torch.optim`; None: AdamW.
+        optimizer_arguments: of that class, beside learning rate and weight decay, as
+            `{"betas": [0.9, 0.95]}`; None: its own.
 
     Raises:
         ValueError: if a value is out of range.
@@ -54,6 +64,8 @@ class OptimizationSettings:
     average_decay: float | None = None
     precision: Precision = "32-true"
     seed: int = 0
+    optimizer: str | None = field(default=None, metadata=_LATER)
+    optimizer_arguments: Mapping[str, Any] | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -79,6 +91,62 @@ class OptimizationSettings:
         ):
             if not is_right:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        """Refuse an optimizer that is not there, and arguments that it does not take."""
+        takes = inspect.signature(self.optimizer_class).parameters
+        if not {"lr", "weight_decay"} <= set(takes):
+            raise ValueError(
+                f"optimizer is {self.optimizer!r}, which has no learning rate or weight decay; "
+                "expected one that has both, as AdamW, SGD"
+            )
+        arguments = self.optimizer_arguments
+        if arguments is None:
+            return
+        if not isinstance(arguments, Mapping):
+            raise ValueError(
+                f"optimizer_arguments is {arguments!r}; expected a mapping, as betas: [0.9, 0.95]"
+            )
+        reserved = {"params": "the weights", "lr": "learning_rate", "weight_decay": "weight_decay"}
+        for name in arguments:
+            if name in reserved:
+                raise ValueError(
+                    f"optimizer_arguments has {name}; expected {reserved[name]} to say it"
+                )
+            if name not in takes:
+                raise ValueError(
+                    f"optimizer_arguments has {name}, which {self.optimizer_class.__name__} does "
+                    f"not take; expected some of: {', '.join(sorted(set(takes) - set(reserved)))}"
+                )
+
+    @property
+    def optimizer_class(self) -> type[Optimizer]:
+        """The class of `torch.optim` that makes the steps.
+
+        Raises:
+            ValueError: if there is none of that name.
+        """
+        found = getattr(torch.optim, self.optimizer or "AdamW", None)
+        if not (isinstance(found, type) and issubclass(found, Optimizer) and found != Optimizer):
+            raise ValueError(
+                f"optimizer is {self.optimizer!r}; expected a class of torch.optim, as AdamW, SGD"
+            )
+        return found
+
+    def make_optimizer(self, weights: Iterable[nn.Parameter]) -> Optimizer:
+        """Build the optimizer of some weights."""
+        made, takes = self.optimizer_class, inspect.signature(self.optimizer_class).parameters
+        arguments: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value  # betas, out of a file
+            for name, value in (self.optimizer_arguments or {}).items()
+        }
+        # One kernel for all weights; it would divide by the gradients' scale inside the step, which
+        # is after clipping.
+        if "fused" in takes and "fused" not in arguments:
+            arguments["fused"] = self.precision != "16-mixed"
+        arguments |= {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        return made(weights, **arguments)
 
 
 def _one_of(choices: object) -> str:
