@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from met2net.models.reference_frame import ReferenceFrame
     from met2net.training.objective import EndToEnd, Objective, TwoStage
     from met2net.training.settings import OptimizationSettings
+    from met2net.verification.own_metrics import OwnMetric, register_metric
 
 __all__ = [
     "Checkpoint",
@@ -37,6 +38,7 @@ __all__ = [
     "Met2Net",
     "Objective",
     "OptimizationSettings",
+    "OwnMetric",
     "ReferenceFrame",
     "TrainingSet",
     "TwoStage",
@@ -50,6 +52,7 @@ __all__ = [
     "met2net_weather_ha",
     "met2net_weather_l",
     "register",
+    "register_metric",
     "save_checkpoint",
     "score_forecasts",
     "settings_of",
@@ -77,6 +80,7 @@ _MODULES = {
     "models.reference_frame": ("ReferenceFrame",),
     "training.objective": ("EndToEnd", "Objective", "TwoStage"),
     "training.settings": ("OptimizationSettings",),
+    "verification.own_metrics": ("OwnMetric", "register_metric"),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.cf_metadata import COORDINATES
 from met2net.data.dataset_fields import DatasetFields
+from met2net.data.physical_bounds import bounds_of, within_bounds
 from met2net.data.physical_limits import check_inputs
 from met2net.data.variables import channel
 from met2net.data.windows import hours_since_epoch
@@ -49,22 +50,45 @@ class Forecaster:
     """Run a checkpoint's network on fields in physical units.
 
     The network runs on the device that it was loaded to.
+
+    Args:
+        checkpoint: what to run.
+        bounds: keeps forecasts within what is possible: True: cloud cover in 0 to 1, humidity,
+            precipitation, radiation and wind speed at least 0 (`met2net.data.physical_bounds`); a
+            mapping: these and channel label -> smallest and largest value, in its units. False: as
+            the network gives them, as published. Inputs of a roll-out are bounded, too.
+
+    Raises:
+        ValueError: if `bounds` names another channel, or no range.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        bounds: bool | Mapping[str, tuple[float, float]] = False,
+    ) -> None:
         self.checkpoint = checkpoint
+        own = bounds if isinstance(bounds, Mapping) else None
+        labels = checkpoint.normalizer.channels
+        self._bounds = {} if bounds is False else bounds_of(labels, own=own)
 
     @classmethod
     def load(
-        cls, path: Path | str, *, device: str = "cpu", allow: Sequence[str] = ()
+        cls,
+        path: Path | str,
+        *,
+        device: str = "cpu",
+        allow: Sequence[str] = (),
+        bounds: bool | Mapping[str, tuple[float, float]] = False,
     ) -> "Forecaster":
-        """Read a checkpoint to forecast with; see `load_checkpoint`.
+        """Read a checkpoint to forecast with; see `load_checkpoint` and the class.
 
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if it is no checkpoint, or names code that is not allowed.
         """
-        return cls(load_checkpoint(path, device=device, allow=allow))
+        return cls(load_checkpoint(path, device=device, allow=allow), bounds=bounds)
 
     def save(self, path: Path | str) -> None:
         """Write the checkpoint, one safetensors file, at once or not at all.
@@ -148,7 +172,7 @@ class Forecaster:
                 network, normalized, None if init_hours is None else init_hours.to(device)
             )
         physical = normalizer.denormalize(forecast.double().cpu())
-        return np.asarray(physical.numpy(), dtype=np.float32)
+        return within_bounds(np.asarray(physical.numpy(), dtype=np.float32), self._bounds)
 
     def forecast(
         self,
