@@ -17,6 +17,7 @@ from met2net.training.averaging import WeightAverage
 from met2net.training.compilation import eager
 from met2net.training.devices import average_gradients, copy_from_first_device, sum_over_devices
 from met2net.training.objective import Objective
+from met2net.training.optimizers import make_optimizer
 from met2net.training.sample_means import SampleMeans
 from met2net.training.schedule import cycles_factor, steps_per_epoch
 from met2net.training.settings import OptimizationSettings
@@ -174,7 +175,7 @@ class ForecastModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer of the online weights and a schedule that moves every step."""
         settings = self.settings
-        optimizer = settings.make_optimizer(self.network.parameters())
+        optimizer = make_optimizer(settings, self.network.parameters())
         total_steps = self._total_steps()
         self.objective.set_total_steps(total_steps)
         factor = partial(

@@ -1,13 +1,8 @@
 """Settings of optimization, checked."""
 
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
-
-import torch
-from torch import nn
-from torch.optim import Optimizer
 
 __all__ = ["OptimizationSettings", "Precision"]
 
@@ -91,62 +86,11 @@ class OptimizationSettings:
         ):
             if not is_right:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
-        self._check_optimizer()
+        if self.optimizer is not None or self.optimizer_arguments is not None:
+            # Imported here alone: settings are refused before PyTorch is loaded.
+            from met2net.training.optimizers import check_optimizer
 
-    def _check_optimizer(self) -> None:
-        """Refuse an optimizer that is not there, and arguments that it does not take."""
-        takes = inspect.signature(self.optimizer_class).parameters
-        if not {"lr", "weight_decay"} <= set(takes):
-            raise ValueError(
-                f"optimizer is {self.optimizer!r}, which has no learning rate or weight decay; "
-                "expected one that has both, as AdamW, SGD"
-            )
-        arguments = self.optimizer_arguments
-        if arguments is None:
-            return
-        if not isinstance(arguments, Mapping):
-            raise ValueError(
-                f"optimizer_arguments is {arguments!r}; expected a mapping, as betas: [0.9, 0.95]"
-            )
-        reserved = {"params": "the weights", "lr": "learning_rate", "weight_decay": "weight_decay"}
-        for name in arguments:
-            if name in reserved:
-                raise ValueError(
-                    f"optimizer_arguments has {name}; expected {reserved[name]} to say it"
-                )
-            if name not in takes:
-                raise ValueError(
-                    f"optimizer_arguments has {name}, which {self.optimizer_class.__name__} does "
-                    f"not take; expected some of: {', '.join(sorted(set(takes) - set(reserved)))}"
-                )
-
-    @property
-    def optimizer_class(self) -> type[Optimizer]:
-        """The class of `torch.optim` that makes the steps.
-
-        Raises:
-            ValueError: if there is none of that name.
-        """
-        found = getattr(torch.optim, self.optimizer or "AdamW", None)
-        if not (isinstance(found, type) and issubclass(found, Optimizer) and found != Optimizer):
-            raise ValueError(
-                f"optimizer is {self.optimizer!r}; expected a class of torch.optim, as AdamW, SGD"
-            )
-        return found
-
-    def make_optimizer(self, weights: Iterable[nn.Parameter]) -> Optimizer:
-        """Build the optimizer of some weights."""
-        made, takes = self.optimizer_class, inspect.signature(self.optimizer_class).parameters
-        arguments: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value  # betas, out of a file
-            for name, value in (self.optimizer_arguments or {}).items()
-        }
-        # One kernel for all weights; it would divide by the gradients' scale inside the step, which
-        # is after clipping.
-        if "fused" in takes and "fused" not in arguments:
-            arguments["fused"] = self.precision != "16-mixed"
-        arguments |= {"lr": self.learning_rate, "weight_decay": self.weight_decay}
-        return made(weights, **arguments)
+            check_optimizer(self.optimizer, self.optimizer_arguments)
 
 
 def _one_of(choices: object) -> str:

@@ -110,13 +110,16 @@ def test_factors_lie_between_0_and_1(schedule, total_steps, warmup_fraction):
 def test_optimizers_go_by_their_names_in_torch():
     import torch
 
+    from met2net.training.optimizers import make_optimizer
+
     weight = torch.nn.Parameter(torch.zeros(1))
     given = {"learning_rate": 0.1, "schedule": "constant", "max_epochs": 1, "batch_size": 1}
-    plain = OptimizationSettings(**given).make_optimizer([weight])
+    plain = make_optimizer(OptimizationSettings(**given), [weight])
     assert type(plain) is torch.optim.AdamW and plain.defaults["betas"] == (0.9, 0.999)
-    other = OptimizationSettings(
+    changed = OptimizationSettings(
         **given, optimizer="NAdam", optimizer_arguments={"betas": [0.8, 0.9]}, weight_decay=0.2
-    ).make_optimizer([weight])
+    )
+    other = make_optimizer(changed, [weight])
     assert type(other) is torch.optim.NAdam and other.defaults["betas"] == (0.8, 0.9)
     assert other.defaults["lr"] == 0.1 and other.defaults["weight_decay"] == 0.2
     for wrong, message in (
