@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,14 @@ class Checkpoint:
         self.network.eval()
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     """Write the file at once or not at all.
 
     Raises:
         ValueError: if the settings build another network than the checkpoint holds, or hold
             more than plain JSON values.
     """
+    path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.network.state_dict().items()}
     with torch.device("meta"):
         expected = build(checkpoint.settings).state_dict()
@@ -99,18 +100,39 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise
 
 
-def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
+def load_checkpoint(
+    path: Path | str, *, device: str = "cpu", allow: Sequence[str] = ()
+) -> Checkpoint:
     """Read a file and rebuild its network in eval mode; no pickle is involved.
+
+    A file can name classes of this package's networks alone. Classes of your own have to be
+    allowed: by `register`, or here by the modules that define them, which are then imported.
+    What was allowed once stays so in this process.
+
+    Args:
+        path: of the file.
+        device: where the network is to run.
+        allow: modules, as `my_networks`, whose classes the file may name.
 
     Files of formats 1 and 2 give what they gave: the loaded settings say the identities of their
     translators' blocks, so that a copy saved anew is of the same network.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, no checkpoint, or names code that is not a model.
+        TypeError: if `allow` is one text.
+        ValueError: if the file is damaged, no checkpoint, or names code that is not a model or
+            not allowed.
     """
+    path = Path(path)
+    if isinstance(allow, str):
+        raise TypeError(f"allow is {allow!r}; expected a list of modules, as [{allow!r}]")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; expected a checkpoint, one safetensors file")
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
+        raise FileNotFoundError(
+            f"no checkpoint at {path}; expected the path of a safetensors file, as "
+            "`save_checkpoint` and `Forecaster.save` write it"
+        )
     try:
         with safe_open(path, framework="pt", device=device) as file:
             metadata: Mapping[str, str] = file.metadata() or {}
@@ -121,7 +143,7 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
         found = ", ".join(metadata) or "none"
         raise ValueError(f"{path} is no met2net checkpoint: metadata {found}; expected {_KEY!r}")
     try:
-        return _rebuild(json.loads(metadata[_KEY]), tensors, path)
+        return _rebuild(json.loads(metadata[_KEY]), tensors, path, allow)
     # What other forms than `_description` writes run into; PyTorch raises RuntimeError.
     except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise ValueError(
@@ -158,7 +180,10 @@ def content_of(path: Path) -> str:
 
 
 def _rebuild(
-    description: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path
+    description: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    path: Path,
+    allow: Sequence[str],
 ) -> Checkpoint:
     """Build the network that the description names and give it the tensors."""
     if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT):
@@ -169,7 +194,7 @@ def _rebuild(
         settings = _with_one_identity(settings)
     # Built without memory, then given the file's tensors: no time is lost on random weights.
     with torch.device("meta"):
-        network: nn.Module = build(settings)
+        network: nn.Module = build(settings, allow=allow)
     _check_tensors(tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
     return Checkpoint(

@@ -1,7 +1,8 @@
 """Forecasts in physical units: arrays or xarray in, the same out."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,11 +10,12 @@ import xarray as xr
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.checkpoint import Checkpoint
+from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.cf_metadata import COORDINATES
-from met2net.data.grid import Grid
+from met2net.data.dataset_fields import DatasetFields
+from met2net.data.physical_bounds import bounds_of, within_bounds
 from met2net.data.physical_limits import check_inputs
-from met2net.data.variables import Channel, channel
+from met2net.data.variables import channel
 from met2net.data.windows import hours_since_epoch
 from met2net.forecasting.rollout import rollout_hours
 from met2net.models.evaluation_mode import evaluation_mode
@@ -48,10 +50,53 @@ class Forecaster:
     """Run a checkpoint's network on fields in physical units.
 
     The network runs on the device that it was loaded to.
+
+    Args:
+        checkpoint: what to run.
+        bounds: keeps forecasts within what is possible: True: cloud cover in 0 to 1, humidity,
+            precipitation, radiation and wind speed at least 0 (`met2net.data.physical_bounds`); a
+            mapping: these and channel label -> smallest and largest value, in its units. False: as
+            the network gives them, as published. Inputs of a roll-out are bounded, too.
+
+    Raises:
+        ValueError: if `bounds` names another channel, or no range.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        bounds: bool | Mapping[str, tuple[float, float]] = False,
+    ) -> None:
         self.checkpoint = checkpoint
+        own = bounds if isinstance(bounds, Mapping) else None
+        labels = checkpoint.normalizer.channels
+        self._bounds = {} if bounds is False else bounds_of(labels, own=own)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        device: str = "cpu",
+        allow: Sequence[str] = (),
+        bounds: bool | Mapping[str, tuple[float, float]] = False,
+    ) -> "Forecaster":
+        """Read a checkpoint to forecast with; see `load_checkpoint` and the class.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no checkpoint, or names code that is not allowed.
+        """
+        return cls(load_checkpoint(path, device=device, allow=allow), bounds=bounds)
+
+    def save(self, path: Path | str) -> None:
+        """Write the checkpoint, one safetensors file, at once or not at all.
+
+        Raises:
+            ValueError: if the settings do not build this network.
+        """
+        save_checkpoint(path, self.checkpoint)
 
     @property
     def needs_init_time(self) -> bool:
@@ -69,6 +114,7 @@ class Forecaster:
                 NumPy reads as such, or whole hours since 1970-01-01T00.
 
         Raises:
+            TypeError: if the inputs are no NumPy array.
             ValueError: if the shape is not the checkpoint's, a value is not finite or cannot
                 be weather (`met2net.data.physical_limits`), or the init times are missing, not
                 one a sample, or not on a full hour.
@@ -93,10 +139,19 @@ class Forecaster:
     def _check(self, inputs: Float[np.ndarray, "b t c h w"], hours: Sequence[str] = ()) -> None:
         """Refuse arrays of another shape, and values that no weather has; `hours` say when."""
         checkpoint = self.checkpoint
+        if not isinstance(inputs, np.ndarray):
+            raise TypeError(
+                f"inputs are a {type(inputs).__module__}.{type(inputs).__name__}; expected a "
+                "numpy.ndarray in physical units, (sample, frame, channel, latitude, longitude); "
+                "of a tensor, give .cpu().numpy()"
+            )
         labels = checkpoint.normalizer.channels
         expected = (checkpoint.window.num_inputs, len(labels), *checkpoint.grid.shape)
-        if inputs.shape[1:] != expected:
-            raise ValueError(f"inputs have shape {inputs.shape[1:]} a sample; expected {expected}")
+        if inputs.ndim != 5 or inputs.shape[1:] != expected:
+            raise ValueError(
+                f"inputs have shape {inputs.shape[1:]} a sample; expected {expected}: "
+                f"{expected[0]} frames of {', '.join(labels)}, latitudes and longitudes"
+            )
         is_bad = ~np.isfinite(inputs).all(axis=(0, 1, 3, 4))
         if is_bad.any():
             wrong = ", ".join(np.asarray(labels)[is_bad])
@@ -117,18 +172,27 @@ class Forecaster:
                 network, normalized, None if init_hours is None else init_hours.to(device)
             )
         physical = normalizer.denormalize(forecast.double().cpu())
-        return np.asarray(physical.numpy(), dtype=np.float32)
+        return within_bounds(np.asarray(physical.numpy(), dtype=np.float32), self._bounds)
 
     def forecast(
-        self, dataset: xr.Dataset, init_time: np.datetime64 | str, *, num_leads: int | None = None
+        self,
+        dataset: xr.Dataset,
+        init_time: np.datetime64 | str,
+        *,
+        num_leads: int | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> xr.Dataset:
         """Forecast from the hours up to `init_time`, the last observed one.
 
         Args:
-            dataset: CDS long names, `name(time[, level], latitude, longitude)`, ERA5's units.
+            dataset: `name(time[, level], latitude, longitude)` in the checkpoint's units. Variables
+                go by their CDS long names, channel labels (as a served model and its card name
+                them) or GRIB short names; axes may be `valid_time`, `lat`, `lon`,
+                `pressure_level`, in either direction.
             init_time: UTC.
             num_leads: number of lead times. More than the network was trained on are reached
                 by roll-out: its own forecasts are its next inputs. None: the trained ones.
+            names: channel label -> variable of the dataset, for other names.
 
         Returns:
             `name(init_time, lead_time, latitude, longitude)` with units, and the coordinate
@@ -143,11 +207,13 @@ class Forecaster:
         """
         checkpoint = self.checkpoint
         lead_hours = rollout_hours(checkpoint.window, num_leads=num_leads)
-        _check_grid(dataset, checkpoint.grid)
+        source = DatasetFields.of(dataset, names=names)
+        if not source.grid.matches(checkpoint.grid):
+            raise ValueError(f"dataset has grid {source.grid}; expected {checkpoint.grid}")
         start = np.datetime64(init_time).astype("datetime64[ns]")
-        times = _select_times(dataset, start=start, hours=checkpoint.window.input_hours)
+        times = _input_times(source, start=start, hours=checkpoint.window.input_hours)
         fields = [
-            _read(dataset, label, times=times, units=units)
+            source.read(label, times=times, units=units).astype(np.float64)
             for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
         ]
         inputs = np.stack(fields, axis=1)[None]
@@ -242,49 +308,20 @@ def _name_channels(
     return arrays
 
 
-def _check_grid(dataset: xr.Dataset, grid: Grid) -> None:
-    """Refuse another grid than the network was trained on."""
-    found = Grid.from_dataset(dataset)
-    if not found.matches(grid):
-        raise ValueError(f"dataset has grid {found}; expected {grid}")
-
-
-def _select_times(
-    dataset: xr.Dataset, *, start: np.datetime64, hours: tuple[int, ...]
+def _input_times(
+    fields: DatasetFields, *, start: np.datetime64, hours: tuple[int, ...]
 ) -> np.ndarray:
     """Give the input times, after checking that the dataset has them all."""
-    if "time" not in dataset.coords:
+    if "time" not in fields.dataset.coords:
         raise ValueError("dataset has no coordinate 'time'; expected the hours of the analyses")
     times: np.ndarray = start + np.asarray(hours).astype("timedelta64[h]")
-    missing = times[~np.isin(times, dataset["time"].values)]
+    missing = times[~np.isin(times, fields.dataset["time"].values)]
     if len(missing):
         shown = ", ".join(str(time.astype("datetime64[h]")) for time in missing)
         raise ValueError(
             f"dataset has no fields at {shown}; expected {len(hours)} hours up to the init time"
         )
     return times
-
-
-def _read(
-    dataset: xr.Dataset, label: str, *, times: np.ndarray, units: str
-) -> Float[np.ndarray, "t h w"]:
-    """Read one channel at the input times."""
-    parsed: Channel = channel(label)
-    name = parsed.variable.name
-    if name not in dataset:
-        found = ", ".join(map(str, dataset.data_vars)) or "none"
-        raise ValueError(f"dataset has no variable {name!r}; found: {found}")
-    array = dataset[name]
-    found_units = array.attrs.get("units", units)
-    if found_units != units:
-        raise ValueError(f"{name} has units {found_units!r}; expected {units!r}")
-    if parsed.level is not None:
-        if "level" not in array.dims or parsed.level not in array["level"].values:
-            found = ", ".join(map(str, array["level"].values)) if "level" in array.dims else "none"
-            raise ValueError(f"{name} has levels {found}; expected {parsed.level} [hPa]")
-        array = array.sel(level=parsed.level)
-    selected = array.sel(time=times).transpose("time", "latitude", "longitude")
-    return np.asarray(selected.values, dtype=np.float64)
 
 
 def _device(network: nn.Module) -> torch.device:

@@ -88,8 +88,9 @@ class BatchOrder:
 class WindowBatches:
     """Iterates over an epoch's batches; threads read the next ones meanwhile.
 
-    Lightning tells it the epoch as it tells a sampler. Its state is the epoch and the number
-    of batches given out: an iteration after `load_state_dict` goes on exactly there.
+    Lightning tells it the epoch as it tells a sampler; where nobody does, as in a plain loop, every
+    iteration after a whole one is of the next epoch. Its state is the epoch and the number of
+    batches given out: an iteration after `load_state_dict` goes on exactly there.
     """
 
     batch_sampler = None  # Lightning looks for it where there is a `sampler`
@@ -125,6 +126,8 @@ class WindowBatches:
         self._epoch = 0
         self._given = 0  # batches of the epoch that were given out
         self._first = 0  # batch that the next iteration starts with
+        self._is_told = False  # somebody chooses the epochs
+        self._is_over = False  # the epoch was given out
 
     @property
     def sampler(self) -> "WindowBatches":
@@ -133,6 +136,7 @@ class WindowBatches:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; another one than before starts at its first batch."""
+        self._is_told = True
         if epoch != self._epoch:
             self._epoch, self._given, self._first = epoch, 0, 0
 
@@ -148,7 +152,7 @@ class WindowBatches:
         """
         if not 0 <= state["batch"] <= len(self):
             raise ValueError(f"state is at batch {state['batch']}; expected 0 to {len(self)}")
-        self._epoch = state["epoch"]
+        self._epoch, self._is_told = state["epoch"], True
         self._given = self._first = state["batch"]
 
     def __len__(self) -> int:
@@ -156,6 +160,9 @@ class WindowBatches:
 
     def __iter__(self) -> Iterator[Sample]:
         """Give the epoch's batches, or after `load_state_dict` once those that are left."""
+        if self._is_over and not self._is_told:
+            self._epoch, self._given, self._first = self._epoch + 1, 0, 0
+        self._is_over = False
         first, self._first = self._first, 0
         size = self._order.batch_size
         windows = self._order.windows(self._epoch)
@@ -163,6 +170,7 @@ class WindowBatches:
         for number, batch in enumerate(self._read(parts), start=first + 1):
             self._given = number
             yield batch
+        self._is_over = True
 
     def _read(self, parts: list[Int64[np.ndarray, " _"]]) -> Iterator[Sample]:
         """Read batches in order, some ahead of the one that is given out."""

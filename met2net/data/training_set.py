@@ -1,9 +1,10 @@
 """A training set on disk, and the samples cut from it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from jaxtyping import Bool, Float64, Int8, Int64
 from met2net.data.climatology import Climatology
 from met2net.data.fields import Fields, StoredFields
 from met2net.data.grid import Grid
-from met2net.data.normalization import Normalizer
+from met2net.data.normalization import Method, Normalizer
 from met2net.data.stored_means import StoredMeans
-from met2net.data.variable_definitions import DEFINITIONS, define_all
+from met2net.data.variable_definitions import DEFINITIONS, Definition, define_all
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
 __all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "TrainingSet"]
@@ -41,7 +42,7 @@ class TrainingSet:
     """Normalized fields with all that belongs to them.
 
     Attributes:
-        path: the store's folder.
+        path: the store's folder; None for one that is in memory alone.
         channels: labels, in order.
         units: physical units, one a channel.
         variables: group name -> its channels; together all channels, in order.
@@ -60,7 +61,7 @@ class TrainingSet:
         attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
     """
 
-    path: Path
+    path: Path | None
     channels: tuple[str, ...]
     units: tuple[str, ...]
     variables: dict[str, tuple[str, ...]]
@@ -109,6 +110,50 @@ class TrainingSet:
             climatology=Climatology(StoredMeans.open(path / "climatology")),
             attrs={str(name): str(value) for name, value in dataset.attrs.items()},
         )
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: xr.Dataset,
+        *,
+        variables: Mapping[str, Sequence[str]],
+        splits: Mapping[str, slice | Sequence[Any]],
+        names: Mapping[str, str] | None = None,
+        definitions: Mapping[str, Definition | Mapping[str, Any]] | None = None,
+        normalization: Method = "mean_std",
+        smoothing_days: int = 61,
+    ) -> "TrainingSet":
+        """Make a training set of fields in physical units, in memory.
+
+        Mean, standard deviation and climatology are the training split's, as in a store that
+        `pipelines.training_sets.prepare` writes.
+
+        Args:
+            dataset: `name(time[, level], latitude, longitude)`. Variables go by their CDS long
+                names, labels or GRIB short names; axes may be `valid_time`, `lat`, `lon`,
+                `pressure_level`, in any order and direction. Units must be those of the table
+                of variables (`met2net.data.variables`); a field that says none is taken to have
+                them.
+            variables: group name -> channel labels: what a network has an encoder for, as
+                `{"t2m": ["t2m"], "wind": ["u10", "v10"], "z": ["z500"]}`.
+            splits: `train`, `validation` and `test` -> first and last time, both inside, as
+                `("2016", "2018-06")`, which ends with June's last hour.
+            names: channel label -> variable of the dataset, for other names.
+            definitions: name -> `Definition`, for variables that the table lacks.
+            normalization: see `met2net.data.normalization.METHODS`.
+            smoothing_days: width of the climatology's running mean over days, odd.
+
+        Raises:
+            TypeError: if there is no Dataset, or a list where a mapping is due.
+            ValueError: if variables, levels, units, axes or hours are not as above, a value is
+                missing, a channel is constant, or the training split has no climatology.
+        """
+        from met2net.data.dataset_training_set import training_set_of
+
+        return training_set_of(
+            dataset, variables=variables, splits=splits, names=names, definitions=definitions,
+            normalization=normalization, smoothing_days=smoothing_days,
+        )  # fmt: skip
 
     def in_split(self, name: str) -> Bool[np.ndarray, " time"]:
         """Tell which hours are in `train`, `validation` or `test`.

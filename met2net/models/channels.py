@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from met2net.data.channel_groups import Variables, channel_labels, check_variables
+
 __all__ = [
     "Variables",
     "channel_labels",
@@ -13,29 +15,6 @@ __all__ = [
     "check_variables",
     "interleave_channels",
 ]
-
-Variables = dict[str, tuple[str, ...]]
-
-
-def check_variables(variables: Mapping[str, Sequence[str]]) -> Variables:
-    """Copy groups of channels, in order.
-
-    Raises:
-        ValueError: if there is no group, a group is empty or a string, or a label is twice.
-    """
-    if not variables:
-        raise ValueError("no variables; expected at least one group of channels")
-    groups: Variables = {}
-    seen: set[str] = set()
-    for name, labels in variables.items():
-        if isinstance(labels, str) or not labels:
-            raise ValueError(f"variable {name!r} is {labels!r}; expected a list of channel labels")
-        for label in labels:
-            if label in seen:
-                raise ValueError(f"channel {label!r} occurs twice; expected once in all variables")
-            seen.add(label)
-        groups[name] = tuple(labels)
-    return groups
 
 
 def check_input_variables(
@@ -54,11 +33,6 @@ def check_input_variables(
             f"input_variables has groups {', '.join(groups)}; expected {', '.join(variables)}"
         )
     return groups
-
-
-def channel_labels(variables: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Give all labels in channel order: the groups one after the other."""
-    return tuple(label for labels in variables.values() for label in labels)
 
 
 def interleave_channels(

@@ -40,7 +40,8 @@ class Met2Net(nn.Module):
             give (same groups in the same order); None: the same.
         num_scales: layers of an encoder and of a decoder; every second one resamples by 2.
         spatiotemporal_block: the translator's block in space and time: tau, gsta, convnext,
-            hornet, moganet, poolformer or incepu (the paper's Table 9).
+            hornet, moganet, poolformer or incepu (the paper's Table 9); or a block of your own,
+            in settings a node with `_partial_: true` (`blocks.spatiotemporal`).
         mlp_ratio: width of that block's MLP over latent_dim; None: 4, and for incepu, which
             has no MLP, the only choice.
         down_sampling: False keeps the grid as it is, with the same layers at stride 1, for
@@ -73,7 +74,7 @@ class Met2Net(nn.Module):
         num_blocks: int = 8,
         num_scales: int = 2,
         num_heads: int = 8,
-        spatiotemporal_block: str = "tau",
+        spatiotemporal_block: str | Callable[..., nn.Module] = "tau",
         mlp_ratio: int | None = None,
         drop_path: float = 0.1,
         down_sampling: bool = True,

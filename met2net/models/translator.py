@@ -1,6 +1,7 @@
 """The translator: from latents of the input frames to latents of the target frames."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from einops import rearrange
@@ -33,7 +34,7 @@ class TranslatorBlock(nn.Module):
         latent_dim: int,
         *,
         num_heads: int | None,
-        block_name: str,
+        block_name: str | Callable[..., nn.Module],
         mlp_ratio: int | None,
         drop_path: float,
         space_time_identities: int,
@@ -74,7 +75,7 @@ class Translator(nn.Module):
         latent_dim: int,
         num_blocks: int,
         num_heads: int | None,
-        spatiotemporal_block: str,
+        spatiotemporal_block: str | Callable[..., nn.Module],
         mlp_ratio: int | None,
         drop_path: float,
         space_time_identities: int,

@@ -17,6 +17,7 @@ from met2net.training.averaging import WeightAverage
 from met2net.training.compilation import eager
 from met2net.training.devices import average_gradients, copy_from_first_device, sum_over_devices
 from met2net.training.objective import Objective
+from met2net.training.optimizers import make_optimizer
 from met2net.training.sample_means import SampleMeans
 from met2net.training.schedule import cycles_factor, steps_per_epoch
 from met2net.training.settings import OptimizationSettings
@@ -172,16 +173,9 @@ class ForecastModule(LightningModule):
             self._losses.continue_from(checkpoint["losses"])
 
     def configure_optimizers(self) -> Any:
-        """Build Adam over the online weights and a schedule that moves every step."""
+        """Build the optimizer of the online weights and a schedule that moves every step."""
         settings = self.settings
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            # One kernel for all weights; it would divide by the gradients' scale inside the
-            # step, which is after clipping.
-            fused=settings.precision != "16-mixed",
-        )
+        optimizer = make_optimizer(settings, self.network.parameters())
         total_steps = self._total_steps()
         self.objective.set_total_steps(total_steps)
         factor = partial(

@@ -1,13 +1,15 @@
 """Settings of optimization, checked."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 __all__ = ["OptimizationSettings", "Precision"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 _LARGEST_SEED = 2**32 - 1  # NumPy's
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
+_LATER = {"left_out_if_none": True}  # so that trainings made before keep their fingerprints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,9 @@ class OptimizationSettings:
         precision: number format of training: `32-true`; `bf16-mixed`; `16-mixed`, which scales
             losses against underflow and needs a GPU. Validation is always in float32.
         seed: of weights, order of windows and drop path.
+        optimizer: name of a class of `torch.optim`; None: AdamW.
+        optimizer_arguments: of that class, beside learning rate and weight decay, as
+            `{"betas": [0.9, 0.95]}`; None: its own.
 
     Raises:
         ValueError: if a value is out of range.
@@ -54,6 +59,8 @@ class OptimizationSettings:
     average_decay: float | None = None
     precision: Precision = "32-true"
     seed: int = 0
+    optimizer: str | None = field(default=None, metadata=_LATER)
+    optimizer_arguments: Mapping[str, Any] | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -79,6 +86,11 @@ class OptimizationSettings:
         ):
             if not is_right:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
+        if self.optimizer is not None or self.optimizer_arguments is not None:
+            # Imported here alone: settings are refused before PyTorch is loaded.
+            from met2net.training.optimizers import check_optimizer
+
+            check_optimizer(self.optimizer, self.optimizer_arguments)
 
 
 def _one_of(choices: object) -> str:

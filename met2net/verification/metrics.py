@@ -6,7 +6,7 @@ them is constant, R2 where the observations are, skill where the reference has n
 everything where there was no sample.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,7 +158,7 @@ class Metric:
     scale: Scale
 
 
-METRICS: Mapping[str, Metric] = {
+METRICS: dict[str, Metric] = {
     "mse": Metric(mse, 2, LOGARITHM),
     "mae": Metric(mae, 1, LOGARITHM),
     "rmse": Metric(rmse, 1, LOGARITHM),
@@ -168,6 +168,7 @@ METRICS: Mapping[str, Metric] = {
     "acc_centred": Metric(acc_centred, 0, FISHER),
     "pcc": Metric(pcc, 0, FISHER),
 }
+"""By name; `met2net.verification.own_metrics.register_metric` adds to them."""
 
 
 def in_physical_units(

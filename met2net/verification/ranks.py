@@ -31,4 +31,4 @@ def reduce_over_ranks(statistics: Statistics) -> Statistics:
     parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, own)
     # Added in the order of ranks: the same bits on every rank and in every run.
-    return Statistics(*np.sum([part.cpu().numpy() for part in parts], axis=0))
+    return Statistics.of(np.sum([part.cpu().numpy() for part in parts], axis=0))

@@ -80,7 +80,7 @@ def score_intervals(
             )
             parts = ((day_of_time[places], sums) for places, sums in parts)
             sums = np.moveaxis(resampled_sums(parts, weights), 1, 0)
-            statistics = Statistics(*sums[..., None, :])  # row weighting lead channel
+            statistics = Statistics.of(sums[..., None, :])  # row weighting lead channel
             leads.append(_metric_bounds(statistics, std=std, bootstrap=bootstrap))
             total = statistics if total is None else total + statistics
         assert total is not None

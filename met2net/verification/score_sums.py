@@ -7,7 +7,7 @@ from jaxtyping import Float64, Int64
 
 from met2net.verification.metrics import acc, acc_centred
 from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.statistics import STATISTICS, Statistics
+from met2net.verification.statistics import Statistics
 
 __all__ = ["ACC_FORMS", "SEASONS", "ModelSums", "ScoreSums", "season_of"]
 
@@ -44,7 +44,7 @@ class ModelSums:
         """Sum one batch."""
         everywhere = batch.statistics.stacked()[:, :, 0]  # (statistic, B, weighting, L, C)
         hours = batch.init_time % 24
-        per_time = Statistics(*everywhere)
+        per_time = Statistics.of(everywhere)
         correlations = {name: form(per_time) for name, form in ACC_FORMS.items()}
         return cls(
             total=batch.statistics.summed(),
@@ -93,5 +93,5 @@ def _grouped(
     indicator = (group == np.arange(num)[:, None]).astype(np.float64)  # (group, B)
     rows = np.moveaxis(stacked, 1, 0)
     sums = indicator @ rows.reshape(len(rows), -1)
-    by_group = np.moveaxis(sums.reshape(num, len(STATISTICS), *rows.shape[2:]), 0, 1)
-    return Statistics(*by_group)
+    by_group = np.moveaxis(sums.reshape(num, *rows.shape[1:]), 0, 1)
+    return Statistics.of(by_group)

@@ -19,10 +19,10 @@ from met2net.verification.score_stream import ScoredBatch, score_stream
 from met2net.verification.score_sums import ScoreSums
 from met2net.verification.statistics import WEIGHTINGS, Statistics
 
-__all__ = ["accumulate_sums", "score_forecasts", "to_dataset"]
+__all__ = ["accumulate_sums", "score_windows", "to_dataset"]
 
 
-def score_forecasts(
+def score_windows(
     forecasts: Mapping[str, ForecastFunction],
     windows: WindowDataset,
     *,

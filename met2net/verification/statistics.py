@@ -1,13 +1,15 @@
 """Statistics that add up: sums from which every metric follows, over any chunking."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
+
+from met2net.verification.own_statistics import own_names, own_summands
 
 __all__ = [
     "OBSERVED",
@@ -50,6 +52,7 @@ class Statistics:
         anomaly_product: sum of f' o'.
         observed_anomaly: sum of o'.
         product: sum of f o.
+        own: sums of registered metrics, by full name (`met2net.verification.own_statistics`).
     """
 
     weight: Sums
@@ -63,29 +66,49 @@ class Statistics:
     anomaly_product: Sums
     observed_anomaly: Sums
     product: Sums
+    own: Mapping[str, Sums] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, stacked: Float64[np.ndarray, "statistic *group weighting lead channel"]
+    ) -> "Statistics":
+        """Take `stacked` apart again; sums of one's own may be missing, as they are in files.
+
+        Raises:
+            ValueError: if metrics were registered meanwhile.
+        """
+        rest = stacked[len(STATISTICS) :]
+        names = own_names() if len(rest) else ()
+        if len(rest) != len(names):
+            raise ValueError(
+                f"found {len(rest)} sums of registered metrics; expected {len(names)}: register "
+                "metrics before scoring begins"
+            )
+        known = dict(zip(STATISTICS, stacked, strict=False))
+        return cls(**known, own=dict(zip(names, rest, strict=True)))
 
     def __add__(self, other: "Statistics") -> "Statistics":
         """Merge the statistics of two samples."""
-        return Statistics(*self.stacked() + other.stacked())
+        return Statistics.of(self.stacked() + other.stacked())
 
     def stacked(self) -> Float64[np.ndarray, "statistic *group weighting lead channel"]:
-        """Stack all sums, in the order of the attributes."""
-        return np.stack([getattr(self, name) for name in STATISTICS])
+        """Stack all sums, in the order of the attributes, then those of registered metrics."""
+        return np.stack([*(getattr(self, name) for name in STATISTICS), *self.own.values()])
 
     def summed(self) -> "Statistics":
         """Sum over the first axis, a group."""
-        return Statistics(*self.stacked().sum(axis=1))
+        return Statistics.of(self.stacked().sum(axis=1))
 
     def group(self, *index: int) -> "Statistics":
         """Select one group, by its place on the first axes."""
-        return Statistics(*(getattr(self, name)[index] for name in STATISTICS))
+        return Statistics.of(np.stack([sums[index] for sums in self.stacked()]))
 
     def pooled(self) -> "Statistics":
         """Sum over lead times, which leaves one: scores over all leads pool sums first."""
-        return Statistics(*self.stacked().sum(axis=-2, keepdims=True))
+        return Statistics.of(self.stacked().sum(axis=-2, keepdims=True))
 
 
-STATISTICS = tuple(field.name for field in fields(Statistics))
+STATISTICS = tuple(each.name for each in fields(Statistics) if each.name != "own")
 
 
 def zero_statistics(*, num_leads: int, num_channels: int) -> Statistics:
@@ -147,10 +170,14 @@ class Observations:
             for x in (forecast, self.fields, self.climatology)
         )
         sums = self.sums | {name: _integrate(x, self.weights) for name, x in _compared(f, o, clim)}
-        stacked = torch.stack([sums[name] for name in STATISTICS])
+        own = {
+            name: _integrate(_without_invalid(x, self.is_valid), self.weights)
+            for name, x in own_summands(f, o, clim).items()
+        }
+        stacked = torch.stack([*(sums[name] for name in STATISTICS), *own.values()])
         if not torch.isfinite(stacked).all():
             raise ValueError(_not_finite(f, o, clim))
-        return Statistics(*stacked.cpu().numpy())
+        return Statistics.of(stacked.cpu().numpy())
 
 
 def compute_statistics(
@@ -217,4 +244,7 @@ def _not_finite(forecast: Tensor, observation: Tensor, climatology: Tensor) -> s
                 f"{name} has {int(bad.sum())} values that are not finite, first at lead index "
                 f"{lead}, channel index {channel}; expected none"
             )
-    return "sums of squares overflow float64; expected normalized fields"
+    return (
+        "sums of squares overflow float64, or a registered metric gives what is not finite; "
+        "expected normalized fields"
+    )

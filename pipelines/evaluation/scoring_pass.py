@@ -20,7 +20,7 @@ from met2net.verification.forecast_store import ForecastStoreWriter
 from met2net.verification.group_intervals import RegionalSums, grouped_rmse
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.scores import score_forecasts
+from met2net.verification.scores import score_windows
 from pipelines.atomic import replacing
 from pipelines.evaluation.batch_rmse import rmse_of_batches
 from pipelines.evaluation.scored_regions import scored_regions
@@ -116,7 +116,7 @@ def score_pass(
             progress_bar("scoring", len(forecasts) * len(windows), unit="forecasts", logger=logger)
         )
         watchers.append(lambda batch: advance(len(batch.init_time)))
-        scores = score_forecasts(
+        scores = score_windows(
             forecasts,
             windows,
             window=window,

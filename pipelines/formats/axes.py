@@ -10,16 +10,10 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
+from met2net.data.dataset_fields import AXIS_NAMES
 from pipelines.errors import DataError
 
 __all__ = ["AXIS_NAMES", "find_axes"]
-
-AXIS_NAMES = {
-    "level": ("level", "pressure_level", "isobaricInhPa", "plev"),
-    "latitude": ("latitude", "lat"),
-    "longitude": ("longitude", "lon"),
-}
-"""House name -> names of dimensions and coordinates in files."""
 
 # Source: CF conventions 1.11, sections 4.1 and 4.2; plain degrees are common in files.
 _UNITS = {

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid, unbroken_longitudes
+from met2net.data.unit_spellings import same_units
 from met2net.data.variables import Variable
 from met2net.data.windows import hours_since_epoch
 from pipelines.errors import DataError
@@ -24,15 +25,6 @@ __all__ = ["canonical", "same_units"]
 
 _TIME_NAMES = ("valid_time", "time")
 _HOUSE_AXES = ("time", "level", "latitude", "longitude")
-
-# One spelling for each unit; keys without "**" and in lower case.
-_UNIT_SPELLINGS = {
-    "(0 - 1)": "1", "0-1": "1", "dimensionless": "1", "~": "1", "fraction": "1",
-    "percent": "%", "kelvin": "K", "k": "K", "degk": "K", "pa": "Pa", "pascal": "Pa",
-    "pascals": "Pa",
-    "m/s": "m s-1", "kg/kg": "kg kg-1", "m2/s2": "m2 s-2", "j/m2": "J m-2", "j m-2": "J m-2",
-    "meter": "m", "metre": "m", "meters": "m", "metres": "m",
-}  # fmt: skip
 
 
 def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
@@ -91,16 +83,6 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     result = result.assign_coords(expver=expver.variable)
     result.attrs = {k: v for k, v in dataset.attrs.items() if k == "GRIB_centre"}
     return with_left_out(_ordered(result, origin), reasons)
-
-
-def same_units(found: str, expected: str) -> bool:
-    """Tell whether two spellings mean the same unit, as `m s**-1` and `m s-1`."""
-    return _plain_units(found) == _plain_units(expected)
-
-
-def _plain_units(text: str) -> str:
-    plain = text.replace("**", "").replace("^", "").strip()
-    return _UNIT_SPELLINGS.get(plain.lower(), plain)
 
 
 def _with_hours_summed(

@@ -12,6 +12,13 @@ import xarray as xr
 import met2net
 from met2net.data.normalization import Method, Normalizer, check_method
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.training_statistics import (
+    DIFFERENCE_HOURS,
+    TrainingStatistics,
+    difference_moments,
+    hourly_moments,
+    merge_statistics,
+)
 from met2net.models.channels import channel_labels, check_variables
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
@@ -27,13 +34,6 @@ from pipelines.image_sequences.sequences import (
 from pipelines.training_sets.layout import Layout, chunk_hours_for, write_metadata
 from pipelines.training_sets.prepare import build_once
 from pipelines.training_sets.settings import Splits
-from pipelines.training_sets.statistics import (
-    DIFFERENCE_HOURS,
-    TrainingStatistics,
-    difference_moments,
-    hourly_moments,
-    merge_statistics,
-)
 
 __all__ = ["FORMAT_VERSION", "PIXEL_DEGREES", "SequenceSetSettings", "build_sequence_set"]
 
@@ -183,9 +183,12 @@ def _write_fields(
         chunks.add(frames)
         done = rows.stop
     chunks.finish()
-    statistics = merge_statistics(
-        moments, np.concatenate(differences), times=times, in_train=in_train, channels=channels
-    )
+    try:
+        statistics = merge_statistics(
+            moments, np.concatenate(differences), times=times, in_train=in_train, channels=channels
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error
     normalizer = Normalizer.from_statistics(
         channels, method=settings.normalization, mean=statistics.mean, std=statistics.std,
         minimum=statistics.minimum, maximum=statistics.maximum,

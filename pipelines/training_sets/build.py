@@ -15,6 +15,11 @@ from dask.utils import format_bytes
 import met2net
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.training_statistics import (
+    DIFFERENCE_HOURS,
+    difference_hours,
+    merge_statistics,
+)
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import channel, required_fields
 from pipelines.archive.state import ArchiveState
@@ -24,11 +29,6 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import to_plain
 from pipelines.training_sets.layout import Layout, write_metadata
 from pipelines.training_sets.settings import Splits, TrainingSetSettings
-from pipelines.training_sets.statistics import (
-    DIFFERENCE_HOURS,
-    difference_hours,
-    merge_statistics,
-)
 from pipelines.training_sets.tasks import (
     ClimatologyPart,
     FieldBlock,
@@ -88,11 +88,14 @@ def write_store(
         for hours in _slices(len(times), max(layout.chunk_hours, _DAY))
     ]
     moments, differences = zip(*workers.map(extract, blocks), strict=True)
-    statistics = merge_statistics(
-        np.concatenate(moments), np.concatenate(differences),
-        times=times, in_train=in_train, channels=settings.channels,
-        difference=difference_hours(step),
-    )  # fmt: skip
+    try:
+        statistics = merge_statistics(
+            np.concatenate(moments), np.concatenate(differences),
+            times=times, in_train=in_train, channels=settings.channels,
+            difference=difference_hours(step),
+        )  # fmt: skip
+    except ValueError as error:
+        raise DataError(str(error)) from error
     normalizer = Normalizer.from_statistics(
         settings.channels, method=settings.normalization, mean=statistics.mean,
         std=statistics.std, minimum=statistics.minimum, maximum=statistics.maximum,

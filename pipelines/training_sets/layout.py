@@ -16,7 +16,7 @@ import zarr
 
 from met2net.data.climatology import NUM_DAYS, spans_two_years
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
-from pipelines.training_sets.statistics import TrainingStatistics
+from met2net.data.training_statistics import TrainingStatistics
 
 __all__ = ["Layout", "chunk_hours_for", "write_metadata"]
 

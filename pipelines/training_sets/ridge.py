@@ -26,7 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 def ridge_file(data: TrainingSet, *, window: WindowSpec) -> Path:
-    """Name the file that a training set's regression for some windows is kept in."""
+    """Name the file that a training set's regression for some windows is kept in.
+
+    Raises:
+        ValueError: if the set is in memory alone.
+    """
+    if data.path is None:
+        raise ValueError("the training set is in memory alone; expected one in a folder")
     key = fingerprint(_FORMAT, data.attrs["fingerprint"], window)
     return data.path.with_name(f"{data.path.stem}.ridge-{key}.safetensors")
 

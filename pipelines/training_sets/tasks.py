@@ -18,18 +18,18 @@ import xarray as xr
 from met2net.data.climatology import ClimatologyAccumulator
 from met2net.data.fields import chunk_path
 from met2net.data.normalization import Normalizer
+from met2net.data.training_statistics import (
+    DIFFERENCE_HOURS,
+    difference_moments,
+    hourly_moments,
+    pairs,
+)
 from met2net.data.variables import channel
 from pipelines.archive.check import DAMAGE
 from pipelines.archive.state import ArchiveState
 from pipelines.archive.storage import cause_of
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
-from pipelines.training_sets.statistics import (
-    DIFFERENCE_HOURS,
-    difference_moments,
-    hourly_moments,
-    pairs,
-)
 
 __all__ = ["ClimatologyPart", "FieldBlock", "average", "extract", "normalize", "row_bytes"]
 

@@ -70,6 +70,8 @@ def defined(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST]]:
             yield node.target.id, node
         elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((a.asname or a.name, node) for a in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from defined(node.body)  # names that are looked up when they are asked for
 
 
 def exists(name: str) -> bool:

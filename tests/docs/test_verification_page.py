@@ -28,7 +28,7 @@ from met2net.verification.field_sums import FieldSums
 from met2net.verification.regions import box
 from met2net.verification.score_intervals import score_intervals
 from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.scores import score_forecasts
+from met2net.verification.scores import score_windows
 from met2net.verification.statistics import zero_statistics
 
 BOX = Grid(tuple(60.0 - 4 * i for i in range(12)), tuple(10.0 + 2 * i for i in range(14)))
@@ -70,7 +70,7 @@ class Page:
         )  # fmt: skip
         self.kept = {}
         self.region = box("south", BOX, south=10.0, north=30.0, west=10.0, east=20.0)
-        self.scores = score_forecasts(
+        self.scores = score_windows(
             baseline_forecasts(climatology, WINDOW), windows, window=WINDOW,
             climatology=climatology, grid=BOX, normalizer=NORMALIZER, training_std=STD,
             units=["m s-1"] * 2, regions=[self.region],

@@ -290,3 +290,60 @@ def test_a_checkpoint_carries_the_linear_forecast(tmp_path):
     loaded = Forecaster(load_checkpoint(tmp_path / "model.safetensors"))
     expected = forecaster.forecast(dataset, INIT)
     xr.testing.assert_equal(loaded.forecast(dataset, INIT), expected)
+
+
+def test_bounds_keep_forecasts_possible_and_are_off_by_default():
+    plain = make_forecaster()
+    inputs = np.random.default_rng(0).normal(180, 3, size=(1, 2, 3, 3, 4)).astype(np.float32)
+    free = plain.predict(inputs)
+    middle = [float(np.median(free[:, :, place])) for place in range(3)]
+    own = {"t2m": (middle[0], np.inf), "r850": (-np.inf, middle[2])}
+    bounded = Forecaster(plain.checkpoint, bounds=own).predict(inputs)
+    np.testing.assert_array_equal(
+        bounded[:, :, 0], np.maximum(free[:, :, 0], np.float32(middle[0]))
+    )
+    np.testing.assert_array_equal(bounded[:, :, 1], free[:, :, 1])  # above 0: nothing to bound
+    np.testing.assert_array_equal(
+        bounded[:, :, 2], np.minimum(free[:, :, 2], np.float32(middle[2]))
+    )
+    assert free[:, :, 0].min() < middle[0] and free[:, :, 2].max() > middle[2]
+    assert Forecaster(plain.checkpoint, bounds=True)._bounds == {1: (0.0, np.inf), 2: (0.0, np.inf)}
+    # A roll-out goes on from bounded forecasts.
+    rolled = Forecaster(plain.checkpoint, bounds=own).roll_out(inputs, num_leads=6)
+    assert rolled[:, :, 0].min() >= np.float32(middle[0])
+    again = Forecaster(plain.checkpoint, bounds=own).predict(bounded[:, 1:])
+    np.testing.assert_array_equal(rolled[:, 3:], again)
+    for wrong, message in (
+        ({"tcc": (0.0, 1.0)}, "bounds has tcc; expected some of: t2m, r1000, r850"),
+        ({"t2m": (1.0, 1.0)}, "bounds of t2m are 1.0 to 1.0; expected low < high"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Forecaster(plain.checkpoint, bounds=wrong)
+
+
+def test_the_service_s_names_and_other_axes_are_read():
+    forecaster, dataset = make_forecaster(), make_dataset()
+    expected = forecaster.forecast(dataset, INIT)
+    levels = {
+        f"r{level}": dataset["relative_humidity"].sel(level=level, drop=True)
+        for level in (850, 1000)
+    }
+    labelled = xr.Dataset({"t2m": dataset["2m_temperature"], **levels})
+    turned = dataset.rename(latitude="lat", longitude="lon", time="valid_time").sortby("lat")
+    short = dataset.rename({"2m_temperature": "2t", "relative_humidity": "r"})
+    pascals = dataset.rename(level="plev").assign_coords(
+        plev=("plev", [85_000.0, 100_000.0], {"units": "Pa"})
+    )
+    for other in (labelled, turned, short, pascals):
+        xr.testing.assert_equal(forecaster.forecast(other, INIT), expected)
+    named = dataset.rename({"2m_temperature": "T"})
+    xr.testing.assert_equal(forecaster.forecast(named, INIT, names={"t2m": "T"}), expected)
+    twice = dataset.assign(t2m=dataset["2m_temperature"])
+    with pytest.raises(ValueError, match="has 2m_temperature, t2m; expected one variable for t2m"):
+        forecaster.forecast(twice, INIT)
+    ensemble = dataset.expand_dims(number=2)
+    with pytest.raises(ValueError, match="has dimensions number, time, .*; expected time, lat"):
+        forecaster.forecast(ensemble, INIT)
+    radians = turned.assign_coords(lat=("lat", turned["lat"].values, {"units": "radian"}))
+    with pytest.raises(ValueError, match="lat has units 'radian'; expected degrees"):
+        forecaster.forecast(radians, INIT)

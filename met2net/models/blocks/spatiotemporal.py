@@ -28,12 +28,13 @@ _MLP_RATIO = 4  # of the released Met2Net
 
 
 def spatiotemporal_block(
-    name: str, dim: int, *, mlp_ratio: int | None, drop_path: float
+    name: str | Callable[..., nn.Module], dim: int, *, mlp_ratio: int | None, drop_path: float
 ) -> nn.Module:
     """Build a block of `dim` -> `dim` channels on any grid.
 
     Args:
-        name: one of `SPATIOTEMPORAL_BLOCKS`.
+        name: one of `SPATIOTEMPORAL_BLOCKS`; or what makes a block of your own from `dim`, the
+            keyword `drop_path`, and `mlp_ratio` where that is given.
         dim: channels.
         mlp_ratio: width of the block's MLP over `dim`; None: 4.
         drop_path: rate at which a sample leaves a residual branch out.
@@ -42,6 +43,9 @@ def spatiotemporal_block(
         ValueError: if the name is unknown, the ratio below 1, or a ratio is given to a block
             without an MLP.
     """
+    if not isinstance(name, str):
+        ratio_of_its_own = {} if mlp_ratio is None else {"mlp_ratio": mlp_ratio}
+        return name(dim, drop_path=drop_path, **ratio_of_its_own)
     if name not in SPATIOTEMPORAL_BLOCKS:
         raise ValueError(
             f"spatiotemporal_block is {name!r}; expected one of {', '.join(SPATIOTEMPORAL_BLOCKS)}"

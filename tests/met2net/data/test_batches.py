@@ -60,6 +60,18 @@ def test_shuffling_mixes_all_windows_otherwise_in_every_epoch_and_for_every_seed
     assert init_times(WindowBatches(windows, order(shuffle=True, seed=4))) != epochs[1]
 
 
+def test_a_plain_loop_gets_a_new_order_each_epoch(windows: WindowDataset):
+    batches, told = (WindowBatches(windows, order(shuffle=True)) for _ in range(2))
+    expected = []
+    for epoch in range(3):
+        told.set_epoch(epoch)
+        expected.append(init_times(told))
+    assert [init_times(batches) for _ in range(3)] == expected
+    next(iter(batches))  # an iteration that is left does not count as an epoch
+    batches.set_epoch(2)
+    assert init_times(batches) == expected[2]
+
+
 @pytest.mark.parametrize("prefetch", [0, 1, 4, 50])
 def test_reading_ahead_changes_nothing(windows: WindowDataset, prefetch: int):
     shuffled = order(shuffle=True, drop_last=True)

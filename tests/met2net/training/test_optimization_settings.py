@@ -105,3 +105,30 @@ def test_constant_by_hand():
 def test_factors_lie_between_0_and_1(schedule, total_steps, warmup_fraction):
     found = factors(schedule, warmup_fraction=warmup_fraction, total_steps=total_steps)
     assert all(0 <= factor <= 1 for factor in found)
+
+
+def test_optimizers_go_by_their_names_in_torch():
+    import torch
+
+    from met2net.training.optimizers import make_optimizer
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    given = {"learning_rate": 0.1, "schedule": "constant", "max_epochs": 1, "batch_size": 1}
+    plain = make_optimizer(OptimizationSettings(**given), [weight])
+    assert type(plain) is torch.optim.AdamW and plain.defaults["betas"] == (0.9, 0.999)
+    changed = OptimizationSettings(
+        **given, optimizer="NAdam", optimizer_arguments={"betas": [0.8, 0.9]}, weight_decay=0.2
+    )
+    other = make_optimizer(changed, [weight])
+    assert type(other) is torch.optim.NAdam and other.defaults["betas"] == (0.8, 0.9)
+    assert other.defaults["lr"] == 0.1 and other.defaults["weight_decay"] == 0.2
+    for wrong, message in (
+        ({"optimizer": "Optimizer"}, "optimizer is 'Optimizer'; expected a class of torch.optim"),
+        ({"optimizer": "lr_scheduler"}, "expected a class of torch.optim, as AdamW, SGD"),
+        ({"optimizer": "LBFGS"}, "'LBFGS', which has no learning rate or weight decay"),
+        ({"optimizer_arguments": {"lr": 1.0}}, "has lr; expected learning_rate to say it"),
+        ({"optimizer_arguments": {"beta": 1.0}}, "has beta, which AdamW does not take; expected"),
+        ({"optimizer_arguments": {}, "optimizer": "Rprop"}, "expected one that has both"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            OptimizationSettings(**given, **wrong)

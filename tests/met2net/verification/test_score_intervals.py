@@ -8,7 +8,7 @@ from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.block_bootstrap import BlockBootstrap
 from met2net.verification.score_intervals import score_intervals
-from met2net.verification.scores import score_forecasts
+from met2net.verification.scores import score_windows
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 800.0))
@@ -26,7 +26,7 @@ def _scored(num_hours=24 * 40):
     found = find_windows(hours, spec=WINDOW, in_split=np.ones(num_hours, bool))
     windows = WindowDataset(fields, hours=hours, windows=found, spec=WINDOW)
     kept = {}
-    scores = score_forecasts(
+    scores = score_windows(
         baseline_forecasts(climatology, WINDOW), windows, window=WINDOW, climatology=climatology,
         grid=GRID, normalizer=NORMALIZER, training_std=np.array(NORMALIZER.std),
         units=["K", "Pa"],

@@ -13,7 +13,7 @@ from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.regions import Region, box
 from met2net.verification.score_sums import season_of
-from met2net.verification.scores import score_forecasts
+from met2net.verification.scores import score_windows
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
 NORMALIZER = Normalizer(("t2m", "msl"), (280.0, 101_000.0), (10.0, 800.0))
@@ -37,7 +37,7 @@ def _fields(seed=0):
 
 
 def _score(forecasts, fields, *, batch_size=64, regions=()):
-    return score_forecasts(
+    return score_windows(
         forecasts, _windows(fields), window=WINDOW, climatology=_climatology(), grid=GRID,
         normalizer=NORMALIZER,
         training_std=np.array(NORMALIZER.std), units=["K", "Pa"], batch_size=batch_size,
@@ -181,7 +181,7 @@ def test_memory_does_not_grow_with_the_number_of_windows():
         windows = _windows(np.zeros((num_hours, 2, 16, 24), np.float32))
         gc.collect()
         tracemalloc.start()
-        score_forecasts(
+        score_windows(
             baseline_forecasts(climatology, WINDOW), windows, window=WINDOW,
             climatology=climatology, grid=grid, normalizer=NORMALIZER,
             training_std=np.array(NORMALIZER.std), units=["K", "Pa"], batch_size=32,

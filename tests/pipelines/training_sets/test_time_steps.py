@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from met2net.data.training_set import TrainingSet
+from met2net.data.training_statistics import difference_hours
 from met2net.data.windows import WindowSpec
 from pipelines.archive.ingest import ingest
 from pipelines.archive.state import ArchiveState
@@ -14,7 +15,6 @@ from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import Splits, TrainingSetSettings
-from pipelines.training_sets.statistics import difference_hours
 from tests.builders import FakeSource, make_month
 
 FIELDS = {"2m_temperature": (), "10m_u_component_of_wind": ()}

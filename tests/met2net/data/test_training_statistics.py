@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.errors import DataError
-from pipelines.training_sets.statistics import (
+from met2net.data.training_statistics import (
     TrainingStatistics,
     difference_moments,
     hourly_moments,
@@ -79,17 +78,17 @@ def test_a_missing_or_infinite_value_is_refused_in_any_split():
     for bad in (np.nan, np.inf):
         fields = np.random.default_rng(0).normal(size=(20, 1, 3, 4))
         fields[18, 0, 1, 1] = bad
-        with pytest.raises(DataError, match="channel c0 has no finite value at 1 points at .*18 "):
+        with pytest.raises(ValueError, match="channel c0 has no finite value at 1 points at .*18 "):
             statistics_of(fields, times=hours(20), in_train=np.arange(20) < 10, cut=20)
 
 
 def test_constant_channel_is_refused():
     fields = np.full((20, 1, 3, 4), 0.1, dtype=np.float32)
-    with pytest.raises(DataError, match="channel c0 is 0.1 everywhere in the training split"):
+    with pytest.raises(ValueError, match="channel c0 is 0.1 everywhere in the training split"):
         statistics_of(fields, times=hours(20), in_train=np.ones(20, bool), cut=5)
 
 
 def test_training_split_shorter_than_a_difference_is_refused():
     fields = np.random.default_rng(0).normal(size=(20, 1, 3, 4))
-    with pytest.raises(DataError, match="has 6 hours, no two of them 6 hours apart"):
+    with pytest.raises(ValueError, match="has 6 hours, no two of them 6 hours apart"):
         statistics_of(fields, times=hours(20), in_train=np.arange(20) < 6, cut=20)

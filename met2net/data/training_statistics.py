@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.errors import DataError
-
 __all__ = [
     "DIFFERENCE_HOURS",
     "TrainingStatistics",
@@ -113,12 +111,12 @@ def merge_statistics(
         difference: time between the fields of a pair [h].
 
     Raises:
-        DataError: if a value is missing in any hour, a channel is constant in the training
+        ValueError: if a value is missing in any hour, a channel is constant in the training
             split, or the split has no two hours so far apart.
     """
     _check_complete(moments[:, :, 4], times, channels)
     if len(differences) == 0:
-        raise DataError(
+        raise ValueError(
             f"the training split has {in_train.sum()} hours, no two of them "
             f"{difference} hours apart; expected at least {difference + 1} hours"
         )
@@ -133,12 +131,12 @@ def merge_moments(
     """Put the hours of one split together: mean, std, smallest and largest value of channels.
 
     Raises:
-        DataError: if a channel is constant.
+        ValueError: if a channel is constant.
     """
     minimum, maximum = moments[:, :, 2].min(axis=0), moments[:, :, 3].max(axis=0)
     for label, low, high in zip(channels, minimum, maximum, strict=True):
         if low == high:
-            raise DataError(
+            raise ValueError(
                 f"channel {label} is {low:g} everywhere in the {split} split; "
                 "expected one that varies (a constant cannot be normalized)"
             )
@@ -171,7 +169,7 @@ def _check_complete(missing: np.ndarray, times: np.ndarray, channels: Sequence[s
     """Refuse missing values anywhere: no window may hold one."""
     if missing.any():
         hour, channel = np.argwhere(missing)[0]
-        raise DataError(
+        raise ValueError(
             f"channel {channels[channel]} has no finite value at {int(missing[hour, channel])} "
             f"points at {times[hour]} (and such points in {int((missing > 0).any(axis=1).sum())} "
             "hours in all); expected a value everywhere in every hour of a training set"

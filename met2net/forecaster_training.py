@@ -1,0 +1,156 @@
+"""From a training set to a forecaster, in this process."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+from met2net.checkpoint import Checkpoint
+from met2net.data.batches import BatchOrder, WindowBatches
+from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowDataset, WindowSpec
+from met2net.forecast import Forecaster
+from met2net.forecasting.ridge import fit_ridge
+from met2net.models.build import build
+from met2net.models.met2net import Met2Net
+from met2net.models.wrapper import innermost
+from met2net.training.best_weights import BestWeights
+from met2net.training.fitted_settings import settings_for
+from met2net.training.module import ForecastModule
+from met2net.training.objective import EndToEnd, Objective, TwoStage
+from met2net.training.references import set_references
+from met2net.training.settings import OptimizationSettings
+
+__all__ = ["train"]
+
+
+def train(
+    data: TrainingSet,
+    *,
+    window: WindowSpec,
+    network: Mapping[str, Any],
+    optimization: OptimizationSettings,
+    objective: Objective | None = None,
+    accelerator: str = "cpu",
+    provenance: Mapping[str, str] | None = None,
+    progress: bool = False,
+) -> Forecaster:
+    """Train a network on the training split; keep the epoch that is best on the validation split.
+
+    Everything happens in this process and in memory; what `pipelines.training` adds are processes
+    of their own, several devices, and states to resume from.
+
+    Args:
+        data: fields and splits.
+        window: input hours and lead times of the samples.
+        network: settings as `settings_of` and the published sizes give them; `variables`,
+            `num_inputs` and `num_targets` follow from `data` and `window` where they are not said.
+        optimization: epochs, batch size, learning rate, precision, seed ...
+        objective: what is minimized; None: `TwoStage` for a Met2Net, with the momentum of the
+            released code, else `EndToEnd`.
+        accelerator: `cpu` or `gpu`.
+        provenance: plain texts that travel in the checkpoint.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: if a split has no window, or settings do not fit each other.
+        RuntimeError: if the validation error never was a number.
+    """
+    windows = {split: _cut(data, split, window) for split in ("train", "validation")}
+    settings = settings_for(
+        network,
+        variables=data.variables,
+        grid=data.grid,
+        climatology_shape=tuple(data.climatology.values.shape),
+        window=window,
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        torch.manual_seed(optimization.seed)
+        # Windows come from memory; workers would only copy.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # Lightning 2.6 with torch 2.13.
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+        built = build(settings)
+        set_references(
+            built,
+            data,
+            ridge=lambda: fit_ridge(
+                windows["train"], windows["validation"], climatology=data.climatology,
+                window=window, periodic_longitude=data.grid.is_periodic,
+            ),
+        )  # fmt: skip
+        if objective is None:
+            is_met2net = isinstance(innermost(built), Met2Net)
+            objective = TwoStage(translator_momentum=0.9) if is_met2net else EndToEnd()
+        objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+        module = ForecastModule(built, objective, optimization)
+        best = BestWeights(patience=optimization.patience)
+        trainer = L.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision=optimization.precision,
+            max_epochs=optimization.max_epochs,
+            limit_train_batches=optimization.batches_per_epoch or 1.0,
+            callbacks=[best],
+            plugins=[LightningEnvironment()],  # a scheduler's variables say nothing about this
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(
+            module,
+            _batches(windows["train"], optimization, training=True),
+            _batches(windows["validation"], optimization, training=False),
+        )
+    trained = module.evaluated_network.cpu()
+    best.restore(trained)
+    made_by = {
+        "training_set": data.attrs["fingerprint"],
+        "code_version": data.attrs["code_version"],
+        "attribution": data.attrs["attribution"],
+        **(provenance or {}),
+    }
+    return Forecaster(
+        Checkpoint(
+            network=trained,
+            settings=settings,
+            normalizer=data.normalizer,
+            grid=data.grid,
+            window=window,
+            variables=dict(data.variables),
+            units=data.units,
+            provenance=made_by,
+        )
+    )
+
+
+def _cut(data: TrainingSet, split: str, window: WindowSpec) -> WindowDataset:
+    """Cut the windows of a split, of which there has to be one."""
+    windows = data.windows(split, window)
+    if len(windows) == 0:
+        raise ValueError(
+            f"found no window in split {split!r}, which has {int(data.in_split(split).sum())} "
+            f"hours; expected at least {window.span_hours} hours in a row"
+        )
+    return windows
+
+
+def _batches(
+    windows: WindowDataset, optimization: OptimizationSettings, *, training: bool
+) -> WindowBatches:
+    """Give a split's batches; those of training are shuffled."""
+    size = optimization.batch_size
+    order = BatchOrder(
+        len(windows),
+        size,
+        shuffle=training,
+        seed=optimization.seed,
+        # A last batch of one sample would give batch statistics of a single point.
+        drop_last=training and len(windows) >= size,
+    )
+    return WindowBatches(windows, order)

@@ -1,0 +1,121 @@
+"""A network's settings, fitted to the data that it is trained on."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from met2net.data.grid import Grid
+from met2net.data.windows import WindowSpec
+from met2net.forecasting.ridge import linear_settings
+from met2net.models.build import find_class
+from met2net.models.known_inputs import KnownInputs
+from met2net.models.linear_reference import LinearReference
+from met2net.models.longitudes import with_periodic_longitude
+from met2net.models.seasonal_cycle import NUM_SEASONS
+
+__all__ = ["settings_for", "settings_on_grid"]
+
+
+def settings_for(
+    network: Mapping[str, Any],
+    *,
+    variables: Mapping[str, Sequence[str]],
+    grid: Grid,
+    climatology_shape: tuple[int, ...],
+    window: WindowSpec,
+) -> dict[str, Any]:
+    """Say in a network's settings what follows from data: variables and frames, too.
+
+    What the settings say themselves stays.
+
+    Args:
+        network: settings, which may leave `variables`, `num_inputs` and `num_targets` out.
+        variables: groups of channels.
+        grid: of the fields.
+        climatology_shape: its first two axes are days and hours of day.
+        window: the frames.
+
+    Raises:
+        TypeError: if `network` is no settings.
+        ValueError: if settings name no class that may be built.
+    """
+    if not isinstance(network, Mapping):
+        raise TypeError(
+            f"network is {network!r}; expected settings, as `settings_of(Met2Net, latent_dim=64)` "
+            "gives them"
+        )
+    given = {
+        "variables": {name: list(labels) for name, labels in variables.items()},
+        "num_inputs": window.num_inputs,
+        "num_targets": window.num_targets,
+    }
+    return settings_on_grid(
+        _with(network, given), grid, climatology_shape=climatology_shape, window=window
+    )
+
+
+def settings_on_grid(
+    network: Mapping[str, Any],
+    grid: Grid,
+    *,
+    climatology_shape: tuple[int, ...],
+    window: WindowSpec,
+) -> dict[str, Any]:
+    """Say in a network's settings what follows from the grid.
+
+    Where it goes round the globe, the network sees across the edge of longitudes; where the
+    settings say `periodic_longitude` themselves, that holds on any grid. A linear forecast that the
+    network corrects gets the form that suits frames, grid and climatology; fields known in advance
+    get the grid.
+    """
+    settings = _completed(network, grid, climatology_shape=climatology_shape, window=window)
+    return with_periodic_longitude(settings) if grid.is_periodic else settings
+
+
+def _with(network: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Add arguments that a network lacks, to the networks inside it too."""
+    settings = dict(network)
+    takes = inspect.signature(find_class(settings.get("_target_"))).parameters
+    for key, value in given.items():
+        # An inner network's variables are completed by the one around it.
+        is_due = key != "variables" or not settings.get("_partial_", False)
+        if key in takes and key not in settings and is_due:
+            settings[key] = value
+    if isinstance(settings.get("forecaster"), Mapping):
+        settings["forecaster"] = _with(settings["forecaster"], given)
+    return settings
+
+
+def _name(target: type) -> str:
+    return f"{target.__module__}.{target.__name__}"
+
+
+def _completed(
+    network: Mapping[str, Any],
+    grid: Grid,
+    *,
+    climatology_shape: tuple[int, ...],
+    window: WindowSpec,
+) -> dict[str, Any]:
+    """Fill in what the wrappers of a network ask of the data."""
+    settings = dict(network)
+    if isinstance(settings.get("forecaster"), Mapping):
+        settings["forecaster"] = _completed(
+            settings["forecaster"], grid, climatology_shape=climatology_shape, window=window
+        )
+    days, num_hours = climatology_shape[:2]
+    if settings["_target_"] == _name(KnownInputs):
+        settings |= {
+            "latitude": list(grid.latitude),
+            "longitude": list(grid.longitude),
+            "num_seasons": 1 if days == 1 else NUM_SEASONS,
+            "num_hours": num_hours,
+        }
+    if settings["_target_"] == _name(LinearReference):
+        settings["linear"] = linear_settings(
+            window,
+            shape=(settings["linear"]["num_channels"], *grid.shape),
+            climatology_shape=climatology_shape,
+            periodic_longitude=grid.is_periodic,
+        )
+    return settings
