@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
+import icechunk
 import numpy as np
 import xarray as xr
 
-__all__ = ["MonthChange", "compare"]
+from pipelines.archive.check import DAMAGE, is_sound
+from pipelines.archive.contents import ArchiveContents
+from pipelines.archive.layout import open_hours
+from pipelines.period import Month
+
+__all__ = ["MonthChange", "change_since", "compare"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,28 @@ def compare(before: xr.Dataset, after: xr.Dataset) -> MonthChange:
     versions = before["expver"].values != after["expver"].values
     largest = {name: float(np.nan_to_num(value)) for name, (value, _) in computed.items()}
     return MonthChange(largest, int(changed.sum()), int(versions.sum()))
+
+
+def change_since(
+    repository: icechunk.Repository, archived: ArchiveContents, written: xr.Dataset, *, month: Month
+) -> MonthChange | None:
+    """Compare with the hours that were there before; None where none was, or they are damaged.
+
+    Args:
+        repository: the archive.
+        archived: what it held before.
+        written: the month's hours as they are now.
+        month: the month.
+    """
+    hours = written["time"].values.astype("datetime64[h]")
+    first, last = np.searchsorted(archived.hours, [hours[0], hours[-1] + np.timedelta64(1, "h")])
+    if first == last:
+        return None
+    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
+    before = open_hours(store, int(first), int(last))
+    try:
+        return compare(before, written.sel(time=before["time"]))
+    except DAMAGE:
+        if is_sound(repository, archived, month):
+            raise
+        return None

@@ -21,7 +21,7 @@ from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
 
-__all__ = ["DAMAGE", "Finding", "check_archive", "check_month"]
+__all__ = ["DAMAGE", "Finding", "check_archive", "check_month", "is_sound"]
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +130,12 @@ def check_month(
     for name, levels in fields.items():
         if problem := _problem(dataset, hours, name, levels, contents, recorded):
             yield Finding(str(month), name, problem)
+
+
+def is_sound(repository: icechunk.Repository, archived: ArchiveContents, month: Month) -> bool:
+    """Tell whether a month that an archive holds can be read and is as its commit says."""
+    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
+    return not any(check_month(store, archived, month))
 
 
 def _check_record(

@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
 
 import icechunk
 
 from pipelines.archive.contents import ArchiveContents
 from pipelines.archive.month import MonthMaker
-from pipelines.archive.plan import WantedMonth, plan_month, plan_months
+from pipelines.archive.plan import MonthPlan, WantedMonth, plan_month, plan_months
+from pipelines.archive.shared_fields import SharedFields, UnlikeMonth, shared_months
 from pipelines.archive.state import ArchiveState, state_of
 from pipelines.archive.storage import S3Settings, writing
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
-from pipelines.period import Period
+from pipelines.period import Month, Period
 from pipelines.sources.source import Source, fetching
 
 __all__ = ["bring_in_months", "ingest"]
@@ -82,16 +85,27 @@ def ingest(
             "a longer one"
         )
     with writing(path, s3=s3) as repository:
-        bring_in_months(repository, maker, wanted)
+        bring_in_months(repository, maker, wanted, beside=path)
         state = state_of(repository, path, s3=s3)
     assert state is not None
     return state
 
 
 def bring_in_months(
-    repository: icechunk.Repository, maker: MonthMaker, wanted: Sequence[WantedMonth]
+    repository: icechunk.Repository,
+    maker: MonthMaker,
+    wanted: Sequence[WantedMonth],
+    *,
+    beside: str | Path | None = None,
 ) -> None:
     """Bring months, in order, into an archive that is open for writing.
+
+    Args:
+        repository: the archive.
+        maker: how its months are made.
+        wanted: the months.
+        beside: the archive's own place, to copy what archives beside it hold already (see
+            `pipelines.archive.shared_fields`); None to fetch everything.
 
     Raises:
         DataError: as `ingest`.
@@ -99,15 +113,53 @@ def bring_in_months(
     archived = ArchiveContents.read(repository)
     maker.check_settings(archived)
     plans = plan_months(wanted, archived.hours, step_hours=maker.step_hours)
-    needed = {
-        month.month: maker.request(month, plan.hours)
+    needed = [
+        (month, plan)
         for month, plan in zip(wanted, plans, strict=True)
         if plan.action != "none" or _must_fetch(maker, archived, month)
+    ]
+    shared = {} if beside is None else _shared(maker, beside, needed)
+    while True:
+        try:
+            _bring_in_all(repository, maker, needed, shared)
+            return
+        except UnlikeMonth as error:
+            _log.warning("%s; all fields of this month are fetched", error)
+            del shared[error.month]
+
+
+def _shared(
+    maker: MonthMaker, path: str | Path, needed: Sequence[tuple[WantedMonth, MonthPlan]]
+) -> dict[Month, SharedFields]:
+    """Find what need not be fetched of months that the archive does not hold yet."""
+    hours = {
+        month.month: plan.hours
+        for month, plan in needed
+        if plan.action != "none" and not month.again and month.received_after is None
     }
-    with fetching(maker.source, list(needed.values()), maker.raw_folder):
-        for month in wanted:
-            if month.month in needed:
-                _bring_in(repository, maker, month)
+    if not hours:
+        return {}
+    return shared_months(
+        path, source=maker.source, settings=maker.settings, fields=maker.fields, hours=hours
+    )
+
+
+def _bring_in_all(
+    repository: icechunk.Repository,
+    maker: MonthMaker,
+    needed: Sequence[tuple[WantedMonth, MonthPlan]],
+    shared: Mapping[Month, SharedFields],
+) -> None:
+    """Bring months in; the source works ahead on those in a row that lack the same fields."""
+    months = [
+        (month, maker.request(month, plan.hours, shared.get(month.month))) for month, plan in needed
+    ]
+    for _, together in groupby(months, key=lambda pair: pair[1] and pair[1].fields):
+        run = list(together)
+        requests = [request for _, request in run if request is not None]
+        with fetching(maker.source, requests, maker.raw_folder) if requests else nullcontext():
+            for month, _ in run:
+                _bring_in(repository, maker, month, shared.get(month.month))
 
 
 def _must_fetch(maker: MonthMaker, archived: ArchiveContents, month: WantedMonth) -> bool:
@@ -115,7 +167,12 @@ def _must_fetch(maker: MonthMaker, archived: ArchiveContents, month: WantedMonth
     return month.again or maker.is_outdated(archived.records[str(month.month)])
 
 
-def _bring_in(repository: icechunk.Repository, maker: MonthMaker, wanted: WantedMonth) -> None:
+def _bring_in(
+    repository: icechunk.Repository,
+    maker: MonthMaker,
+    wanted: WantedMonth,
+    shared: SharedFields | None,
+) -> None:
     """Bring one month in; start it anew where another writer of an object store was faster."""
     for _ in range(_ATTEMPTS):
         archived = ArchiveContents.read(repository)
@@ -124,7 +181,7 @@ def _bring_in(repository: icechunk.Repository, maker: MonthMaker, wanted: Wanted
         if plan.action == "none" and not _must_fetch(maker, archived, wanted):
             return
         try:
-            maker.bring_in(repository, archived, wanted, plan)
+            maker.bring_in(repository, archived, wanted, plan, shared)
         except icechunk.ConflictError:
             _log.warning(
                 "%s: another process has written to the archive meanwhile; once more from its "

@@ -6,10 +6,8 @@ committed. Whatever fails before leaves the archive's newest snapshot as it was.
 
 import json
 import logging
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,17 @@ import icechunk
 import numpy as np
 import xarray as xr
 
-import met2net
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
-from pipelines.archive.change import MonthChange, compare
-from pipelines.archive.check import DAMAGE, check_month
+from pipelines.archive.change import change_since
+from pipelines.archive.check import is_sound
 from pipelines.archive.contents import ArchiveContents, write_record
 from pipelines.archive.layout import open_hours, to_layout, write_month
+from pipelines.archive.month_record import content_name, month_number, month_record
 from pipelines.archive.plan import MonthPlan, WantedMonth
+from pipelines.archive.shared_fields import SharedFields, without_shared
 from pipelines.archive.step import STEP_SETTING
 from pipelines.archive.storage import BRANCH
-from pipelines.archive.usual_means import find_unusual, month_means
+from pipelines.archive.usual_means import find_unusual
 from pipelines.errors import DataError
 from pipelines.fields.derived import add_derived, source_fields
 from pipelines.fields.implausible import Finding, check_accept, refuse_unless_accepted
@@ -38,7 +37,7 @@ from pipelines.fields.source_watch import SourceWatch
 from pipelines.fields.target_grids import GridSettings
 from pipelines.fields.verify_month import HourlyContent, check_structure, read_content
 from pipelines.fingerprint import counted_fields, fingerprint, to_plain
-from pipelines.period import Month, check_step_hours
+from pipelines.period import check_step_hours
 from pipelines.sources.source import MonthRequest, RawMonth, Source, name_files
 
 __all__ = ["MonthMaker"]
@@ -121,10 +120,15 @@ class MonthMaker:
             and record["source_settings"] != fingerprint(self._identity)
         )
 
-    def request(self, wanted: WantedMonth, hours: np.ndarray) -> MonthRequest:
-        """Say what to fetch for some hours of a month."""
+    def request(
+        self, wanted: WantedMonth, hours: np.ndarray, shared: SharedFields | None = None
+    ) -> MonthRequest | None:
+        """Say what to fetch for some hours of a month; None where all of it is shared."""
+        fields = without_shared(self.fields, shared)
+        if not fields:
+            return None
         return MonthRequest(
-            wanted.month, hours, source_fields(self.fields), wanted.received_after, wanted.again
+            wanted.month, hours, source_fields(fields), wanted.received_after, wanted.again
         )
 
     def bring_in(
@@ -133,18 +137,30 @@ class MonthMaker:
         archived: ArchiveContents,
         wanted: WantedMonth,
         plan: MonthPlan,
+        shared: SharedFields | None = None,
     ) -> None:
         """Fetch, write, verify and commit one month, unless it is the same as before.
 
+        Args:
+            repository: the archive, open for writing.
+            archived: what it holds.
+            wanted: the month.
+            plan: how it joins on.
+            shared: fields of it that another archive holds and that are not fetched.
+
         Raises:
             DataError: if the month is not what it must be, naming source, month and files.
+            UnlikeMonth: if what was fetched does not belong to what is shared; nothing was
+                committed.
             icechunk.ConflictError: if another writer has changed the archive since it was
                 read; nothing was committed.
         """
-        raw = self.source.fetch(self.request(wanted, plan.hours), self.raw_folder)
-        content = _content(raw.manifest)
+        request = self.request(wanted, plan.hours, shared)
+        raw = None if request is None else self.source.fetch(request, self.raw_folder)
+        manifest = {"source": self.source.name} if raw is None else raw.manifest
+        content = content_name(manifest, shared)
         if plan.action == "none" and archived.records[str(wanted.month)]["content"] == content:
-            if _is_sound(repository, archived, wanted.month):
+            if is_sound(repository, archived, wanted.month):
                 _log.info("%s: files unchanged since it was archived", wanted.month)
                 return
             _log.warning("%s: damaged in the archive; written again", wanted.month)
@@ -152,45 +168,32 @@ class MonthMaker:
         if session.snapshot_id != archived.snapshot_id:
             raise icechunk.ConflictError(archived.snapshot_id, session.snapshot_id)
         where = f"{self.source.name}, {wanted.month}"
-        if names := [file["name"] for file in raw.manifest.get("files", [])]:
+        if names := [file["name"] for file in manifest.get("files", [])]:
             where += f", from {name_files(names)}"
         try:
             # A distributed client cannot write through this session: threads do.
             with dask.config.set(scheduler="threads"):
-                written, contents, findings = self._write(session, raw, archived, plan)
-                change = _change(repository, archived, written, month=wanted.month)
+                month, watched = self._make(raw, shared)
+                written, contents, findings = self._write(session, month, archived, plan)
+                change = change_since(repository, archived, written, month=wanted.month)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         if plan.action == "none" and change is not None and change.is_none:
             _log.info("%s: other files, the same values: nothing to replace", wanted.month)
             return
-        record = {
-            "month": str(wanted.month),
-            "action": "replace" if plan.action == "none" else plan.action,
-            "source": self.source.name,
-            "source_settings": fingerprint(self._identity),
-            "files": _files(raw.manifest),
-            "content": content,
-            "values": {key: content.sha256 for key, content in contents.items()},
-            "means": month_means(contents),
-            "settings": fingerprint(self.settings),
-            "code_version": met2net.__version__,
-            "first_hour": str(plan.hours[0]),
-            "last_hour": str(plan.hours[-1]),
-            "is_partial": len(plan.hours) < len(wanted.month.hours(self.step_hours)),
-            "expver": _count(written["expver"].values),
-            "largest_change": None if change is None else change.largest,
-            "changed_hours": None if change is None else change.hours,
-            "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        findings += find_unusual(archived.records, record)
+        record = month_record(
+            wanted.month, plan, source=self.source, settings=self.settings,
+            step_hours=self.step_hours, manifest=manifest, shared=shared, contents=contents,
+            expver=written["expver"].values, change=change,
+        )  # fmt: skip
+        findings = [*watched(), *findings, *find_unusual(archived.records, record)]
         try:
             record["accepted"] = refuse_unless_accepted(findings, self.accept)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         for text in record["accepted"]:
             _log.warning("%s: accepted %s", wanted.month, text)
-        write_record(session, record, position=_month_number(archived, plan))
+        write_record(session, record, position=month_number(archived, plan))
         session.commit(
             f"{record['action']} {wanted.month} from {self.source.name}", metadata=record
         )
@@ -199,24 +202,35 @@ class MonthMaker:
             wanted.month, record["action"], len(plan.hours), self.source.name,
         )  # fmt: skip
 
+    def _make(
+        self, raw: RawMonth | None, shared: SharedFields | None
+    ) -> tuple[xr.Dataset, Callable[[], list[Finding]]]:
+        """Bring a month to the grid, lazily; once it was read, tell what was odd in the source."""
+        month, watch = None, None
+        if raw is not None:
+            watch = SourceWatch(*used_points(raw.dataset, self.grid), step_hours=self.step_hours)
+            fields = without_shared(self.fields, shared)
+            month = regrid(add_derived(watch.watch(raw.dataset), fields), self.grid)
+        if shared is not None:
+            month = shared.joined_with(month)
+        assert month is not None  # what is not shared was fetched
+        return month, lambda: [] if watch is None else watch.findings()
+
     def _write(
         self,
         session: icechunk.Session,
-        raw: RawMonth,
+        month: xr.Dataset,
         archived: ArchiveContents,
         plan: MonthPlan,
     ) -> tuple[xr.Dataset, dict[str, HourlyContent], list[Finding]]:
         """Write a month at its place; verify what can be read back, and tell what is odd in it."""
-        watch = SourceWatch(*used_points(raw.dataset, self.grid), step_hours=self.step_hours)
-        month = regrid(add_derived(watch.watch(raw.dataset), self.fields), self.grid)
         check_structure(month, hours=plan.hours, fields=self.fields, grid=archived.grid)
         month = to_layout(month, self.fields, self.source, self.settings)
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
         contents = read_content(written, self.fields)
         implausible = find_implausible(written, self.fields, contents, step_hours=self.step_hours)
-        findings = [*watch.findings(), *implausible]
-        return written, contents, findings
+        return written, contents, list(implausible)
 
     @property
     def _identity(self) -> dict[str, Any]:
@@ -229,54 +243,3 @@ class MonthMaker:
         if self.source.attribution is not None:
             return "observed"
         return {"source": self.source.name, **self._identity}
-
-
-def _is_sound(repository: icechunk.Repository, archived: ArchiveContents, month: Month) -> bool:
-    """Tell whether a month that the archive holds can still be read and is as its commit says."""
-    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
-    return not any(check_month(store, archived, month))
-
-
-def _change(
-    repository: icechunk.Repository, archived: ArchiveContents, written: xr.Dataset, *, month: Month
-) -> MonthChange | None:
-    """Compare with the hours that were there before; None where none was, or they are damaged."""
-    hours = written["time"].values.astype("datetime64[h]")
-    first, last = np.searchsorted(archived.hours, [hours[0], hours[-1] + np.timedelta64(1, "h")])
-    if first == last:
-        return None
-    store = repository.readonly_session(snapshot_id=archived.snapshot_id).store
-    before = open_hours(store, int(first), int(last))
-    try:
-        return compare(before, written.sel(time=before["time"]))
-    except DAMAGE:
-        if _is_sound(repository, archived, month):
-            raise
-        return None
-
-
-def _month_number(archived: ArchiveContents, plan: MonthPlan) -> int:
-    """Count the months before this one in the archive."""
-    if len(archived.hours) == 0:
-        return 0
-    first, month = (
-        hour.astype("datetime64[M]").astype(int) for hour in (archived.hours[0], plan.hours[0])
-    )
-    return max(int(month - first), 0)
-
-
-def _count(expver: np.ndarray) -> dict[str, int]:
-    """Count the hours of each experiment version."""
-    return dict(sorted(Counter(expver.tolist()).items()))
-
-
-def _files(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Keep what tells a file apart."""
-    keys = ("name", "size", "sha256")
-    return [{key: file.get(key) for key in keys} for file in manifest.get("files", [])]
-
-
-def _content(manifest: Mapping[str, Any]) -> str:
-    """Hash what a month was made of: the files' contents, or what identifies a simulation."""
-    hashes = sorted(str(file["sha256"]) for file in manifest.get("files", []))
-    return fingerprint(hashes if hashes else manifest)

@@ -88,6 +88,6 @@ def test_a_trouble_that_is_no_damage_is_not_passed_over(
     def failing(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("pipelines.archive.month.compare", failing)
+    monkeypatch.setattr("pipelines.archive.change.compare", failing)
     with pytest.raises(RuntimeError, match="new thread"):
         bring_in(tmp_path, FakeSource(seed=0, expver="0005"))
