@@ -139,18 +139,18 @@ def test_names_that_are_anyone_s_choice_are_open_at_their_level_alone() -> None:
 def test_a_whole_mapping_of_such_names_replaces_what_was_there() -> None:
     assert resolve(["data.variables={t2m: [t2m]}"])["data"]["variables"] == {"t2m": ["t2m"]}
     size = resolve(["models.tau.network={num_blocks: 3}"])["models"]["tau"]["network"]
-    assert size["num_blocks"] == 3 and size["latent_dim"] == 64  # settings of a class: one by one
+    assert size["num_blocks"] == 3 and size["latent_dim"] == 32  # settings of a class: one by one
 
 
 def test_periods_splits_grids_and_boxes_are_plain_yaml(own) -> None:
     own("""
 data:
-  period: {end: 2001-03}
+  period: {end: 2001-05}
   grid: {box: {north: 20, west: 70, south: 10, east: 80}, resolution: 1.0}
   habits: {paper: {splits: {validation: {start: 2001-03, end: 2001-03}}}}
 """)
     experiment = load_experiment(["experiment=mine"])
-    assert experiment.period == Period("2001-01-01", "2001-03")
+    assert experiment.period == Period("2001-01-01", "2001-05")
     assert experiment.grid.box.east == 80
     paper = load_experiment(["experiment=mine", "protocol=paper"])
     assert paper.splits.validation == Period("2001-03", "2001-03")

@@ -22,7 +22,7 @@ def test_an_experiment_as_it_is_passes(experiment: str) -> None:
         (["data.splits.validation.end=2001-04-01"], "found no window in split 'validation'"),
         (["data.splits.test.start=2001-04-21"], "found no window in split 'test' .*data.splits.t"),
         (["data.splits.test.start=2001-04-20T03"], "found 3 windows in split 'test'; expected at"),
-        (["data.splits.test.end=2001-03-02"], "data.splits.test is .*expected hours of data.perio"),
+        (["data.splits.test.end=2001-04-23"], "data.splits.test is .*expected hours of data.perio"),
         (["data.period.start=2001-01-02"], "data.splits.train is .*expected hours of data.period"),
         (["evaluation.num_examples=1000"], "num_examples is 1000; expected at most 246, the windo"),
         (["evaluation.scoring.land_sea_mask=no.nc"], "land_sea_mask is 'no.nc'; found no such f"),
