@@ -147,13 +147,13 @@ def test_periods_splits_grids_and_boxes_are_plain_yaml(own) -> None:
 data:
   period: {end: 2001-05}
   grid: {box: {north: 20, west: 70, south: 10, east: 80}, resolution: 1.0}
-  habits: {paper: {splits: {validation: {start: 2001-03, end: 2001-03}}}}
+  habits: {paper: {splits: {validation: {start: 2001-05, end: 2001-05}}}}
 """)
     experiment = load_experiment(["experiment=mine"])
     assert experiment.period == Period("2001-01-01", "2001-05")
     assert experiment.grid.box.east == 80
     paper = load_experiment(["experiment=mine", "protocol=paper"])
-    assert paper.splits.validation == Period("2001-03", "2001-03")
+    assert paper.splits.validation == Period("2001-05", "2001-05")
 
 
 def test_classes_of_a_trusted_package_have_their_own_keys(monkeypatch) -> None:
