@@ -1,5 +1,6 @@
 """A network, a block and an objective from outside the package: trained, saved, loaded again."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -77,9 +78,8 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "my_networks.py").write_text(CODE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(own_classes, "_REGISTERED", {})
-    import my_networks
-
-    yield my_networks
+    module = importlib.import_module("my_networks")
+    yield module
     del sys.modules["my_networks"]
 
 
