@@ -43,6 +43,38 @@ def test_a_circle_closes_alike_in_both_orders_of_memory(width):
     assert last.grad.is_contiguous(memory_format=torch.channels_last)
 
 
+def closed_last(width):
+    """The sum of cubes of a circle that is closed with channels last in memory."""
+    convolution = nn.Conv2d(3, 3, (1, 2 * width + 1), padding=(0, width), groups=3).double()
+    close_circle(convolution)
+
+    def run(fields):
+        return convolution(fields.to(memory_format=torch.channels_last)).pow(3).sum()
+
+    return run
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_a_circle_with_channels_last_can_be_differentiated_twice(width):
+    fields = torch.randn(2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(closed_last(width), fields)
+
+
+def test_a_circle_with_channels_last_is_open_to_function_transforms():
+    fields = torch.randn(2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    run = closed_last(2)
+    run(fields).backward()
+    torch.testing.assert_close(torch.func.grad(run)(fields.detach()), fields.grad)
+
+
+def test_a_circle_closes_alike_for_many_fields_at_once():
+    convolution = nn.Conv2d(3, 3, (1, 3), padding=(0, 1)).double()
+    close_circle(convolution)
+    many = torch.randn(5, 2, 3, 2, 4, dtype=torch.float64)
+    expected = torch.stack([convolution(fields) for fields in many])
+    torch.testing.assert_close(torch.func.vmap(convolution)(many), expected)
+
+
 def test_a_transposed_convolution_goes_round_by_hand():
     # Doubles the row: a point gives itself to its own place and to the one before it.
     part = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1, output_padding=1, bias=False)
