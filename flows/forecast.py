@@ -19,7 +19,7 @@ from flows.stages.stage import stage
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.data.variables import required_fields
 from pipelines.archive.state import current_state, open_archive
-from pipelines.errors import DataError
+from pipelines.errors import DataError, as_data_error
 from pipelines.figures.forecast import forecast_figures
 from pipelines.figures.style import save
 from pipelines.forecasting.cyclones import find_tracks, write_tracks
@@ -159,10 +159,8 @@ def _open(settings: ForecastSettings, checkpoint: Checkpoint) -> tuple[xr.Datase
 
 
 def _load(model: ForecastModel) -> Checkpoint:
-    try:
+    with as_data_error():
         return load_checkpoint(model.checkpoint)
-    except ValueError as error:
-        raise DataError(str(error)) from error
 
 
 def _tell(path: Path, written: list[Path]) -> None:

@@ -23,6 +23,7 @@ from met2net.data.windows import WindowSpec
 from met2net.models.build import build
 from met2net.models.channels import channel_labels
 from met2net.models.met2net import Met2Net
+from met2net.models.own_classes import dotted_name
 
 __all__ = ["Checkpoint", "content_of", "load_checkpoint", "save_checkpoint"]
 
@@ -222,7 +223,7 @@ def _with_one_identity(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     settings = {key: _with_one_identity(value) for key, value in settings.items()}
-    if settings.get("_target_") == f"{Met2Net.__module__}.{Met2Net.__name__}":
+    if settings.get("_target_") == dotted_name(Met2Net):
         settings["space_time_identities"] = 1
     return settings
 

@@ -11,6 +11,7 @@ from met2net.forecast import Forecaster
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.forecasting.network_forecast import network_forecast
+from met2net.misfit import misfit
 from met2net.verification.scores import score_windows
 
 __all__ = ["score_forecasts"]
@@ -62,16 +63,16 @@ def score_forecasts(
         raise ValueError(f"forecasts has {', '.join(twice)}, a baseline's name; expected another")
     for name, forecast in named.items():
         if isinstance(forecast, Forecaster):
-            _check_fits(forecast, name=name, data=data, window=window)
             checkpoint = forecast.checkpoint
+            problem = misfit(checkpoint, data=data, window=window)
+            if problem is not None:
+                raise ValueError(f"forecaster {name}: {problem}")
             functions[name] = network_forecast(
                 checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer
             )
         else:
             functions[name] = forecast
-    windows = data.windows(split, window)
-    if len(windows) == 0:
-        raise ValueError(f"found no window in split {split!r}; expected at least one to score")
+    windows = data.some_windows(split, window)
     devices = {
         tensor.device.type
         for forecaster in forecasters.values()
@@ -91,20 +92,3 @@ def score_forecasts(
         batch_size=batch_size,
         device=str(torch.device(devices.pop())) if devices else "cpu",
     )
-
-
-def _check_fits(
-    forecaster: Forecaster, *, name: str, data: TrainingSet, window: WindowSpec
-) -> None:
-    """Refuse a forecaster of other channels, units, frames or another grid."""
-    checkpoint = forecaster.checkpoint
-    for what, found, expected in (
-        ("channels", checkpoint.normalizer.channels, data.channels),
-        ("units", tuple(checkpoint.units), tuple(data.units)),
-        ("input hours", checkpoint.window.input_hours, window.input_hours),
-        ("target hours", checkpoint.window.target_hours, window.target_hours),
-    ):
-        if found != expected:
-            raise ValueError(f"forecaster {name}: found {what} {found}; expected {expected}")
-    if not checkpoint.grid.matches(data.grid):
-        raise ValueError(f"forecaster {name}: found grid {checkpoint.grid}; expected {data.grid}")

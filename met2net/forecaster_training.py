@@ -59,7 +59,7 @@ def train(
         ValueError: if a split has no window, or settings do not fit each other.
         RuntimeError: if the validation error never was a number.
     """
-    windows = {split: _cut(data, split, window) for split in ("train", "validation")}
+    windows = {split: data.some_windows(split, window) for split in ("train", "validation")}
     settings = settings_for(
         network,
         variables=data.variables,
@@ -127,17 +127,6 @@ def train(
             provenance=made_by,
         )
     )
-
-
-def _cut(data: TrainingSet, split: str, window: WindowSpec) -> WindowDataset:
-    """Cut the windows of a split, of which there has to be one."""
-    windows = data.windows(split, window)
-    if len(windows) == 0:
-        raise ValueError(
-            f"found no window in split {split!r}, which has {int(data.in_split(split).sum())} "
-            f"hours; expected at least {window.span_hours} hours in a row"
-        )
-    return windows
 
 
 def _batches(

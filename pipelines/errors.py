@@ -1,6 +1,9 @@
 """The errors that a user can mend."""
 
-__all__ = ["DataError", "TrainingError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["DataError", "TrainingError", "as_data_error"]
 
 
 class DataError(ValueError):
@@ -15,3 +18,12 @@ class TrainingError(RuntimeError):
 
     Commands print the message alone and end with status 1.
     """
+
+
+@contextmanager
+def as_data_error() -> Iterator[None]:
+    """Turn a refusal of the library, which knows no user, into a `DataError` of the same words."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(str(error)) from error

@@ -9,6 +9,7 @@ from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.channels import channel_labels
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
+from met2net.models.own_classes import dotted_name
 from met2net.models.reference_frame import ReferenceFrame
 
 __all__ = ["wrapped_network"]
@@ -64,7 +65,7 @@ def _around(network: Mapping[str, Any], wrapper: type) -> dict[str, Any]:
     """Put a network's settings into a wrapper, which then says what variables it forecasts."""
     inner = {key: value for key, value in network.items() if key != "variables"}
     return {
-        "_target_": f"{wrapper.__module__}.{wrapper.__name__}",
+        "_target_": dotted_name(wrapper),
         "variables": network["variables"],
         "forecaster": {**inner, "_partial_": True},
     }

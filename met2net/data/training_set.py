@@ -181,6 +181,21 @@ class TrainingSet:
         found = find_windows(self.hours, spec=spec, in_split=self.in_split(name))
         return WindowDataset(self.fields, hours=self.hours, windows=found, spec=spec)
 
+    def some_windows(self, name: str, spec: WindowSpec) -> WindowDataset:
+        """Give the samples of a split that has to have some.
+
+        Raises:
+            ValueError: if the split has no complete window.
+        """
+        windows = self.windows(name, spec)
+        if len(windows) == 0:
+            raise ValueError(
+                f"found no window in split {name!r}, which has {int(self.in_split(name).sum())} "
+                f"hours; expected at least {spec.span_hours} hours in a row, without a gap at the "
+                f"frames {spec.input_hours} and {spec.target_hours} [hours from the init time]"
+            )
+        return windows
+
 
 def _open_store(path: Path) -> xr.Dataset:
     """Open lazily, without Dask; refuse what is not a whole training set."""

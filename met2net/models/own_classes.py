@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-__all__ = ["allowed_class", "register", "settings_of"]
+__all__ = ["allowed_class", "dotted_name", "register", "settings_of"]
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -35,7 +35,7 @@ def register(own: _Class) -> _Class:
             f"found {own.__qualname__}, inside another definition; expected a class at the top of "
             "a module, where a checkpoint's reader finds it"
         )
-    _REGISTERED[_name_of(own)] = own
+    _REGISTERED[dotted_name(own)] = own
     return own
 
 
@@ -78,8 +78,9 @@ def settings_of(target: type[nn.Module], /, **arguments: Any) -> dict[str, Any]:
             `_partial_=True` is added where the outer part completes them.
     """
     plain = {key: dict(v) if isinstance(v, Mapping) else v for key, v in arguments.items()}
-    return {"_target_": _name_of(target), **plain}
+    return {"_target_": dotted_name(target), **plain}
 
 
-def _name_of(target: type) -> str:
+def dotted_name(target: type) -> str:
+    """Name a class as settings do, by its module and its own name."""
     return f"{target.__module__}.{target.__name__}"

@@ -11,6 +11,7 @@ from met2net.models.build import find_class
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
 from met2net.models.longitudes import with_periodic_longitude
+from met2net.models.own_classes import dotted_name
 from met2net.models.seasonal_cycle import NUM_SEASONS
 
 __all__ = ["settings_for", "settings_on_grid"]
@@ -86,10 +87,6 @@ def _with(network: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return settings
 
 
-def _name(target: type) -> str:
-    return f"{target.__module__}.{target.__name__}"
-
-
 def _completed(
     network: Mapping[str, Any],
     grid: Grid,
@@ -104,14 +101,14 @@ def _completed(
             settings["forecaster"], grid, climatology_shape=climatology_shape, window=window
         )
     days, num_hours = climatology_shape[:2]
-    if settings["_target_"] == _name(KnownInputs):
+    if settings["_target_"] == dotted_name(KnownInputs):
         settings |= {
             "latitude": list(grid.latitude),
             "longitude": list(grid.longitude),
             "num_seasons": 1 if days == 1 else NUM_SEASONS,
             "num_hours": num_hours,
         }
-    if settings["_target_"] == _name(LinearReference):
+    if settings["_target_"] == dotted_name(LinearReference):
         settings["linear"] = linear_settings(
             window,
             shape=(settings["linear"]["num_channels"], *grid.shape),

@@ -5,7 +5,7 @@ import numpy as np
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
 from met2net.data.training_statistics import hourly_moments, merge_moments
-from pipelines.errors import DataError
+from pipelines.errors import as_data_error
 
 __all__ = ["split_normalizer"]
 
@@ -26,12 +26,10 @@ def split_normalizer(data: TrainingSet, split: str) -> Normalizer:
     for start in range(0, len(rows), _HOURS):
         fields = np.asarray(data.fields[rows[start : start + _HOURS]])
         moments.append(np.stack([hourly_moments(x) for x in fields.swapaxes(0, 1)], axis=1))
-    try:
+    with as_data_error():
         mean, std, minimum, maximum = merge_moments(
             np.concatenate(moments), channels=data.channels, split=split
         )
-    except ValueError as error:
-        raise DataError(str(error)) from error
     scale, shift = np.asarray(data.normalizer.std), np.asarray(data.normalizer.mean)
     return Normalizer.from_statistics(
         data.channels,

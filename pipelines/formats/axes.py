@@ -13,7 +13,7 @@ import xarray as xr
 from met2net.data.dataset_fields import AXIS_NAMES
 from pipelines.errors import DataError
 
-__all__ = ["AXIS_NAMES", "find_axes"]
+__all__ = ["find_axes"]
 
 # Source: CF conventions 1.11, sections 4.1 and 4.2; plain degrees are common in files.
 _UNITS = {

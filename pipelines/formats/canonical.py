@@ -21,7 +21,7 @@ from pipelines.formats.time_bounds import hours_between_bounds
 from pipelines.formats.times import decoded_times
 from pipelines.formats.valid_time import on_valid_time
 
-__all__ = ["canonical", "same_units"]
+__all__ = ["canonical"]
 
 _TIME_NAMES = ("valid_time", "time")
 _HOUSE_AXES = ("time", "level", "latitude", "longitude")

@@ -21,7 +21,7 @@ from met2net.data.training_statistics import (
 )
 from met2net.models.channels import channel_labels, check_variables
 from pipelines.atomic import replacing
-from pipelines.errors import DataError
+from pipelines.errors import DataError, as_data_error
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.image_sequences.chunk_writer import ChunkWriter
 from pipelines.image_sequences.sequences import (
@@ -183,12 +183,10 @@ def _write_fields(
         chunks.add(frames)
         done = rows.stop
     chunks.finish()
-    try:
+    with as_data_error():
         statistics = merge_statistics(
             moments, np.concatenate(differences), times=times, in_train=in_train, channels=channels
         )
-    except ValueError as error:
-        raise DataError(str(error)) from error
     normalizer = Normalizer.from_statistics(
         channels, method=settings.normalization, mean=statistics.mean, std=statistics.std,
         minimum=statistics.minimum, maximum=statistics.maximum,

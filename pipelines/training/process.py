@@ -25,7 +25,7 @@ from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
 from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
-from pipelines.errors import DataError, TrainingError
+from pipelines.errors import DataError, TrainingError, as_data_error
 from pipelines.training.bar import TrainingBar
 from pipelines.training.callbacks import (
     EpochMetrics,
@@ -106,10 +106,8 @@ def _resumable(last: Path) -> Path | None:
 def _prepare(module: ForecastModule, settings: TrainerSettings) -> None:
     """Change how the network runs, not what it computes."""
     if settings.recompute_activations:
-        try:
+        with as_data_error():
             recompute_activations(module)
-        except ValueError as error:
-            raise DataError(str(error)) from error
     if settings.compile:
         compile_parts(module.network, copies=module.objective)
 

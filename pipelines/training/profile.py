@@ -12,7 +12,7 @@ from met2net.training.module import ForecastModule
 from met2net.training.profile import StepProfile, profile_training
 from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
-from pipelines.errors import DataError
+from pipelines.errors import as_data_error
 from pipelines.training.job import TrainingJob
 from pipelines.training_sets.ridge import fitted_ridge
 from pipelines.training_sets.windows import windows_in_split
@@ -38,7 +38,7 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
     set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
     module = ForecastModule(network, objective, job.optimization)
-    try:
+    with as_data_error():
         if job.trainer.recompute_activations:
             recompute_activations(module)
         return profile_training(
@@ -48,5 +48,3 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
             compile=job.trainer.compile,
             num_batches=num_batches,
         )
-    except ValueError as error:
-        raise DataError(str(error)) from error

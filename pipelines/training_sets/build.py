@@ -25,7 +25,7 @@ from met2net.data.variables import channel, required_fields
 from pipelines.archive.state import ArchiveState
 from pipelines.archive.step import step_of
 from pipelines.cluster import Workers
-from pipelines.errors import DataError
+from pipelines.errors import DataError, as_data_error
 from pipelines.fingerprint import to_plain
 from pipelines.training_sets.layout import Layout, write_metadata
 from pipelines.training_sets.settings import Splits, TrainingSetSettings
@@ -88,14 +88,12 @@ def write_store(
         for hours in _slices(len(times), max(layout.chunk_hours, _DAY))
     ]
     moments, differences = zip(*workers.map(extract, blocks), strict=True)
-    try:
+    with as_data_error():
         statistics = merge_statistics(
             np.concatenate(moments), np.concatenate(differences),
             times=times, in_train=in_train, channels=settings.channels,
             difference=difference_hours(step),
         )  # fmt: skip
-    except ValueError as error:
-        raise DataError(str(error)) from error
     normalizer = Normalizer.from_statistics(
         settings.channels, method=settings.normalization, mean=statistics.mean,
         std=statistics.std, minimum=statistics.minimum, maximum=statistics.maximum,

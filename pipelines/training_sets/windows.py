@@ -6,7 +6,8 @@ from pathlib import Path
 from met2net.checkpoint import Checkpoint, load_checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowDataset, WindowSpec
-from pipelines.errors import DataError
+from met2net.misfit import misfit
+from pipelines.errors import DataError, as_data_error
 
 __all__ = ["check_fits", "load_fitting", "windows_in_split"]
 
@@ -17,14 +18,8 @@ def windows_in_split(data: TrainingSet, split: str, window: WindowSpec) -> Windo
     Raises:
         DataError: if the split has no complete window.
     """
-    windows = data.windows(split, window)
-    if len(windows) == 0:
-        raise DataError(
-            f"found no window in split {split!r}, which has {int(data.in_split(split).sum())} "
-            f"hours; expected at least {window.span_hours} hours in a row, without a gap at the "
-            f"frames {window.input_hours} and {window.target_hours} [hours from the init time]"
-        )
-    return windows
+    with as_data_error():
+        return data.some_windows(split, window)
 
 
 def load_fitting(
@@ -52,20 +47,8 @@ def check_fits(checkpoint: Checkpoint, *, name: str, data: TrainingSet, window: 
     Raises:
         DataError: if channels, units, grid, frames or the windows that are left out differ.
     """
-    comparisons = {
-        "channels": (checkpoint.normalizer.channels, data.channels),
-        "units": (tuple(checkpoint.units), tuple(data.units)),
-        "input hours": (checkpoint.window.input_hours, window.input_hours),
-        "target hours": (checkpoint.window.target_hours, window.target_hours),
-    }
     # A network of one protocol is not scored by another; the stride may differ.
-    names = ("drop_last_hours", "drop_last_windows", "length_stride")
-    comparisons |= {
-        f"window.{name}": (getattr(checkpoint.window, name), getattr(window, name))
-        for name in names
-    }
-    for what, (found, expected) in comparisons.items():
-        if found != expected:
-            raise DataError(f"checkpoint {name}: found {what} {found}; expected {expected}")
-    if not checkpoint.grid.matches(data.grid):
-        raise DataError(f"checkpoint {name}: found grid {checkpoint.grid}; expected {data.grid}")
+    habits = ("drop_last_hours", "drop_last_windows", "length_stride")
+    problem = misfit(checkpoint, data=data, window=window, habits=habits)
+    if problem is not None:
+        raise DataError(f"checkpoint {name}: {problem}")

@@ -7,8 +7,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from met2net.data.unit_spellings import same_units
 from pipelines.errors import DataError
-from pipelines.formats.canonical import canonical, same_units
+from pipelines.formats.canonical import canonical
 from pipelines.formats.decode import decode
 from pipelines.formats.file_format import file_format
 from tests.pipelines.formats.grib_files import message, write_day
