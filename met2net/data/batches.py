@@ -127,7 +127,6 @@ class WindowBatches:
         self._given = 0  # batches of the epoch that were given out
         self._first = 0  # batch that the next iteration starts with
         self._is_told = False  # somebody chooses the epochs
-        self._is_over = False  # the epoch was given out
 
     @property
     def sampler(self) -> "WindowBatches":
@@ -160,9 +159,8 @@ class WindowBatches:
 
     def __iter__(self) -> Iterator[Sample]:
         """Give the epoch's batches, or after `load_state_dict` once those that are left."""
-        if self._is_over and not self._is_told:
+        if self._given == len(self) and not self._is_told:
             self._epoch, self._given, self._first = self._epoch + 1, 0, 0
-        self._is_over = False
         first, self._first = self._first, 0
         size = self._order.batch_size
         windows = self._order.windows(self._epoch)
@@ -170,7 +168,6 @@ class WindowBatches:
         for number, batch in enumerate(self._read(parts), start=first + 1):
             self._given = number
             yield batch
-        self._is_over = True
 
     def _read(self, parts: list[Int64[np.ndarray, " _"]]) -> Iterator[Sample]:
         """Read batches in order, some ahead of the one that is given out."""

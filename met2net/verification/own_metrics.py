@@ -9,7 +9,7 @@ from torch import Tensor
 
 from met2net.verification.interval_scales import IDENTITY, Scale
 from met2net.verification.metrics import METRICS, Metric
-from met2net.verification.own_statistics import add_statistics, own_names, remove_statistics
+from met2net.verification.own_statistics import add_statistics, remove_statistics
 from met2net.verification.statistics import STATISTICS, Statistics, Sums
 
 __all__ = ["OwnMetric", "register_metric", "unregister_metric"]
@@ -99,6 +99,5 @@ def unregister_metric(name: str) -> None:
     """
     if name in _BUILT_IN or name not in METRICS:
         raise ValueError(f"metric is {name!r}; expected a registered one of one's own")
-    if any(full.startswith(f"{name}.") for full in own_names()):
-        remove_statistics(name)
+    remove_statistics(name)
     del METRICS[name]

@@ -20,8 +20,8 @@ def add_statistics(metric: str, names: tuple[str, ...], summands: Summands) -> N
 
 
 def remove_statistics(metric: str) -> None:
-    """Sum them no more."""
-    del _ADDED[metric]
+    """Sum them no more; a metric may have had none."""
+    _ADDED.pop(metric, None)
 
 
 def own_names() -> tuple[str, ...]:

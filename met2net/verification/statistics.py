@@ -101,7 +101,8 @@ class Statistics:
 
     def group(self, *index: int) -> "Statistics":
         """Select one group, by its place on the first axes."""
-        return Statistics.of(np.stack([sums[index] for sums in self.stacked()]))
+        known = {name: getattr(self, name)[index] for name in STATISTICS}
+        return Statistics(**known, own={name: sums[index] for name, sums in self.own.items()})
 
     def pooled(self) -> "Statistics":
         """Sum over lead times, which leaves one: scores over all leads pool sums first."""

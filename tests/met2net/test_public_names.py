@@ -134,7 +134,7 @@ for mistake in {list(MISTAKES)!r}:
     try:
         eval(mistake)
         print(mistake, "->", "nothing")
-    except Exception as error:
+    except (OSError, TypeError, ValueError) as error:
         print(mistake, "->", f"{{type(error).__name__}}: {{error}}")
 """
     shown = run_alone(code, tmp_path)
