@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from met2net.forecast import Forecaster
     from met2net.forecaster_scores import score_forecasts
     from met2net.forecaster_training import train
+    from met2net.models.known_inputs import KnownInputs
+    from met2net.models.linear_reference import LinearReference
     from met2net.models.met2net import Met2Net
     from met2net.models.own_classes import register, settings_of
     from met2net.models.published_sizes import (
@@ -35,6 +37,8 @@ __all__ = [
     "Definition",
     "EndToEnd",
     "Forecaster",
+    "KnownInputs",
+    "LinearReference",
     "Met2Net",
     "Objective",
     "OptimizationSettings",
@@ -71,6 +75,8 @@ _MODULES = {
     "forecast": ("Forecaster",),
     "forecaster_scores": ("score_forecasts",),
     "forecaster_training": ("train",),
+    "models.known_inputs": ("KnownInputs",),
+    "models.linear_reference": ("LinearReference",),
     "models.met2net": ("Met2Net",),
     "models.own_classes": ("register", "settings_of"),
     "models.published_sizes": (

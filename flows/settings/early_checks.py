@@ -1,12 +1,16 @@
 """Mistakes that the settings of an experiment show: refused before anything is fetched."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from flows.settings.config import Experiment
+from flows.settings.config import Experiment, ModelSettings
 from flows.settings.window_counts import num_windows
+from met2net.data.grid import Grid
 from met2net.data.training_set import SPLITS
+from met2net.models.mirrored_hemispheres import MirroredHemispheres, check_hemispheres
+from met2net.models.own_classes import dotted_name
 from pipelines.errors import DataError
 from pipelines.evaluation.score_checks import check_window_counts
 from pipelines.evaluation.scored_regions import scored_regions
@@ -31,11 +35,12 @@ def check_early(experiment: Experiment, *, analyzes: bool = True) -> None:
     _check_period(experiment)
     counts = {name: num_windows(experiment, name) for name in SPLITS}
     check_window_counts(counts, evaluation=experiment.evaluation, analyzes=analyzes)
-    grid = experiment.grid
-    if grid is not None and (grid.resolution is not None or grid.latitude is not None):
-        scored_regions(
-            target_grid(NAMED_RESOLUTIONS["0.25"](), grid), experiment.evaluation.scoring
-        )
+    settings = experiment.grid
+    if settings is not None and (settings.resolution is not None or settings.latitude is not None):
+        grid = target_grid(NAMED_RESOLUTIONS["0.25"](), settings)
+        scored_regions(grid, experiment.evaluation.scoring)
+        for name, model in experiment.models.items():
+            _check_hemispheres(grid, name, model)
 
 
 def check_machine(experiment: Experiment) -> None:
@@ -65,6 +70,18 @@ def check_trainer(settings: TrainerSettings) -> None:
             f"trainer.accelerator is 'gpu' with trainer.devices {settings.devices}; found {found} "
             "GPUs that PyTorch can use here, expected as many as devices, or trainer=cpu"
         )
+
+
+def _check_hemispheres(grid: Grid, name: str, model: ModelSettings) -> None:
+    """Refuse a mirror at an equator that is not in the middle of the grid."""
+    network: Any = model.network
+    while network is not None and network["_target_"] != dotted_name(MirroredHemispheres):
+        network = network.get("forecaster")
+    if network is not None:
+        try:
+            check_hemispheres(grid.latitude)
+        except ValueError as error:
+            raise DataError(f"models.{name}: {error}") from error
 
 
 def _check_period(experiment: Experiment) -> None:

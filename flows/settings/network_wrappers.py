@@ -9,6 +9,7 @@ from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.channels import channel_labels
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
+from met2net.models.mirrored_hemispheres import MirroredHemispheres, odd_channels
 from met2net.models.own_classes import dotted_name
 from met2net.models.reference_frame import ReferenceFrame
 
@@ -30,8 +31,7 @@ def wrapped_network(node: Mapping[str, Any], *, window: WindowSpec) -> dict[str,
 
     Args:
         node: `network`; `reference_frame`: `none`, `last_input` or `linear`; maybe
-            `known_inputs`, a list of fields, and `per_variable: true`.
-
+            `known_inputs`, a list of fields, `mirrored_hemispheres: true` and `per_variable: true`.
         window: frames.
 
     Raises:
@@ -40,6 +40,9 @@ def wrapped_network(node: Mapping[str, Any], *, window: WindowSpec) -> dict[str,
     network, reference_frame = dict(node["network"]), node["reference_frame"]
     if node.get("per_variable", False):
         network = _around(network, PerVariable)
+    if node.get("mirrored_hemispheres", False):
+        network = _around(network, MirroredHemispheres)
+        network["odd"] = odd_channels(channel_labels(network["variables"]))
     known = list(node.get("known_inputs", []))
     if known:
         network = _around(network, KnownInputs)

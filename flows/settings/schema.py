@@ -48,6 +48,7 @@ class FullExperiment:
     prefect_secret: str | None
     reference_frame: Literal["none", "last_input", "linear"]
     known_inputs: Sequence[str]
+    mirrored_hemispheres: bool
     size: "Size"
     training: "Training"
     tracking: "Tracking"
@@ -98,6 +99,7 @@ class Model:
 
     reference_frame: Literal["none", "last_input", "linear"]
     known_inputs: Sequence[str] = ()
+    mirrored_hemispheres: bool = False
     per_variable: bool = False
     network: Network
     objective: Objective

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from met2net.data.channel_groups import channel_labels
 from met2net.data.grid import Grid
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.ridge import linear_settings
@@ -11,6 +12,11 @@ from met2net.models.build import find_class
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
 from met2net.models.longitudes import with_periodic_longitude
+from met2net.models.mirrored_hemispheres import (
+    MirroredHemispheres,
+    check_hemispheres,
+    odd_channels,
+)
 from met2net.models.own_classes import dotted_name
 from met2net.models.seasonal_cycle import NUM_SEASONS
 
@@ -69,7 +75,9 @@ def settings_on_grid(
     network corrects gets the form that suits frames, grid and climatology; fields known in advance
     get the grid.
     """
-    settings = _completed(network, grid, climatology_shape=climatology_shape, window=window)
+    settings = _completed(
+        network, grid, climatology_shape=climatology_shape, window=window, variables={}
+    )
     return with_periodic_longitude(settings) if grid.is_periodic else settings
 
 
@@ -93,25 +101,36 @@ def _completed(
     *,
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
+    variables: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Fill in what the wrappers of a network ask of the data."""
+    """Fill in what the wrappers of a network ask of the data.
+
+    `variables` are those of the wrapper around it, where it says none itself.
+    """
     settings = dict(network)
+    variables = settings.get("variables", variables)
     if isinstance(settings.get("forecaster"), Mapping):
         settings["forecaster"] = _completed(
-            settings["forecaster"], grid, climatology_shape=climatology_shape, window=window
-        )
+            settings["forecaster"], grid, climatology_shape=climatology_shape, window=window,
+            variables=variables,
+        )  # fmt: skip
     days, num_hours = climatology_shape[:2]
     if settings["_target_"] == dotted_name(KnownInputs):
         settings |= {
+            "input_hours": list(window.input_hours),
+            "target_hours": list(window.target_hours),
             "latitude": list(grid.latitude),
             "longitude": list(grid.longitude),
             "num_seasons": 1 if days == 1 else NUM_SEASONS,
             "num_hours": num_hours,
         }
+    if settings["_target_"] == dotted_name(MirroredHemispheres):
+        check_hemispheres(grid.latitude)
+        settings.setdefault("odd", odd_channels(channel_labels(variables)))
     if settings["_target_"] == dotted_name(LinearReference):
         settings["linear"] = linear_settings(
             window,
-            shape=(settings["linear"]["num_channels"], *grid.shape),
+            shape=(len(channel_labels(variables)), *grid.shape),
             climatology_shape=climatology_shape,
             periodic_longitude=grid.is_periodic,
         )

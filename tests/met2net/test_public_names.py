@@ -14,6 +14,7 @@ import met2net
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 TRAINING, FORECASTING = re.findall(r"```python\n(import xarray.*?)```", PAGE, re.DOTALL)
+(WRAPPED,) = re.findall(r"```python\n(from met2net import KnownInputs.*?)```", PAGE, re.DOTALL)
 
 # As in an environment with the wheel alone; a module that is None cannot be imported.
 ALONE = """
@@ -68,6 +69,16 @@ def test_the_page_trains_scores_saves_and_forecasts_with_the_library_alone(tmp_p
         assert forecast["2m_temperature"].shape == (1, 2, 4, 5)
         assert forecast["latitude"].values.tolist() == [23.0, 22.0, 21.0, 20.0]
         assert forecast["longitude"].values.tolist() == [290.0, 291.0, 292.0, 293.0, 294.0]
+
+
+def test_a_network_in_wrappers_trains_and_forecasts(tmp_path: Path) -> None:
+    odd_weather().to_netcdf(tmp_path / "weather.nc")
+    shorter = re.sub(r"network = .*", "", TRAINING.replace("max_epochs=2", "max_epochs=1"))
+    code = (
+        f"{WRAPPED.replace('met2net_weather_l(', 'met2net_weather_l(spatial_dim=8, ')}\n{shorter}"
+    )
+    shown = run_alone(f"{code}\n{FORECASTING}", tmp_path)
+    assert {"persistence", "climatology", "mine"} <= set(shown.split())
 
 
 def test_the_examples_are_short() -> None:

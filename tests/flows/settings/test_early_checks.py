@@ -25,6 +25,8 @@ def test_an_experiment_as_it_is_passes(experiment: str) -> None:
         (["data.splits.test.end=2001-04-23"], "data.splits.test is .*expected hours of data.perio"),
         (["data.period.start=2001-01-02"], "data.splits.train is .*expected hours of data.period"),
         (["evaluation.num_examples=1000"], "num_examples is 1000; expected at most 246, the windo"),
+        (["mirrored_hemispheres=true", "data.grid.box={north: 60, south: 20, west: 0, east: 90}"],
+         "models.met2net: mirrored_hemispheres is true, and latitudes go from 60 to 20.*expected"),
         (["evaluation.scoring.land_sea_mask=no.nc"], "land_sea_mask is 'no.nc'; found no such f"),
         (["evaluation.scoring.regions={a: {south: 1, north: 2, west: 1, east: 2}}"],
          "evaluation.scoring.regions: region a has no point of the grid"),
