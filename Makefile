@@ -23,7 +23,8 @@ help: ## explain the targets
 $(INSTALLED): constraints.txt best_tracks.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"found Python {v[0]}.{v[1]}; expected 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
+	# What is imported is compiled then: compiling all of it here takes longer than the rest.
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --no-compile \
 	  --editable '.[pipeline,simulator,maps,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 	  --requirement best_tracks.txt
