@@ -9,9 +9,10 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["SEASONS", "attention_array", "mean_attention", "season_of", "seasonal_attention"]
+from met2net.data.seasons import SEASONS, season_of
 
-SEASONS = ("DJF", "MAM", "JJA", "SON")
+__all__ = ["attention_array", "mean_attention", "seasonal_attention"]
+
 _DIMS = ("sample", "block", "head", "variable", "variable_2")
 _TOLERANCE = 1e-3  # of a row's sum; half precision keeps about three digits
 
@@ -84,12 +85,6 @@ def mean_attention(attention: xr.DataArray) -> xr.Dataset:
     )
 
 
-def season_of(times: np.ndarray) -> np.ndarray:
-    """Give the season of times: DJF, MAM, JJA or SON, whatever the hemisphere calls it."""
-    month = times.astype("datetime64[M]").astype(np.int64) % 12  # 0 is January
-    return np.asarray(SEASONS)[(month + 1) % 12 // 3]
-
-
 def seasonal_attention(attention: xr.DataArray) -> xr.Dataset:
     """Average over the samples of each season, and take the change from the whole.
 
@@ -100,12 +95,13 @@ def seasonal_attention(attention: xr.DataArray) -> xr.Dataset:
     """
     of_sample = attention.mean(("block", "head"))
     season = season_of(attention["init_time"].values)
-    counts = [int((season == name).sum()) for name in SEASONS]
+    places = range(len(SEASONS))
+    counts = [int((season == place).sum()) for place in places]
     means = [
-        of_sample.isel(sample=season == name).mean("sample")
+        of_sample.isel(sample=season == place).mean("sample")
         if count
         else xr.full_like(of_sample.isel(sample=0, drop=True), np.nan)
-        for name, count in zip(SEASONS, counts, strict=True)
+        for place, count in zip(places, counts, strict=True)
     ]
     mean = xr.concat(means, dim=xr.DataArray(list(SEASONS), dims="season", name="season"))
     # A season without samples is left out on purpose, not a missing value.

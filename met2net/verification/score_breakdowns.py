@@ -7,8 +7,9 @@ import xarray as xr
 from jaxtyping import Float64
 
 from met2net.data.normalization import Normalizer
+from met2net.data.seasons import SEASONS
 from met2net.verification.metrics import in_physical_units, skill, vector_rmse, wind_pairs
-from met2net.verification.score_sums import ACC_FORMS, SEASONS, ScoreSums
+from met2net.verification.score_sums import ACC_FORMS, ScoreSums
 from met2net.verification.statistics import Statistics
 
 __all__ = ["REFERENCES", "breakdowns"]

@@ -5,21 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from met2net.data.seasons import SEASONS, season_of
 from met2net.verification.metrics import acc, acc_centred
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import Statistics
 
-__all__ = ["ACC_FORMS", "SEASONS", "ModelSums", "ScoreSums", "season_of"]
+__all__ = ["ACC_FORMS", "ModelSums", "ScoreSums"]
 
-SEASONS = ("DJF", "MAM", "JJA", "SON")
 ACC_FORMS = {"uncentred": acc, "centred": acc_centred}
-
-
-def season_of(hours: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-    """Give the place in `SEASONS` of hours since the epoch; December opens the winter."""
-    month = hours.astype("datetime64[h]").astype("datetime64[M]").astype(np.int64) % 12
-    season: Int64[np.ndarray, " n"] = (month + 1) % 12 // 3
-    return season
 
 
 @dataclass(eq=False)

@@ -9,10 +9,10 @@ import xarray as xr
 from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
+from met2net.data.seasons import season_of
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.verification.regions import Region, box
-from met2net.verification.score_sums import season_of
 from met2net.verification.scores import score_windows
 
 GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
