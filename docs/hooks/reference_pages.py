@@ -77,7 +77,7 @@ def _table(folder: Path) -> str:
     deep = (folder / "__init__.py").is_file() and folder.parent != _ROOT
     paths = sorted(p for p in folder.glob("**/*.py" if deep else "*.py") if p.stem != "__init__")
     rows = [f"| `{path.relative_to(folder)}` | {_first_line(path)} |" for path in paths]
-    return "\n".join(["| file | |", "|---|---|", *rows]) if rows else ""
+    return "\n".join(["| file | holds |", "|---|---|", *rows]) if rows else ""
 
 
 def _first_line(path: Path) -> str:
