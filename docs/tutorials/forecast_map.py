@@ -114,7 +114,7 @@ forecaster = train(
     optimization=OptimizationSettings(
         learning_rate=5e-3,
         schedule="one_cycle",
-        max_epochs=6,
+        max_epochs=8,
         batch_size=16,
     ),
 )
@@ -171,8 +171,8 @@ print(dict(forecast.sizes))
 # ## The map
 #
 # A day ahead: the forecast, what came, and the difference of the two. The waves move east, so the
-# error is largest at the western edge: the air that arrives there was outside the box at the last
-# observed hour, and no input shows it. Real regional forecasts have the same trouble.
+# western edge is hard: the air that arrives there was outside the box at the last observed hour,
+# and no input shows it. Real regional forecasts have the same trouble.
 
 # %%
 day = np.timedelta64(24, "h")
