@@ -1,5 +1,6 @@
 """The documentation builds without a warning, and nothing on it leads nowhere."""
 
+import functools
 import json
 import os
 import re
@@ -51,6 +52,7 @@ class Document(HTMLParser):
             self.without_text.append(given["src"])
 
 
+@functools.cache  # pages are asked for by several tests
 def read(path: Path) -> Document:
     document = Document()
     document.feed(path.read_text(encoding="utf-8"))
