@@ -13,7 +13,7 @@ SERVICES = $(BIN)/python -m flows.services --workspace '$(WORKSPACE)' --host $(H
   --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help
-.PHONY: help experiment test long lint bench chaos long-run ui up deploy down status clean lock audit
+.PHONY: help experiment test long lint docs bench chaos long-run ui up deploy down status clean lock audit
 
 help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -46,6 +46,10 @@ lint: $(INSTALLED) ## ruff, import rules, strict types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# NO_MKDOCS_2_WARNING: the theme's notice of its own end, which CONTRIBUTING.md has.
+docs: $(INSTALLED) ## the documentation as a site, from docs/: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
 bench: $(INSTALLED) ## speed and memory, as ratios
 	$(BIN)/pytest tests/benchmarks -m bench -s
 
@@ -74,7 +78,7 @@ down: ## end what `make up` started
 	@$(SERVICES) down
 
 clean: ## remove the environment and caches; the workspace stays
-	rm -rf .venv .venv-audit build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .venv-audit build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  .import_linter_cache
 
 lock: ## write constraints.txt anew from what pyproject.toml asks for

@@ -98,7 +98,8 @@ class Decoders(nn.Module):
     """Map latents back to frames of every variable, cropped to the grid.
 
     Args:
-        sizes, is_shared: as in `Encoders`.
+        sizes: as in `Encoders`.
+        is_shared: as in `Encoders`.
 
     Raises:
         ValueError: if variables of different sizes are to share a decoder.

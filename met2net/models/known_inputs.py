@@ -45,7 +45,8 @@ class KnownInputs(Wrapper):
         target_hours: lead times.
         latitude: of the grid [degrees north].
         longitude: of the grid [degrees east].
-        num_seasons, num_hours: of the climatology, see `SeasonalCycle`.
+        num_seasons: of the climatology, see `SeasonalCycle`.
+        num_hours: of the climatology, likewise.
         input_variables: channels that the forecaster is given beside; None: the forecast ones.
 
     Raises:

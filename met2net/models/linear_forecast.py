@@ -73,8 +73,12 @@ class LinearForecast(nn.Module):
         grid_shape: their latitudes and longitudes.
         input_hours: offsets of all input frames from the init time.
         target_hours: lead times.
-        frames, stencil, num_bands, num_day_parts: see `LinearForm`.
-        num_seasons, num_hours: of the climatology, see `SeasonalCycle`.
+        frames: see `LinearForm`.
+        stencil: likewise.
+        num_bands: likewise.
+        num_day_parts: likewise.
+        num_seasons: of the climatology, see `SeasonalCycle`.
+        num_hours: of the climatology, likewise.
         periodic_longitude: the squares of points go on across the edge between the last and the
             first longitude.
 

@@ -21,8 +21,9 @@ class HighFrequencyFocal(EndToEnd):
     Args:
         weight: of that loss.
         radius: below which frequencies are left out, as a share of the larger side.
-        channel_weights, area_weighted: of the MSE, as in `Objective`. The other loss counts
-            channels in the same way; a frequency has no area.
+        channel_weights: of the MSE, as in `Objective`; the other loss counts channels in the same
+            way.
+        area_weighted: of the MSE, as in `Objective`; a frequency has no area.
 
     Raises:
         ValueError: if a value is negative.

@@ -32,7 +32,8 @@ class ScheduledSampling(EndToEnd):
         start: probability at step 0.
         decrease_per_step: of the probability.
         stop_step: step from which on no true frame is seen.
-        channel_weights, area_weighted: of the MSE, as in `Objective`.
+        channel_weights: of the MSE, as in `Objective`.
+        area_weighted: of the MSE, as in `Objective`.
 
     Raises:
         ValueError: if a value is out of range.

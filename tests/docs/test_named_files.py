@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 CODE = sorted(p for name in ("met2net", "pipelines", "flows") for p in (ROOT / name).rglob("*.py"))
 OTHERS = [ROOT / name for name in ("Makefile", "prefect.yaml", "pyproject.toml", "CHANGELOG.md")]

@@ -29,7 +29,8 @@ class SimVPFrame(nn.Module, ABC):
     Args:
         build_blocks: makes the blocks in between from the channels of the stacked input frames
             (T * spatial_dim) and of the target frames (T' * spatial_dim).
-        (others): as in `Met2Net`.
+
+    The other arguments are those of `Met2Net`.
 
     Raises:
         ValueError: if a size is below 1 or the groups are wrong.
