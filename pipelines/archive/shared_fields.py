@@ -32,7 +32,7 @@ from pipelines.fingerprint import counted_fields, fingerprint
 from pipelines.period import Month
 from pipelines.sources.source import Source
 
-__all__ = ["Fields", "SharedFields", "UnlikeMonth", "shared_months", "without_shared"]
+__all__ = ["Fields", "SharedFields", "UnlikeMonth", "shared_months", "without", "without_shared"]
 
 Fields = Mapping[str, tuple[int, ...]]
 """CDS long name -> pressure levels [hPa] (empty for surface variables)."""
@@ -113,7 +113,11 @@ class SharedFields:
 
 def without_shared(fields: Fields, shared: SharedFields | None) -> dict[str, tuple[int, ...]]:
     """Give what remains to be fetched of some fields."""
-    held = {} if shared is None else shared.fields
+    return without(fields, {} if shared is None else shared.fields)
+
+
+def without(fields: Fields, held: Fields) -> dict[str, tuple[int, ...]]:
+    """Leave out what is held; of variables on levels, the levels."""
     missing = {
         name: tuple(level for level in levels if level not in held.get(name, ()))
         for name, levels in fields.items()

@@ -21,7 +21,6 @@ from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation.sample_properties import channel_densities, network_costs
 from pipelines.run_folder import RunFolder
-from pipelines.training.costs_file import write_costs
 from pipelines.training_sets.windows import load_fitting, windows_in_split
 
 __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
@@ -51,8 +50,7 @@ def analyze(
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file. Every network gets CKA between its layers,
             one with `trace` also between variables, one with `attention_maps` attention.
-        out: folder; `analysis.nc` is written into it, and `costs.nc`, see
-            `pipelines.training.costs_file`.
+        out: folder; `analysis.nc` is written into it.
         num_samples: windows, evenly spaced over the split; fewer where it has fewer.
         seed: of the order in which windows are put together into batches of 16.
 
@@ -123,7 +121,6 @@ def analyze(
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = RunFolder(out).analysis
-    write_costs(checkpoints, training_set=training_set, out=out)
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path
