@@ -60,9 +60,9 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
 
     experiment = settings.experiment
     reconcile(
-        experiment.source,
+        settings.source,
         fields=settings.fields,
-        grid=experiment.grid,
+        grid=settings.grid,
         raw_folder=experiment.workspace / "raw",
         step_hours=experiment.step_hours,
         path=settings.archive,
@@ -80,10 +80,10 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
     """Append, verified one by one, the months up to the newest."""
     experiment = settings.experiment
     return ingest(
-        experiment.source,
-        period=Period(experiment.period.start, str(month)),
+        settings.source,
+        period=Period(settings.period.start, str(month)),
         fields=settings.fields,
-        grid=experiment.grid,
+        grid=settings.grid,
         raw_folder=experiment.workspace / "raw",
         step_hours=experiment.step_hours,
         path=settings.archive,

@@ -117,11 +117,14 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
 
 def _received_after(text: str | None) -> np.datetime64:
     """Read a moment (UTC); by default what came today is recent enough to go on with."""
+    moment: np.datetime64
     if text is None:
-        return np.datetime64("now", "D").astype("datetime64[s]")  # "today" is the local date
+        moment = np.datetime64("now", "D").astype("datetime64[s]")  # "today" is the local date
+        return moment
     try:
-        return np.datetime64(text).astype("datetime64[s]")
+        moment = np.datetime64(text).astype("datetime64[s]")
     except ValueError as error:
         raise ConfigError(
             f"received_after is {text!r}; expected a moment in UTC, as 2026-01-31T12:00"
         ) from error
+    return moment
