@@ -43,9 +43,6 @@ class MonthlySettings:
         drift: what a new month may differ by.
         reports: write a report of the scores, with figures, beside each month's page.
         months: months that `replay` goes through; None: all for which there is enough before.
-
-    Raises:
-        ValueError: if the experiment is one of image sequences.
     """
 
     experiment: Experiment
@@ -58,19 +55,10 @@ class MonthlySettings:
     reports: bool
     months: Period | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse data that do not arrive month by month."""
-        source = self.experiment.source
-        if isinstance(source, SequenceSource):
-            raise ValueError(
-                f"experiment {self.experiment.name} has image sequences ({source.name}); expected "
-                "weather, which arrives month by month"
-            )
-
     @property
     def source(self) -> Source:
         """Where months come from."""
-        assert not isinstance(self.experiment.source, SequenceSource)
+        assert not isinstance(self.experiment.source, SequenceSource)  # refused by `data.form`
         return self.experiment.source
 
     @property

@@ -233,8 +233,8 @@ def _join(stored: xr.Dataset, held: Fields, fetched: xr.Dataset | None) -> xr.Da
     for name, levels in held.items():
         array = stored[name].drop_vars("expver")
         parts.setdefault(name, []).append(array.sel(level=list(levels)) if levels else array)
-    for name, array in (fetched.data_vars if fetched is not None else {}).items():
-        parts.setdefault(str(name), []).append(array.drop_vars("expver").reset_coords(drop=True))
+    for new, array in (fetched.data_vars if fetched is not None else {}).items():
+        parts.setdefault(str(new), []).append(array.drop_vars("expver").reset_coords(drop=True))
     arrays = [_stacked(pieces).rename(name) for name, pieces in parts.items()]
     joined = xr.merge(arrays, join="outer", compat="override", combine_attrs="override")
     return joined.assign_coords(expver=stored["expver"])

@@ -109,13 +109,15 @@ def analyze(
                 renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
             ]
         ]
-        if hasattr(network, "trace"):
-            parts.append(_cka_arrays(name, cka_by_layer(network.trace, inputs)))
-        trace = network.trace if hasattr(network, "trace") else hooked_layers(network)
+        own: Trace | None = getattr(network, "trace", None)
+        if own is not None:
+            parts.append(_cka_arrays(name, cka_by_layer(own, inputs)))
+        trace = hooked_layers(network) if own is None else own
         parts.append(_layer_arrays(name, *cka_between_layers(trace, inputs)))
-        if hasattr(network, "attention_maps"):
+        attention_maps: Callable[..., Tensor] | None = getattr(network, "attention_maps", None)
+        if attention_maps is not None:
             with torch.inference_mode():
-                maps = torch.cat([network.attention_maps(*x) for x in inputs], dim=1)
+                maps = torch.cat([attention_maps(*x) for x in inputs], dim=1)
             attention = attention_array(maps, variables=variables, init_time=init_time)
             parts.append(_attention_arrays(name, attention.sortby("init_time")))
     # Models may have different numbers of blocks: shorter ones are filled with NaN.

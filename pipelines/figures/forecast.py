@@ -38,7 +38,7 @@ def forecast_figures(
         for level in levels:
             field = array if level is None else array.sel(level=level)
             key = str(name) if level is None else f"{name}_{level}"
-            start = _start(analysis, str(name), field, one["init_time"].values)
+            start = _start(analysis, str(name), field, one["init_time"].values[()])
             yield (
                 f"map_{key}",
                 lead_time_maps(
@@ -81,10 +81,10 @@ def lead_time_maps(
     for panel, one, text in zip(axes[0], fields, titles, strict=True):
         mesh = _draw(panel, one, cmap="viridis", vmin=low, vmax=high)
         panel.set_title(text, fontsize=9)
-    until = [None, *shown] if start is not None else shown
+    until: list[xr.DataArray | None] = [None, *shown] if start is not None else [*shown]
     for panel, one in zip(axes[0], until, strict=True):
         if one is not None:
-            _draw_tracks(panel, tracks, until=one["valid_time"].values, field=field)
+            _draw_tracks(panel, tracks, until=one["valid_time"].values[()], field=field)
     units = str(field.attrs.get("units", "1"))
     label = str(field.attrs.get("long_name", field.name))
     if "level" in field.coords and field["level"].ndim == 0:

@@ -142,10 +142,10 @@ def _check(arrays: Mapping[str, np.ndarray], file: str) -> None:
     lowest, highest = np.inf, -np.inf
     for name, array in arrays.items():
         for start in range(0, len(array), _CHECKED):
-            part = array[start : start + _CHECKED]
-            if not np.isfinite(part).all():
+            values = array[start : start + _CHECKED]
+            if not np.isfinite(values).all():
                 raise DataError(f"{file} has values in {name} that are not finite; expected none")
-            lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
+            lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
     if lowest < -1 - 1e-6 or highest > 1 + 1e-6 or lowest >= 0:
         raise DataError(
             f"{file} has values from {lowest:g} to {highest:g}; expected -1 to 1, the usual scale"

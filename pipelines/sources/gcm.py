@@ -217,7 +217,7 @@ def simulate_days(
 def _write(piece: xr.Dataset, path: Path) -> None:
     """Write fields as compressed netCDF, a day a chunk."""
     encoding: dict[str, Any] = {
-        name: {
+        str(name): {
             "zlib": True,
             "complevel": 1,
             "chunksizes": tuple(

@@ -22,7 +22,6 @@ from flows.settings.config import load_experiment
 from flows.settings.config_error import ConfigError
 from flows.settings.forecast import load_forecast
 from flows.settings.monthly import load_monthly
-from flows.studies.study import load_study
 from met2net.checkpoint import load_checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.data.variables import required_fields, variable
@@ -33,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
-COMMAND = re.compile(r"(?:prefect run|python) flows/(\w+)\.py\b([^\n`]*(?:\\\n[^\n`]*)*)")
+COMMAND = re.compile(r"(?:prefect run|python) flows/(\w+)\.py\b((?:\\\n|[^\n`])*)")
 OF_ANOTHER_PLACE = (  # their own tests put first what they name
     "local_tendency",  # test_adding_a_model.py
     "mypackage.stations",  # a package of the user's
@@ -44,7 +43,7 @@ OF_ANOTHER_PLACE = (  # their own tests put first what they name
 def commands() -> list[tuple[str, str]]:
     """Give every flow that a page starts, and the overrides that it gives it."""
     found = [
-        (flow, text.replace("\\\n", " ").partition(" #")[0].strip())
+        (flow, " ".join(text.replace("\\\n", " ").partition(" #")[0].split()))
         for page in PAGES
         for flow, text in COMMAND.findall(page.read_text(encoding="utf-8"))
     ]
@@ -55,18 +54,14 @@ def commands() -> list[tuple[str, str]]:
     ]
 
 
-def load_full(overrides: list[str]) -> object:
-    return load_study(overrides) or load_experiment(overrides)
-
-
 LOAD: dict[str, Callable[[list[str]], object]] = {
     "archive": lambda overrides: compose.resolve(overrides, config="archive"),
     "backfill": load_backfill,
     "backfill_status": lambda overrides: load_backfill(overrides, config="backfill_status"),
     "forecast": load_forecast,
-    "full_experiment": load_full,
+    "full_experiment": compose.resolve,
     "monthly_retrain": load_monthly,
-    "profile_training": lambda overrides: load_experiment(overrides, config="profile_training"),
+    "profile_training": lambda overrides: compose.resolve(overrides, config="profile_training"),
     "registry": lambda overrides: compose.resolve(overrides, config="registry"),
     "replay": lambda overrides: load_monthly(overrides, config="replay"),
 }
@@ -77,7 +72,24 @@ def test_the_pages_start_every_flow() -> None:
     assert len(commands()) > 25
 
 
-@pytest.mark.parametrize(("flow", "text"), commands(), ids=lambda text: text or "no-override")
+def is_plain(flow: str, text: str) -> bool:
+    """Tell an experiment that is started as it is: it composes with all of them, elsewhere."""
+    keys = {override.partition("=")[0] for override in text.split()}
+    return flow == "full_experiment" and keys <= {"experiment", "scale"}
+
+
+def test_every_experiment_of_the_pages_is_there() -> None:
+    named = {override for _, text in commands() for override in text.split()}
+    experiments = {name[11:] for name in named if name.startswith("experiment=")}
+    assert {"demo", "mumbai", "table1"} <= experiments
+    assert experiments <= {path.stem for path in (compose.CONFIGS / "experiment").glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("flow", "text"),
+    [command for command in commands() if not is_plain(*command)],
+    ids=lambda text: text or "no-override",
+)
 def test_every_command_of_the_pages_composes(flow: str, text: str) -> None:
     assert LOAD[flow](shlex.split(text)) is not None
 

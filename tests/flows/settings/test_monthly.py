@@ -63,5 +63,5 @@ def test_a_wrong_period_of_a_replay_is_told_in_one_line():
 
 
 def test_images_do_not_arrive_month_by_month():
-    with pytest.raises(ConfigError, match=r"experiment mvmmfnist has image sequences .*expected we"):
+    with pytest.raises(ConfigError, match="data.form is 'image_sequences'; expected weather"):
         load_monthly(["experiment=mvmmfnist", "source=generated_images"])
