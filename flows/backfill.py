@@ -89,8 +89,9 @@ def _watched(settings: BackfillSettings) -> Iterator[None]:
     if not isinstance(source, Cds):
         yield
         return
+    requests = settings.requests()  # what is brought in meanwhile was asked for like that
     try:
-        with showing(lambda: read_progress(source, settings.requests(), settings.raw_folder)):
+        with showing(lambda: read_progress(source, requests, settings.raw_folder)):
             yield
     finally:
         _tell_waiting_times(source, settings)

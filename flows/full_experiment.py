@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import xarray as xr
@@ -18,9 +19,10 @@ from flows.settings.published import published_for
 from flows.stages.cds_secret import use_secret
 from flows.stages.gpu_slot import gpu_slot
 from flows.stages.live_training import shown_in_mlflow
-from flows.stages.model_job import model_job, provenance_of
+from flows.stages.model_job import model_job
 from flows.stages.retrying import is_worth_retrying
 from flows.stages.stage import stage
+from flows.stages.train_model import train_model
 from flows.studies.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
 from met2net.data.training_set import TrainingSet
@@ -35,6 +37,7 @@ from pipelines.evaluation.scored_run import (
     analyze_run,
     follow_storms,
     forget_storms,
+    measure_costs,
     score_run,
     show_examples,
 )
@@ -49,7 +52,7 @@ from pipelines.run_folder import RunFolder
 from pipelines.storms.checks import check_storms
 from pipelines.tracking.runs import track_run
 from pipelines.training.job import TrainingJob
-from pipelines.training.train import CHECKPOINT, is_trained, train
+from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import TrainingSetSettings
 
@@ -164,22 +167,15 @@ def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
 
 def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder) -> Path:
     """Train one model in its own process, or find it trained for whatever run."""
-    job = model_job(
-        experiment, name, training_set=training_set, provenance=provenance_of(training_set)
-    )
-    folder = experiment.workspace / "trainings" / job.folder_name
-    if not is_trained(job, folder):
-        with (
-            gpu_slot(experiment.trainer.torch_device),
-            shown_in_mlflow(
-                folder, network=name, tracking_uri=experiment.tracking_uri,
-                workspace=experiment.workspace, experiment=experiment.name,
-                fingerprint=_settings_key(experiment, training_set),
-            ),
-        ):  # fmt: skip
-            train(job, folder=folder)
-    run.link_model(name, folder)
-    return folder / CHECKPOINT
+    shown = partial(
+        shown_in_mlflow, network=name, tracking_uri=experiment.tracking_uri,
+        workspace=experiment.workspace, experiment=experiment.name,
+        fingerprint=_settings_key(experiment, training_set),
+    )  # fmt: skip
+    job = model_job(experiment, name, training_set=training_set)
+    checkpoint = train_model(job, workspace=experiment.workspace, shown=shown)
+    run.link_model(name, checkpoint.parent)
+    return checkpoint
 
 
 def scored_models(
@@ -211,6 +207,7 @@ def explain(experiment: Experiment, models: ScoredModels, run: RunFolder) -> Non
     # leave no memory.
     with gpu_slot(device):
         analyze_run(run, models, num_samples=settings.num_analysis_samples, seed=experiment.seed)
+        measure_costs(run, models)
         follow_storms(
             run, models, storms=settings.storms, batch_size=settings.batch_size, device=device
         )

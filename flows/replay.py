@@ -67,10 +67,10 @@ def _months(settings: MonthlySettings) -> list[Month]:
     """Give the months to go through."""
     if settings.months is not None:
         return settings.months.months()
-    months = settings.experiment.period.months()[settings.rolling.fewest_months - 1 :]
+    months = settings.period.months()[settings.rolling.fewest_months - 1 :]
     if not months:
         raise DataError(
-            f"the period {settings.experiment.period} has fewer than the "
+            f"the period {settings.period} has fewer than the "
             f"{settings.rolling.fewest_months} months that the splits need"
         )
     return months

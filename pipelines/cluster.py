@@ -30,13 +30,12 @@ _FIELDS_SHARE = 2
 
 
 class Workers(Protocol):
-    """What a stage sees of an open cluster.
+    """What a stage sees of an open cluster."""
 
-    Attributes:
-        task_bytes: memory that one task may take for fields.
-    """
-
-    task_bytes: int
+    @property
+    def task_bytes(self) -> int:
+        """Memory that one task may take for fields."""
+        ...
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """Call a function for every item; results in the items' order."""

@@ -63,7 +63,8 @@ class Month:
     @property
     def first_hour(self) -> np.datetime64:
         """Hour 00 of day 1."""
-        return np.datetime64(str(self), "M").astype("datetime64[h]")
+        hour: np.datetime64 = np.datetime64(str(self), "M").astype("datetime64[h]")
+        return hour
 
     def following(self) -> "Month":
         """Give the next calendar month."""
@@ -125,15 +126,16 @@ class Period:
     def last(self) -> np.datetime64:
         """Last hour, datetime64[h]."""
         unit = _unit(self.end)
-        return (np.datetime64(self.end, unit) + 1).astype("datetime64[h]") - _HOUR
+        hour: np.datetime64 = (np.datetime64(self.end, unit) + 1).astype("datetime64[h]") - _HOUR
+        return hour
 
     def hours(self, step_hours: int = 1) -> np.ndarray:
         """All hours of the period, or those that are so many apart, datetime64[h].
 
         Steps are counted from hour 00 of every day, wherever the period starts.
         """
-        hours = np.arange(self.first, self.last + _HOUR, _HOUR)
-        return hours[hours.astype(np.int64) % step_hours == 0]
+        hours: np.ndarray = np.arange(self.first, self.last + _HOUR, _HOUR)
+        return np.asarray(hours[hours.astype(np.int64) % step_hours == 0])
 
     def months(self) -> list[Month]:
         """All months that the period touches, in order."""
@@ -158,7 +160,8 @@ class Period:
 
 def _first_hour(text: str) -> np.datetime64:
     """Read an hour, or the first hour of a day, month or year."""
-    return np.datetime64(text, _unit(text)).astype("datetime64[h]")
+    hour: np.datetime64 = np.datetime64(text, _unit(text)).astype("datetime64[h]")
+    return hour
 
 
 def _unit(text: str) -> Literal["Y", "M", "D", "h"]:

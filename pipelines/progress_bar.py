@@ -53,7 +53,7 @@ def progress_bar(
     console = console or _console_of_logs()
     if console.is_terminal:
         with _bar(console, unit) as bar:
-            task = bar.add_task(text, total=total, completed=done)
+            task = bar.add_task(text, total=total, completed=done)  # type: ignore[arg-type]  # floats are counted, too
             yield lambda amount: bar.advance(task, amount)
         return
     yield _lines(text, total, unit=unit, done=done, logger=logger, clock=clock)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich import filesize
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -55,10 +55,11 @@ class Progress:
 def acquisition_table(progress: Progress) -> RenderableType:
     """Draw the table: months in the same state share a row where nothing tells them apart."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name, justify, width in (
+    columns: tuple[tuple[str, JustifyMethod, int], ...] = (
         ("Months", "left", 18), ("State", "left", 11), ("Since", "right", 10),
         ("Requests", "right", 8), ("Size", "right", 8), ("Rate", "right", 9),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for name, justify, width in columns:
         # Columns of one width, so that the table does not jump.
         table.add_column(name, justify=justify, no_wrap=True, min_width=width)
     notes = []

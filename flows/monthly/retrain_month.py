@@ -55,7 +55,7 @@ def retrain_month(settings: MonthlySettings, now: datetime) -> Outcome:
     """
     month = settings.arrival.newest_month(now)
     nothing = Outcome(str(month), "nothing", (), now.isoformat())
-    if month.first_hour < Month.of(settings.experiment.period.first).first_hour:
+    if month.first_hour < Month.of(settings.period.first).first_hour:
         reason = f"the newest complete month is {month}; the archive starts later"
         return replace(nothing, reasons=(reason,))
     before = current_state(settings.archive)

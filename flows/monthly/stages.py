@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import met2net
@@ -12,6 +13,7 @@ from flows.stages.live_training import shown_in_mlflow
 from flows.stages.model_job import model_job
 from flows.stages.retrying import is_worth_retrying
 from flows.stages.stage import stage
+from flows.stages.train_model import train_model
 from met2net.checkpoint import load_checkpoint
 from pipelines.archive.ingest import ingest
 from pipelines.archive.reconcile import reconcile
@@ -26,7 +28,6 @@ from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
 from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.network_grid import network_on_grid
-from pipelines.training.train import CHECKPOINT, is_trained, train
 from pipelines.training.warm_start import is_same_network
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import TrainingSetSettings
@@ -59,9 +60,9 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
 
     experiment = settings.experiment
     reconcile(
-        experiment.source,
+        settings.source,
         fields=settings.fields,
-        grid=experiment.grid,
+        grid=settings.grid,
         raw_folder=experiment.workspace / "raw",
         step_hours=experiment.step_hours,
         path=settings.archive,
@@ -79,10 +80,10 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
     """Append, verified one by one, the months up to the newest."""
     experiment = settings.experiment
     return ingest(
-        experiment.source,
-        period=Period(experiment.period.start, str(month)),
+        settings.source,
+        period=Period(settings.period.start, str(month)),
         fields=settings.fields,
-        grid=experiment.grid,
+        grid=settings.grid,
         raw_folder=experiment.workspace / "raw",
         step_hours=experiment.step_hours,
         path=settings.archive,
@@ -147,19 +148,14 @@ def train_challenger(
         },
         initial_weights=start,
     )
-    folder = experiment.workspace / "trainings" / job.folder_name
-    if not is_trained(job, folder):
-        with (
-            gpu_slot(experiment.trainer.torch_device),
-            shown_in_mlflow(
-                folder, network=CHALLENGER, tracking_uri=experiment.tracking_uri,
-                workspace=experiment.workspace, experiment=f"{experiment.name}-monthly",
-                fingerprint=fingerprint, name=plan.month,
-            ),
-        ):  # fmt: skip
-            train(job, folder=folder)
-    run.link_model(CHALLENGER, folder)
-    return folder / CHECKPOINT, started_from
+    shown = partial(
+        shown_in_mlflow, network=CHALLENGER, tracking_uri=experiment.tracking_uri,
+        workspace=experiment.workspace, experiment=f"{experiment.name}-monthly",
+        fingerprint=fingerprint, name=plan.month,
+    )  # fmt: skip
+    checkpoint = train_model(job, workspace=experiment.workspace, shown=shown)
+    run.link_model(CHALLENGER, checkpoint.parent)
+    return checkpoint, started_from
 
 
 @stage("score")

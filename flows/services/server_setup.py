@@ -79,7 +79,10 @@ def automations() -> list[AutomationCore]:
             trigger=lost,
             actions=[
                 ChangeFlowRunState(
-                    state=StateType.CRASHED, message=f"No heartbeat for {LOST_AFTER_SECONDS} s."
+                    state=StateType.CRASHED,
+                    name=None,
+                    message=f"No heartbeat for {LOST_AFTER_SECONDS} s.",
+                    force=False,
                 )
             ],
         ),
@@ -92,6 +95,7 @@ def automations() -> list[AutomationCore]:
                     state=StateType.SCHEDULED,
                     name="AwaitingRetry",
                     message="Crashed; starts again and goes on where it stopped.",
+                    force=False,
                 )
             ],
         ),

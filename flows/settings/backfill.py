@@ -11,7 +11,9 @@ from flows.settings.compose import resolve
 from flows.settings.config_error import ConfigError, refusing_wrong_settings
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
-from pipelines.fields.derived import source_fields
+from pipelines.archive.month import MonthMaker
+from pipelines.archive.month_requests import month_requests
+from pipelines.archive.plan import WantedMonth
 from pipelines.fields.implausible import check_accept
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period, check_step_hours
@@ -61,10 +63,18 @@ class BackfillSettings:
         return self.workspace / "raw"
 
     def requests(self) -> list[MonthRequest]:
-        """What is asked of the source for each month of the period."""
-        fields = source_fields(self.fields)
+        """What is asked of the source for each month of the period; the rest is copied.
+
+        Raises:
+            DataError: if the archive cannot be read.
+        """
         hours = {m: self.period.hours_in(m, self.step_hours) for m in self.period.months()}
-        return [MonthRequest(m, of_month, fields) for m, of_month in hours.items() if len(of_month)]
+        return month_requests(
+            MonthMaker(self.source, self.fields, self.grid, self.raw_folder, self.step_hours),
+            [WantedMonth(m, h, again=self.replace) for m, h in hours.items() if len(h)],
+            path=self.archive,
+            reconcile=self.reconcile,
+        )
 
 
 def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> BackfillSettings:
@@ -107,11 +117,14 @@ def load_backfill(overrides: Sequence[str], *, config: str = "backfill") -> Back
 
 def _received_after(text: str | None) -> np.datetime64:
     """Read a moment (UTC); by default what came today is recent enough to go on with."""
+    moment: np.datetime64
     if text is None:
-        return np.datetime64("now", "D").astype("datetime64[s]")  # "today" is the local date
+        moment = np.datetime64("now", "D").astype("datetime64[s]")  # "today" is the local date
+        return moment
     try:
-        return np.datetime64(text).astype("datetime64[s]")
+        moment = np.datetime64(text).astype("datetime64[s]")
     except ValueError as error:
         raise ConfigError(
             f"received_after is {text!r}; expected a moment in UTC, as 2026-01-31T12:00"
         ) from error
+    return moment

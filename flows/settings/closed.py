@@ -139,9 +139,9 @@ def _mapping(value: Mapping[str, Any], where: str, alternatives: Sequence[Kind])
         if node_class is not None:
             node = _node(value, where, node_class)
             return node if ours else {"_target_": kind.class_name, **node}
-    for kind in alternatives:
-        if isinstance(kind, MappingOf | Anything):
-            inner = kind.values if isinstance(kind, MappingOf) else (Anything(),)
+    for other in alternatives:
+        if isinstance(other, MappingOf | Anything):
+            inner = other.values if isinstance(other, MappingOf) else (Anything(),)
             return {key: _value(v, f"{where}.{key}", inner) for key, v in value.items()}
     raise ConfigError(f"{where} is {_shown(value)}; expected {expected(alternatives)}")
 

@@ -61,7 +61,8 @@ def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[st
         for one in singles:
             as_it_is = OmegaConf.to_container(composed)
             assert isinstance(as_it_is, dict)
-            apply(composed, one, kinds_at(one.key, as_it_is, config=config))
+            settled = {str(key): value for key, value in as_it_is.items()}
+            apply(composed, one, kinds_at(one.key, settled, config=config))
         plain = OmegaConf.to_container(composed, resolve=True)
     except _WRONG as error:
         raise ConfigError(one_line(error)) from error
@@ -127,8 +128,10 @@ def _check_choice(override: Override) -> None:
 
 def _groups(config: str) -> list[str]:
     """List the groups that a flow's settings choose from."""
-    groups = []
-    for entry in OmegaConf.load(CONFIGS / f"{config}.yaml").get("defaults", ()):
+    groups: list[str] = []
+    loaded = OmegaConf.load(CONFIGS / f"{config}.yaml")
+    assert isinstance(loaded, DictConfig)
+    for entry in loaded.get("defaults", ()):
         if isinstance(entry, str):
             groups += [] if entry == "_self_" else _groups(entry)
         else:

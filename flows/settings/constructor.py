@@ -78,7 +78,7 @@ def constructor(target: object) -> Constructor | None:
     found = definition(Name(module, owner))
     if found is None or not isinstance(found[1], ast.ClassDef):
         return None
-    for home, base in _with_bases(*found):
+    for home, base in _with_bases(found[0], found[1]):
         for part in base.body:
             if isinstance(part, ast.FunctionDef) and part.name == last:
                 return _of_function(part, home)

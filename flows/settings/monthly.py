@@ -12,13 +12,16 @@ from flows.settings.config import REGISTERED, Experiment, load_experiment
 from flows.settings.config_error import ConfigError, refusing_wrong_settings
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
+from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import fingerprint
+from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
 from pipelines.retraining.arrival import Arrival
 from pipelines.retraining.comparison import channels_of_metric
 from pipelines.retraining.drift import DriftLimits
 from pipelines.retraining.promotion import PromotionRule
 from pipelines.retraining.rolling_splits import RollingSplits
+from pipelines.sources.source import Source
 
 __all__ = ["MonthlySettings", "load_monthly", "read_moment"]
 
@@ -53,6 +56,24 @@ class MonthlySettings:
     months: Period | None = None
 
     @property
+    def source(self) -> Source:
+        """Where months come from."""
+        assert not isinstance(self.experiment.source, SequenceSource)  # refused by `data.form`
+        return self.experiment.source
+
+    @property
+    def period(self) -> Period:
+        """The experiment's period, of which the start is used."""
+        assert self.experiment.period is not None  # only image sequences have none
+        return self.experiment.period
+
+    @property
+    def grid(self) -> GridSettings:
+        """The archive's grid."""
+        assert self.experiment.grid is not None
+        return self.experiment.grid
+
+    @property
     def fields(self) -> dict[str, tuple[int, ...]]:
         """CDS long name -> pressure levels [hPa] that the archive holds."""
         groups = self.experiment.variables.values()
@@ -65,9 +86,9 @@ class MonthlySettings:
         return archive_location(
             experiment.archive_root,
             experiment.workspace,
-            source=experiment.source,
+            source=self.source,
             fields=self.fields,
-            grid=experiment.grid,
+            grid=self.grid,
             step_hours=experiment.step_hours,
         )
 

@@ -106,11 +106,11 @@ class Model:
     optimization: OptimizationSettings
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Training(OptimizationSettings):
     """`training`: of all models that do not differ."""
 
-    learning_rate: float | None
+    learning_rate: float | None  # type: ignore[assignment]  # null: each network its own
 
 
 @dataclass(kw_only=True)

@@ -1,5 +1,5 @@
 """What the flows' tasks share: names, times, retries, one GPU for all, the job of a model.
 
-Gives: `stage`, `retrying`, `gpu_slot`, `cds_secret`, `model_job`.
+Gives: `stage`, `retrying`, `gpu_slot`, `cds_secret`, `model_job`, `train_model`.
 Needs: `settings`.
 """

@@ -27,6 +27,7 @@ def use_secret(block: str | None) -> None:
             f"found no Prefect Secret block {block!r}; expected one with the key of the Climate "
             "Data Store (prefect block create secret, or in the Prefect page)"
         ) from error
+    assert isinstance(secret, Secret)  # not awaited
     key = secret.get()
     if not isinstance(key, str) or not key.strip():
         raise DataError(f"the Prefect Secret block {block!r} holds no text; expected the key")

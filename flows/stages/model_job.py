@@ -10,7 +10,7 @@ from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.job import TrainingJob
 from pipelines.training.network_grid import network_on_grid
 
-__all__ = ["model_job", "provenance_of"]
+__all__ = ["model_job"]
 
 
 def model_job(
@@ -18,7 +18,7 @@ def model_job(
     model: str,
     *,
     training_set: Path,
-    provenance: Mapping[str, str],
+    provenance: Mapping[str, str] | None = None,
     name: str | None = None,
     initial_weights: InitialWeights | None = None,
 ) -> TrainingJob:
@@ -30,11 +30,15 @@ def model_job(
         training_set: the store to train on; its file name is its fingerprint. On a grid that goes
             round the globe, the network sees across the edge of longitudes.
         provenance: what is to travel in the checkpoint beside experiment, training set, commit
-            and attribution.
+            and attribution; None: the archive's state that the set was built from. It may be
+            older than the newest, where that holds the same values.
         name: of the job, where it is not the model's.
         initial_weights: checkpoint to start from; None: from scratch.
     """
     settings = experiment.models[model]
+    if provenance is None:
+        data = TrainingSet.open(training_set)
+        provenance = {"archive_snapshot": data.attrs["archive_snapshot"]}
     return TrainingJob(
         name=name or model,
         training_set=str(training_set),
@@ -53,11 +57,3 @@ def model_job(
         },
         initial_weights=initial_weights,
     )
-
-
-def provenance_of(training_set: Path) -> dict[str, str]:
-    """Say which state of an archive a training set was built from.
-
-    The set may be older than the archive's newest state, where that holds the same values.
-    """
-    return {"archive_snapshot": TrainingSet.open(training_set).attrs["archive_snapshot"]}

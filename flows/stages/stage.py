@@ -29,9 +29,10 @@ def stage(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        return task(
-            _timed(function, name), name=name, task_run_name=name, cache_policy=NO_CACHE, **options
+        as_task: Callable[[Callable[P, R]], Task[P, R]] = task(
+            name=name, task_run_name=name, cache_policy=NO_CACHE, **options
         )
+        return as_task(_timed(function, name))
 
     return decorate
 

@@ -16,7 +16,7 @@ from flows.settings.early_checks import check_early
 from flows.settings.study import Part, Study
 from flows.settings.window_counts import count_cells
 from flows.stages.cds_secret import use_secret
-from flows.stages.model_job import model_job, provenance_of
+from flows.stages.model_job import model_job
 from flows.studies.training import Train, train_models
 from met2net.data.training_set import TrainingSet
 from pipelines.archive.state import ArchiveState
@@ -236,9 +236,7 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
     )  # fmt: skip
     if study.costs and run.protocol == study.protocols[0]:
         jobs = {
-            name: model_job(
-                experiment, name, training_set=training_set, provenance=provenance_of(training_set)
-            )
+            name: model_job(experiment, name, training_set=training_set)
             for name in experiment.models
         }
         windows = TrainingSet.open(training_set).windows("train", experiment.window)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from flows.settings.config import Experiment
 from flows.settings.study import Study
-from flows.stages.gpu_slot import gpu_slot
-from flows.stages.model_job import model_job, provenance_of
+from flows.stages.model_job import model_job
+from flows.stages.train_model import train_model
 from pipelines.training.curves import read_curves
 from pipelines.training.job import TrainingJob
-from pipelines.training.train import CHECKPOINT, is_trained
 
 __all__ = ["Train", "train_models"]
 
@@ -32,9 +31,7 @@ def train_models(
     """
     checkpoints, rates = {}, {}
     for name in experiment.models:
-        job = model_job(
-            experiment, name, training_set=training_set, provenance=provenance_of(training_set)
-        )
+        job = model_job(experiment, name, training_set=training_set)
         if study.learning_rates:
             job = _with_best_rate(job, experiment, study, train=train)
         checkpoints[name] = _trained(job, experiment.workspace, study, train=train)
@@ -62,8 +59,6 @@ def _with_best_rate(
 
 def _trained(job: TrainingJob, workspace: Path, study: Study, *, train: Train) -> Path:
     """Train one model, or find it trained."""
-    folder = workspace / "trainings" / job.folder_name
-    if is_trained(job, folder):  # before waiting for the GPU
-        return folder / CHECKPOINT
-    with gpu_slot(job.trainer.torch_device):
-        return train(job, folder, study.in_process)
+    return train_model(
+        job, workspace=workspace, train=lambda job, folder: train(job, folder, study.in_process)
+    )

@@ -73,7 +73,9 @@ class ArchiveContents:
         hours = dataset["time"].values.astype("datetime64[h]")
         settings = json.loads(dataset.attrs["settings"])
         learn_variables(settings)
-        texts = root[_GROUP]["record"][:]  # type: ignore[index]
+        array = root[f"{_GROUP}/record"]
+        assert isinstance(array, zarr.Array)
+        texts = np.asarray(array[:])
         records = [json.loads(str(text)) for text in texts]
         return cls(
             snapshot_id,

@@ -118,7 +118,7 @@ def _cut(session: icechunk.Session, length: int) -> None:
     """Take the hours from a position on away, at the edge of a day's chunk."""
     group = zarr.open_group(session.store, mode="r+")
     for _, array in group.arrays():
-        if array.metadata.dimension_names[0] == "time":
+        if "time" in (getattr(array.metadata, "dimension_names", None) or ())[:1]:
             array.resize((length, *array.shape[1:]))
 
 
@@ -129,7 +129,7 @@ def _encoding(month: xr.Dataset) -> dict[str, dict[str, Any]]:
     hours_a_day = _DAY // step_of(json.loads(month.attrs["settings"]))
     encoding: dict[str, dict[str, Any]] = {
         str(name): {
-            "chunks": (hours_a_day, *(sizes[0] for sizes in array.chunks[1:])),
+            "chunks": (hours_a_day, *(sizes[0] for sizes in (array.chunks or ())[1:])),
             "compressors": compressor,
         }
         for name, array in month.data_vars.items()

@@ -6,7 +6,7 @@ committed. Whatever fails before leaves the archive's newest snapshot as it was.
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +157,7 @@ class MonthMaker:
         """
         request = self.request(wanted, plan.hours, shared)
         raw = None if request is None else self.source.fetch(request, self.raw_folder)
-        manifest = {"source": self.source.name} if raw is None else raw.manifest
+        manifest: Mapping[str, Any] = {"source": self.source.name} if raw is None else raw.manifest
         content = content_name(manifest, shared)
         if plan.action == "none" and archived.records[str(wanted.month)]["content"] == content:
             if is_sound(repository, archived, wanted.month):
@@ -204,7 +204,7 @@ class MonthMaker:
 
     def _make(
         self, raw: RawMonth | None, shared: SharedFields | None
-    ) -> tuple[xr.Dataset, Callable[[], list[Finding]]]:
+    ) -> tuple[xr.Dataset, Callable[[], Iterable[Finding]]]:
         """Bring a month to the grid, lazily; once it was read, tell what was odd in the source."""
         month, watch = None, None
         if raw is not None:

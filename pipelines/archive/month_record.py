@@ -48,7 +48,7 @@ def month_record(
         expver: experiment version of each hour.
         change: against the hours that were there before.
     """
-    record = {
+    record: dict[str, Any] = {
         "month": str(month),
         "action": "replace" if plan.action == "none" else plan.action,
         "source": source.name,

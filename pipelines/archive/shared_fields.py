@@ -32,7 +32,7 @@ from pipelines.fingerprint import counted_fields, fingerprint
 from pipelines.period import Month
 from pipelines.sources.source import Source
 
-__all__ = ["Fields", "SharedFields", "UnlikeMonth", "shared_months", "without_shared"]
+__all__ = ["Fields", "SharedFields", "UnlikeMonth", "shared_months", "without", "without_shared"]
 
 Fields = Mapping[str, tuple[int, ...]]
 """CDS long name -> pressure levels [hPa] (empty for surface variables)."""
@@ -113,7 +113,11 @@ class SharedFields:
 
 def without_shared(fields: Fields, shared: SharedFields | None) -> dict[str, tuple[int, ...]]:
     """Give what remains to be fetched of some fields."""
-    held = {} if shared is None else shared.fields
+    return without(fields, {} if shared is None else shared.fields)
+
+
+def without(fields: Fields, held: Fields) -> dict[str, tuple[int, ...]]:
+    """Leave out what is held; of variables on levels, the levels."""
     missing = {
         name: tuple(level for level in levels if level not in held.get(name, ()))
         for name, levels in fields.items()
@@ -229,8 +233,8 @@ def _join(stored: xr.Dataset, held: Fields, fetched: xr.Dataset | None) -> xr.Da
     for name, levels in held.items():
         array = stored[name].drop_vars("expver")
         parts.setdefault(name, []).append(array.sel(level=list(levels)) if levels else array)
-    for name, array in (fetched.data_vars if fetched is not None else {}).items():
-        parts.setdefault(str(name), []).append(array.drop_vars("expver").reset_coords(drop=True))
+    for new, array in (fetched.data_vars if fetched is not None else {}).items():
+        parts.setdefault(str(new), []).append(array.drop_vars("expver").reset_coords(drop=True))
     arrays = [_stacked(pieces).rename(name) for name, pieces in parts.items()]
     joined = xr.merge(arrays, join="outer", compat="override", combine_attrs="override")
     return joined.assign_coords(expver=stored["expver"])

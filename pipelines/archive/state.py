@@ -108,7 +108,7 @@ def open_snapshot(
             f"archive {path} has no snapshot {snapshot_id!r}; the newest are: {known} (older "
             "ones go when they expire by rule)"
         ) from error
-    dataset = xr.open_zarr(session.store, consolidated=False)
+    dataset: xr.Dataset = xr.open_zarr(session.store, consolidated=False)
     learn_variables(json.loads(dataset.attrs.get("settings", "{}")))
     return dataset
 

@@ -88,4 +88,4 @@ def _same_values(
 def _hours(record: Mapping[str, Any]) -> int:
     """Count the hours of a month's record."""
     first, last = (np.datetime64(record[key], "h") for key in ("first_hour", "last_hour"))
-    return int((last - first).astype(int)) + 1
+    return int((last - first) / np.timedelta64(1, "h")) + 1

@@ -21,7 +21,6 @@ from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
 from pipelines.evaluation.sample_properties import channel_densities, network_costs
 from pipelines.run_folder import RunFolder
-from pipelines.training.costs_file import write_costs
 from pipelines.training_sets.windows import load_fitting, windows_in_split
 
 __all__ = ["analyze", "cka_between_layers", "cka_by_layer", "hooked_layers", "spread_batches"]
@@ -51,8 +50,7 @@ def analyze(
         split: `train`, `validation` or `test`.
         checkpoints: model name -> checkpoint file. Every network gets CKA between its layers,
             one with `trace` also between variables, one with `attention_maps` attention.
-        out: folder; `analysis.nc` is written into it, and `costs.nc`, see
-            `pipelines.training.costs_file`.
+        out: folder; `analysis.nc` is written into it.
         num_samples: windows, evenly spaced over the split; fewer where it has fewer.
         seed: of the order in which windows are put together into batches of 16.
 
@@ -111,19 +109,20 @@ def analyze(
                 renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
             ]
         ]
-        if hasattr(network, "trace"):
-            parts.append(_cka_arrays(name, cka_by_layer(network.trace, inputs)))
-        trace = network.trace if hasattr(network, "trace") else hooked_layers(network)
+        own: Trace | None = getattr(network, "trace", None)
+        if own is not None:
+            parts.append(_cka_arrays(name, cka_by_layer(own, inputs)))
+        trace = hooked_layers(network) if own is None else own
         parts.append(_layer_arrays(name, *cka_between_layers(trace, inputs)))
-        if hasattr(network, "attention_maps"):
+        attention_maps: Callable[..., Tensor] | None = getattr(network, "attention_maps", None)
+        if attention_maps is not None:
             with torch.inference_mode():
-                maps = torch.cat([network.attention_maps(*x) for x in inputs], dim=1)
+                maps = torch.cat([attention_maps(*x) for x in inputs], dim=1)
             attention = attention_array(maps, variables=variables, init_time=init_time)
             parts.append(_attention_arrays(name, attention.sortby("init_time")))
     # Models may have different numbers of blocks: shorter ones are filled with NaN.
     analysis = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="override")
     path = RunFolder(out).analysis
-    write_costs(checkpoints, training_set=training_set, out=out)
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path

@@ -130,12 +130,12 @@ def write_examples(
         device="cpu",
     ) | _baselines(data, window=window, checkpoints=checkpoints)  # fmt: skip
     with torch.inference_mode():
-        predictions = torch.stack(
+        forecast_frames = torch.stack(
             [forecast(batch["inputs"], batch["init_time"]) for forecast in forecasts.values()]
         )
     inputs, targets, predictions = (
         data.normalizer.denormalize(x).numpy()
-        for x in (batch["inputs"], batch["targets"], predictions)
+        for x in (batch["inputs"], batch["targets"], forecast_frames)
     )
     field = ("channel", "latitude", "longitude")
     init_time = batch["init_time"].numpy().astype("datetime64[h]").astype("datetime64[ns]")

@@ -22,7 +22,7 @@ from pipelines.storms.best_tracks import find_storm, packaged_table
 __all__ = ["ScoredModels", "scoring_identity"]
 
 # Each is raised whenever the same inputs would give other numbers, or another file.
-_SCORES, _EXAMPLES, _ANALYSIS, _TRACKS = 2, 2, 1, 1
+_SCORES, _EXAMPLES, _ANALYSIS, _COSTS, _TRACKS = 2, 2, 1, 1, 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class ScoredModels:
     def analysis(self, *, num_samples: int, seed: int) -> str:
         """Name CKA and attention of so many windows."""
         return fingerprint("analysis", _ANALYSIS, self.identity, num_samples, seed)
+
+    def costs(self) -> str:
+        """Name what a training step of each takes, on whatever device it was trained."""
+        return fingerprint("costs", _COSTS, self.identity)
 
     def tracks(self, storm: str, *, table: Path | None) -> str:
         """Name the tracks of a storm; `table` as in `pipelines.storms.best_tracks.best_track`."""

@@ -7,7 +7,7 @@ from pipelines.image_sequences.sequences import IMAGE_SEQUENCES
 __all__ = ["has_images", "lead_axis", "lead_name"]
 
 
-def has_images(dataset: xr.Dataset) -> bool:
+def has_images(dataset: xr.Dataset | xr.DataArray) -> bool:
     """Tell whether lead times are frames, and places pixels, of image sequences."""
     return bool(dataset.attrs.get("form") == IMAGE_SEQUENCES)
 

@@ -10,8 +10,16 @@ from pipelines.evaluation.identity import ScoredModels
 from pipelines.evaluation.settings import ScoringSettings
 from pipelines.run_folder import RunFolder
 from pipelines.storms.follow import storm_file, track_storms
+from pipelines.training.costs_file import COSTS_FILE, write_costs
 
-__all__ = ["analyze_run", "follow_storms", "forget_storms", "score_run", "show_examples"]
+__all__ = [
+    "analyze_run",
+    "follow_storms",
+    "forget_storms",
+    "measure_costs",
+    "score_run",
+    "show_examples",
+]
 
 
 def score_run(
@@ -55,6 +63,15 @@ def analyze_run(run: RunFolder, models: ScoredModels, *, num_samples: int, seed:
             models.training_set, window=models.window, split=models.split,
             checkpoints=models.checkpoints, out=run.path, num_samples=num_samples, seed=seed,
         )  # fmt: skip
+
+
+def measure_costs(run: RunFolder, models: ScoredModels) -> None:
+    """Measure training steps, as of `pipelines.training.costs_file.write_costs`."""
+    identity = models.costs()
+    if run.is_current("costs", identity, run.path / COSTS_FILE):
+        return
+    with run.making("costs", identity):
+        write_costs(models.checkpoints, training_set=models.training_set, out=run.path)
 
 
 def follow_storms(

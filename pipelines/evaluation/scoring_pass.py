@@ -164,7 +164,7 @@ def score_pass(
             batch_size=rmse_batch_size,
         )
         parts.append(batches)
-    return xr.merge(parts).assign_attrs(provenance | intervals.attrs)
+    return xr.merge(parts).assign_attrs({**provenance, **intervals.attrs})
 
 
 def _normalized(values: np.ndarray, data: TrainingSet) -> np.ndarray:

@@ -33,7 +33,9 @@ def open_scores(path: Path) -> xr.Dataset:
     with xr.open_dataset(path, decode_timedelta=False) as dataset:
         missing = [name for name in _VARIABLES if name not in dataset]
         if missing:
-            raise DataError(f"{path} lacks {', '.join(missing)}; found: {', '.join(dataset)}")
+            raise DataError(
+                f"{path} lacks {', '.join(missing)}; found: {', '.join(map(str, dataset))}"
+            )
         return dataset.load()
 
 

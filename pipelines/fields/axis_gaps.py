@@ -56,5 +56,5 @@ def _gaps(points: Sequence[float] | np.ndarray) -> list[tuple[float, float, floa
     nearest = np.minimum(before, after)
     return [
         (float(points[i]), float(points[i + 1]), float(nearest[i]))
-        for i in np.flatnonzero(steps > _LARGEST_GROWTH * nearest)
+        for i in np.flatnonzero(steps > _LARGEST_GROWTH * nearest).tolist()
     ]

@@ -71,7 +71,7 @@ def add_derived(dataset: xr.Dataset, fields: Mapping[str, tuple[int, ...]]) -> x
 
 def wind_speed(eastward: xr.DataArray, northward: xr.DataArray) -> xr.DataArray:
     """Give the speed of a wind of two components, in their units."""
-    speed: xr.DataArray = np.hypot(eastward, northward)
+    speed: xr.DataArray = xr.ufuncs.hypot(eastward, northward)
     return speed
 
 
@@ -89,7 +89,7 @@ def relative_humidity(temperature: xr.DataArray, dewpoint: xr.DataArray) -> xr.D
     exponent = _A3 * (
         (dewpoint - _T0) / (dewpoint - _A4) - (temperature - _T0) / (temperature - _A4)
     )
-    humidity: xr.DataArray = np.float32(100.0) * np.exp(exponent)
+    humidity: xr.DataArray = xr.ufuncs.exp(exponent) * np.float32(100.0)
     return humidity
 
 

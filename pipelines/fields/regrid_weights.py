@@ -54,7 +54,7 @@ class RegridWeights:
         with np.errstate(invalid="ignore"):  # infinity stands for a missing value, too
             result = self._sum(np.asarray(field, dtype=np.float64) - np.float64(origin))
         if np.isfinite(result).all():
-            return result + origin
+            return np.asarray(result + origin)
         valid = np.isfinite(field)
         if not valid.any():
             return np.full(self.shape, np.nan)
@@ -64,7 +64,7 @@ class RegridWeights:
         part = self._sum(valid.astype(np.float64))
         enough = part >= min_valid - _COVERAGE_TOLERANCE
         mean = np.divide(total, part, out=np.full_like(total, np.nan), where=enough)
-        return mean + origin
+        return np.asarray(mean + origin)
 
     def _sum(self, field: np.ndarray) -> np.ndarray:
         total: np.ndarray = (self.longitude @ (self.latitude @ field).T).T
@@ -210,4 +210,4 @@ def _latitude_edges(grid: Grid) -> np.ndarray:
         for end, pole in ((0, 90.0), (-1, -90.0)):
             if abs(edges[end] - pole) < steps[end] / 2:
                 edges[end] = pole
-    return np.clip(edges, -90.0, 90.0)
+    return np.asarray(np.clip(edges, -90.0, 90.0))

@@ -102,7 +102,9 @@ class SourceWatch:
     ) -> "_Rest":
         with self._lock:
             if (name, level) not in self._seen:
-                self._seen[name, level] = _Rest(fields[0].copy(), **self._axes(axes))
+                self._seen[name, level] = _Rest(
+                    fields[0].copy(), axes["latitude"][self.rows], axes["longitude"][self.columns]
+                )
             return self._seen[name, level]
 
 

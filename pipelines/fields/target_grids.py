@@ -126,7 +126,7 @@ class GridSettings:
                     f"{', '.join(NAMED_RESOLUTIONS)}, or a number of degrees"
                 )
             object.__setattr__(self, "resolution", float(self.resolution))
-        if self.resolution is not None and self.resolution <= 0:
+        if self.resolution is not None and float(self.resolution) <= 0:
             raise ValueError(f"resolution is {self.resolution} degrees; expected > 0")
         if self.method not in ("conservative", "bilinear"):
             raise ValueError(f"method is {self.method!r}; expected conservative or bilinear")

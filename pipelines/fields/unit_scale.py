@@ -67,4 +67,4 @@ def _standard_geopotential(level: int) -> float:
         height = 44_330.8 * (1 - (level / 1013.25) ** 0.190263)
     else:
         height = 11_000 + 6_341.6 * float(np.log(226.32 / level))
-    return _GRAVITY * height
+    return float(_GRAVITY * height)

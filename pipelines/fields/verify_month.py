@@ -104,7 +104,8 @@ def read_content(
     read = dask.compute([(_hourly_extremes(a.data), _hourly_hashes(a.data)) for a in arrays])[0]
     contents = {}
     for (name, level), array, (extremes, digests) in zip(names, arrays, read, strict=True):
-        content = HourlyContent(*extremes.T, digests)
+        lowest, highest, missing, mean = extremes.T
+        content = HourlyContent(lowest, highest, missing, mean, digests)
         label = name if level is None else f"{name} at {level} hPa"
         _check_missing(array, content.missing, table=variable(name), label=label)
         check_limits(array, content.lowest, content.highest, table=variable(name), label=label)
@@ -180,9 +181,10 @@ def _check_variable(array: xr.DataArray, table: Variable, levels: Sequence[int])
 
 def _hourly_extremes(data: da.Array) -> da.Array:
     """Give smallest and largest value, number of NaN and mean of each hour: (time, 4)."""
-    return data.map_blocks(
-        _block_extremes, dtype=np.float64, chunks=(data.chunks[0], (4,)), drop_axis=2
+    extremes: da.Array = da.map_blocks(
+        _block_extremes, data, dtype=np.float64, chunks=(data.chunks[0], (4,)), drop_axis=2
     )
+    return extremes
 
 
 def _block_extremes(fields: np.ndarray) -> np.ndarray:
@@ -199,13 +201,14 @@ def _block_extremes(fields: np.ndarray) -> np.ndarray:
 
 def _hourly_hashes(data: da.Array) -> da.Array:
     """Give the SHA-256 of every hour's field: (time, 32) bytes."""
-    return data.map_blocks(
-        _block_hashes, dtype=np.uint8, chunks=(data.chunks[0], (32,)), drop_axis=2
+    hashes: da.Array = da.map_blocks(
+        _block_hashes, data, dtype=np.uint8, chunks=(data.chunks[0], (32,)), drop_axis=2
     )
+    return hashes
 
 
 def _block_hashes(fields: np.ndarray) -> np.ndarray:
-    digests = [hashlib.sha256(np.ascontiguousarray(field)).digest() for field in fields]
+    digests = [hashlib.sha256(np.ascontiguousarray(field).data).digest() for field in fields]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(fields), 32)
 
 

@@ -37,10 +37,9 @@ def skill_curves(scores: xr.Dataset, *, reference: str) -> Figure:
 def hourly_curves(scores: xr.Dataset) -> Figure:
     """Draw RMSE against the hour of day of the init time: a panel a channel, a line a model."""
     models = [str(name) for name in scores["model"].values]
-    rmse = np.sqrt(
-        scores["hourly"].sel(metric="mse", weighting="area").mean("lead_time", skipna=False)
-    )
-    rmse = rmse.isel(init_hour=np.isfinite(rmse).any(("model", "channel")).values)
+    mse = scores["hourly"].sel(metric="mse", weighting="area").mean("lead_time", skipna=False)
+    rmse: xr.DataArray = xr.ufuncs.sqrt(mse)
+    rmse = rmse.isel(init_hour=rmse.notnull().any(("model", "channel")).values)
     figure, axes = curve_panels(scores.sizes["channel"], models)
     for panel, channel in zip(axes, scores["channel"].values, strict=True):
         draw_lines(panel, rmse.sel(channel=channel), models)
@@ -58,7 +57,7 @@ def group_dots(scores: xr.Dataset, *, group: str) -> Figure:
     """Draw RMSE by `region` or `season` with 95 % intervals: a panel a channel, a dot a model."""
     models = [str(name) for name in scores["model"].values]
     rmse = scores[f"{group}_rmse"].sel(weighting="area")
-    rmse = rmse.isel({group: np.isfinite(rmse).any(("model", "channel")).values})
+    rmse = rmse.isel({group: rmse.notnull().any(("model", "channel")).values})
     labels = [str(label) for label in rmse[group].values]
     width = max(3.6, 0.5 + len(labels) * (0.35 + 0.09 * len(models)))
     figure, axes = panels(scores.sizes["channel"], columns=2, width=width, height=2.5)

@@ -1,5 +1,7 @@
 """A field drawn as coloured cells: in degrees with coastlines, or in pixels."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ from pipelines.maps.coastlines import Coastlines
 __all__ = ["draw_cells", "map_aspect"]
 
 
-def map_aspect(dataset: xr.Dataset) -> float:
+def map_aspect(dataset: xr.Dataset | xr.DataArray) -> float:
     """Give a map's height over width; a degree of longitude is shortened at its mean latitude."""
     if has_images(dataset):
         return dataset.sizes["latitude"] / dataset.sizes["longitude"]
@@ -24,7 +26,7 @@ def map_aspect(dataset: xr.Dataset) -> float:
 
 
 def draw_cells(
-    panel: Axes, field: xr.DataArray, *, is_image: bool, coast: Coastlines, **style: object
+    panel: Axes, field: xr.DataArray, *, is_image: bool, coast: Coastlines, **style: Any
 ) -> QuadMesh:
     """Draw one field; an image from its upper left pixel on.
 

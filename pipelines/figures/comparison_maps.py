@@ -41,7 +41,7 @@ def comparison_maps(
         settings: which lead times, which coastlines.
     """
     window = example.isel(example=number).sel(channel=channel)
-    leads = settings.shown(example["lead_time"].values)
+    leads = settings.shown(example["lead_time"].values.tolist())
     truth = window["targets"].isel(lead_time=leads)
     forecasts = [window["predictions"].sel(model=m).isel(lead_time=leads) for m in models]
     errors = [abs(forecast - truth) for forecast in forecasts]

@@ -167,7 +167,8 @@ def _truth(tracks: xr.Dataset, *, prefix: str, dim: str) -> Track:
     names = ("latitude", "longitude", "pressure", "wind")
     part = tracks[[f"{prefix}{name}" for name in names]].dropna(dim, subset=[f"{prefix}latitude"])
     values = [part[f"{prefix}{name}"].values.astype(np.float64) for name in names]
-    return Track(part[dim].values, *values, ended="")
+    latitude, longitude, pressure, wind = values
+    return Track(part[dim].values, latitude, longitude, pressure, wind, ended="")
 
 
 def _box(east: np.ndarray, latitude: np.ndarray) -> tuple[float, float, float, float]:
@@ -234,7 +235,7 @@ def _write_days(panel: Axes, x: np.ndarray, track: Track) -> None:
 
 
 def _is_midnight(time: np.ndarray) -> np.ndarray:
-    return (time - time.astype("datetime64[D]")) == np.timedelta64(0)
+    return np.asarray((time - time.astype("datetime64[D]")) == np.timedelta64(0))
 
 
 def _span(count: np.ndarray) -> str:

@@ -81,10 +81,10 @@ def lead_time_maps(
     for panel, one, text in zip(axes[0], fields, titles, strict=True):
         mesh = _draw(panel, one, cmap="viridis", vmin=low, vmax=high)
         panel.set_title(text, fontsize=9)
-    until = [None, *shown] if start is not None else shown
-    for panel, one in zip(axes[0], until, strict=True):
-        if one is not None:
-            _draw_tracks(panel, tracks, until=one["valid_time"].values, field=field)
+    until: list[xr.DataArray | None] = [None, *shown] if start is not None else [*shown]
+    for panel, shown_at in zip(axes[0], until, strict=True):
+        if shown_at is not None:
+            _draw_tracks(panel, tracks, until=shown_at["valid_time"].values, field=field)
     units = str(field.attrs.get("units", "1"))
     label = str(field.attrs.get("long_name", field.name))
     if "level" in field.coords and field["level"].ndim == 0:
@@ -107,7 +107,7 @@ def lead_time_maps(
 
 
 def _start(
-    analysis: xr.Dataset, name: str, field: xr.DataArray, time: np.datetime64
+    analysis: xr.Dataset, name: str, field: xr.DataArray, time: np.ndarray
 ) -> xr.DataArray | None:
     """Give a field at the init time; None where the analysis does not have it by this name."""
     if name not in analysis:
@@ -135,7 +135,7 @@ def _draw(panel: Axes, field: xr.DataArray, **style: object) -> QuadMesh:
 
 
 def _draw_tracks(
-    panel: Axes, tracks: Sequence[Track], *, until: np.datetime64, field: xr.DataArray
+    panel: Axes, tracks: Sequence[Track], *, until: np.ndarray, field: xr.DataArray
 ) -> None:
     """Draw tracks up to a time, the last position as a dot; a seam breaks a line."""
     first = float(field["longitude"].values[0])

@@ -20,10 +20,15 @@ def label_line_ends(panel: Axes) -> None:
     low, high = panel.get_ylim()  # scales the axis first; its transform alone would not
     lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]
     # What runs out of the panel is pointed at where it leaves.
-    ends = [(line.get_xdata()[-1], np.clip(line.get_ydata()[-1], low, high)) for line in lines]
-    fractions = [(y - low) / (high - low) for _, y in ends]
-    grid = panel.get_subplotspec().get_gridspec()
-    gap = LABEL_LINE / (panel.get_figure().get_figheight() / grid.nrows - AROUND)
+    ends = [
+        (np.asarray(line.get_xdata())[-1], np.clip(np.asarray(line.get_ydata())[-1], low, high))
+        for line in lines
+    ]
+    fractions = [float((y - low) / (high - low)) for _, y in ends]
+    place, figure = panel.get_subplotspec(), panel.get_figure(root=True)
+    assert place is not None and figure is not None  # panels are made by `subplots`
+    grid = place.get_gridspec()
+    gap = LABEL_LINE / (figure.get_figheight() / grid.nrows - AROUND)
     heights = _inside(spread(fractions, gap=gap), gap=gap)
     for line, end, y in zip(lines, ends, heights, strict=True):
         panel.annotate(

@@ -41,7 +41,7 @@ def forecast_maps(
     """
     window = example.isel(example=0).sel(channel=channel)
     is_image = has_images(example)
-    leads = settings.shown(example["lead_time"].values)
+    leads = settings.shown(example["lead_time"].values.tolist())
     truth = window["targets"].isel(lead_time=leads)
     forecast = window["predictions"].sel(model=model).isel(lead_time=leads)
     error = forecast - truth
@@ -82,7 +82,7 @@ def _layout(aspect: float, *, rows: int) -> tuple[Figure, np.ndarray]:
     # Narrow boxes get narrower figures, so that no white space stands between the maps.
     width = np.clip(height / aspect, 2.3, 3.5)
     figure = Figure(figsize=(3 * width + 0.9, rows * (height + 0.35) + 1.3), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.07)
+    figure.set_layout_engine("constrained", h_pad=0.07)
     return figure, figure.subplots(rows, 3, squeeze=False, sharex=True, sharey=True)
 
 
@@ -134,7 +134,7 @@ def _short(value: float) -> str:
 
 def _contrasting(mesh: QuadMesh, value: float) -> tuple[str, tuple[float, ...]]:
     """Choose black or white by the luminance of a cell's colour (Rec. 709 weights); give both."""
-    cell = mesh.to_rgba(value)
-    red, green, blue, _ = cell
+    red, green, blue, alpha = mesh.to_rgba(np.array([value]))[0].tolist()
+    cell = (red, green, blue, alpha)
     is_bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45
     return ("black" if is_bright else "white"), cell

@@ -81,16 +81,16 @@ def draw_lines(panel: Axes, score: xr.DataArray, models: Sequence[str]) -> None:
     if len(steps) <= 6:
         panel.set_xticks(steps)
     else:
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.locator_params(axis="x", integer=True)
 
 
 def _shade(panel: Axes, low: xr.DataArray, high: xr.DataArray, *, models: Sequence[str]) -> None:
     """Shade intervals by lead time."""
     for model in models:
-        ends = [end.sel(model=model).values for end in (low, high)]
-        if np.isfinite(ends).any():
+        lower, upper = (end.sel(model=model).values for end in (low, high))
+        if np.isfinite([lower, upper]).any():
             panel.fill_between(
-                low["lead_time"].values, *ends, color=color_of(model, models), alpha=0.13,
+                low["lead_time"].values, lower, upper, color=color_of(model, models), alpha=0.13,
                 linewidth=0,
             )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Figure of trainings: validation RMSE and losses by epoch."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def _style_epochs(panel: Axes, label: str) -> None:
     panel.set_ylabel(label, fontsize=9)
     panel.set_xlabel("epoch", fontsize=9)
     panel.grid(color="#dddddd", linewidth=0.6)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.locator_params(axis="x", integer=True)
     if panel.lines:
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter("{x:g}")
@@ -82,7 +83,10 @@ def _is_loss(column: str) -> bool:
     return column.startswith("train_")
 
 
-def _loss_line(column: str, losses: Sequence[str]) -> str:
+_Line = Literal["-", "--", ":", "-."]
+
+
+def _loss_line(column: str, losses: Sequence[str]) -> _Line:
     return "-" if column not in losses else _LOSS_LINES[losses.index(column) % len(_LOSS_LINES)]
 
 
@@ -90,4 +94,4 @@ def _name(column: str) -> str:
     return column.removeprefix("train_").replace("_", " ")
 
 
-_LOSS_LINES = ("-", "--", ":", "-.")
+_LOSS_LINES: tuple[_Line, ...] = ("-", "--", ":", "-.")

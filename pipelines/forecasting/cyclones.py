@@ -136,8 +136,11 @@ def _joined(analysis: xr.Dataset, forecast: xr.Dataset, name: str) -> np.ndarray
 
 def _lows(field: np.ndarray, grid: Grid) -> list[tuple[float, float]]:
     """Give the points that are as low as their neighbours, edges left out, lowest first."""
-    columns = np.pad(field, ((0, 0), (1, 1)), mode="wrap" if grid.is_periodic else "constant",
-                     **({} if grid.is_periodic else {"constant_values": -np.inf}))  # fmt: skip
+    sides = ((0, 0), (1, 1))
+    if grid.is_periodic:
+        columns = np.pad(field, sides, mode="wrap")
+    else:
+        columns = np.pad(field, sides, constant_values=-np.inf)
     around = np.lib.stride_tricks.sliding_window_view(columns, (3, 3))
     inside = field[1:-1]
     # In a flat field every point is as low as its neighbours, and none is a low.

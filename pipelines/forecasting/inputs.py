@@ -113,11 +113,12 @@ def choose_init_time(
     """
     if init_time is not None:
         try:
-            return np.datetime64(init_time).astype("datetime64[ns]")
+            moment: np.datetime64 = np.datetime64(init_time).astype("datetime64[ns]")
         except ValueError as error:
             raise DataError(
                 f"init_time is {init_time!r}; expected an hour in UTC, as 2020-12-31T12"
             ) from error
+        return moment
     hours = np.asarray(times).astype("datetime64[h]")
     offsets = np.asarray(window.input_hours).astype("timedelta64[h]")
     possible = np.isin(hours[:, None] + offsets, hours).all(axis=1)

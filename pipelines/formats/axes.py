@@ -187,4 +187,4 @@ def _may_be_radians(latitude: np.ndarray, longitude: np.ndarray) -> bool:
     if longitude.min() < -np.pi - _TOLERANCE or longitude.max() > 2 * np.pi + _TOLERANCE:
         return False
     step = abs(latitude[1] - latitude[0]) * 3600  # [arc seconds]; degrees come in whole ones
-    return abs(step - round(step)) > _ARC_SECOND_TOLERANCE
+    return bool(abs(step - round(step)) > _ARC_SECOND_TOLERANCE)

@@ -53,12 +53,13 @@ def lazily(dataset: xr.Dataset, path: Path, *, chunks: dict[str, int]) -> xr.Dat
 
 def _lazy(field: xr.DataArray, path: Path, chunks: dict[str, int]) -> da.Array:
     array = _FileArray(field.variable, path, str(field.name))
-    return da.from_array(
+    lazy: da.Array = da.from_array(
         array,
         chunks=tuple(chunks.get(str(dim), -1) for dim in field.dims),
         name=False,  # Dask would read a field to name it by its content
         meta=np.empty((0,) * field.ndim, dtype=field.dtype),
     )
+    return lazy
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,8 @@ class _FileArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.variable.dtype
+        dtype: np.dtype[Any] = self.variable.dtype
+        return dtype
 
     def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
         try:

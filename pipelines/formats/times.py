@@ -51,7 +51,7 @@ def _from_digits(values: np.ndarray, origin: str) -> np.ndarray:
     except ValueError as error:
         raise DataError(f"{origin}: found times as {values[0]!r} ({error}); expected dates as "
                         "20260401.25") from error  # fmt: skip
-    return (dates + seconds).astype("datetime64[ns]")
+    return np.asarray((dates + seconds).astype("datetime64[ns]"))
 
 
 def _rounded(times: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@
 them. Where `time` were taken for the hour, every field would be off by its step.
 """
 
+from typing import Literal
+
 import numpy as np
 import xarray as xr
 
@@ -14,7 +16,7 @@ __all__ = ["on_valid_time"]
 _VALID = "valid_time"
 _BASE = ("time", "forecast_reference_time", "init_time", "reference_time", "base_time")
 _STEP = ("step", "forecast_period", "lead_time", "leadtime", "prediction_timedelta")
-_UNITS = {
+_UNITS: dict[str, Literal["h", "m", "D", "s"]] = {
     "hour": "h", "hours": "h", "h": "h", "hr": "h", "minutes": "m", "minute": "m", "min": "m",
     "days": "D", "day": "D", "seconds": "s", "s": "s",
 }  # fmt: skip
@@ -110,7 +112,7 @@ def _timedelta(step: xr.DataArray, origin: str) -> xr.DataArray:
 def _stacked(dataset: xr.Dataset, along: tuple[object, ...]) -> xr.Dataset:
     """Put the steps of all starts in one row, in order of their valid time."""
     row = dataset.drop_vars([name for name in along if name in dataset.coords])
-    row = row.stack(_row=list(along), create_index=False)  # type: ignore[arg-type]
+    row = row.stack(_row=list(along), create_index=False)
     row = row.swap_dims({"_row": _VALID})
     present = np.zeros(row.sizes[_VALID], dtype=bool)
     for field in row.data_vars.values():

@@ -10,6 +10,7 @@ import numpy as np
 
 from met2net.data.training_set import SPLITS
 from pipelines.errors import DataError
+from pipelines.fingerprint import file_sha256
 from pipelines.image_sequences.idx import find_idx, read_idx_images
 from pipelines.image_sequences.moving_objects import draw, trajectories
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
@@ -85,8 +86,7 @@ class MvMmfnist:
         content = hashlib.sha256()
         for folder in (self.mnist_folder, self.fashion_folder):
             for name in _FILES.values():
-                digest = hashlib.sha256(find_idx(Path(folder), name).read_bytes())
-                content.update(digest.digest())
+                content.update(bytes.fromhex(file_sha256(find_idx(Path(folder), name))))
         return SequenceFiles(content.hexdigest()[:16])
 
     def open(self, counts: Mapping[str, int]) -> "MvMmfnistReader":

@@ -1,6 +1,5 @@
 """TaxiBJ: flows of taxis in Beijing, from the NumPy archive that its benchmarks use."""
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.fingerprint import file_sha256
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
 
 __all__ = ["TaxiBJ", "TaxiBJReader"]
 
 _CHANNELS = ("inflow", "outflow")
 _ARRAYS = ("X_train", "Y_train", "X_test", "Y_test")
-_READ = 2**24  # bytes hashed at once
 _CHECKED = 256  # sequences checked at once
 _LARGEST = 16 * 2**30  # [bytes] unpacked; the benchmarks' file has 1.5 * 2**30
 
@@ -54,11 +53,7 @@ class TaxiBJ:
         """
         if not Path(self.file).is_file():
             raise DataError(f"found no file {self.file}; expected the npz file of TaxiBJ")
-        content = hashlib.sha256()
-        with open(self.file, "rb") as file:
-            while part := file.read(_READ):
-                content.update(part)
-        return SequenceFiles(content.hexdigest()[:16])
+        return SequenceFiles(file_sha256(Path(self.file))[:16])
 
     def open(self, counts: Mapping[str, int]) -> "TaxiBJReader":
         """Read and check the arrays.
@@ -147,10 +142,10 @@ def _check(arrays: Mapping[str, np.ndarray], file: str) -> None:
     lowest, highest = np.inf, -np.inf
     for name, array in arrays.items():
         for start in range(0, len(array), _CHECKED):
-            part = array[start : start + _CHECKED]
-            if not np.isfinite(part).all():
+            values = array[start : start + _CHECKED]
+            if not np.isfinite(values).all():
                 raise DataError(f"{file} has values in {name} that are not finite; expected none")
-            lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
+            lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
     if lowest < -1 - 1e-6 or highest > 1 + 1e-6 or lowest >= 0:
         raise DataError(
             f"{file} has values from {lowest:g} to {highest:g}; expected -1 to 1, the usual scale"

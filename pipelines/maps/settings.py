@@ -27,8 +27,9 @@ class MapSettings:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a window."""
-        if not isinstance(self.lead_hours, Sequence) or isinstance(self.lead_hours, str):
-            raise ValueError(f"maps.lead_hours is {self.lead_hours!r}; expected a list, as [6, 24]")
+        given: object = self.lead_hours
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise ValueError(f"maps.lead_hours is {given!r}; expected a list, as [6, 24]")
         hours = tuple(self.lead_hours)
         if len(set(hours)) < len(hours):
             raise ValueError(f"maps.lead_hours are {_listed(hours)}; expected each once")

@@ -139,8 +139,10 @@ def with_published(cells: Sequence[Cell], published: Sequence[PublishedScore]) -
 def _groups(own: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Choose variables; a wind may be forecast as two variables and is still one in the table."""
     channels = {label for labels in own.values() for label in labels}
-    known = {name: labels for name, labels in _WINDS.items() if channels.issuperset(labels)}
-    known |= own
+    known: dict[str, Sequence[str]] = {
+        name: labels for name, labels in _WINDS.items() if channels.issuperset(labels)
+    }
+    known.update(own)
     return {name: known[name] for name in wanted or own if name in known}
 
 

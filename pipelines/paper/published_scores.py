@@ -133,7 +133,7 @@ def _column(table: str, text: str) -> tuple[str | None, str]:
     return variable or None, metric
 
 
-class _OnceLoader(yaml.SafeLoader):
+class _OnceLoader(yaml.SafeLoader):  # type: ignore[misc]  # it has no types
     """Refuses a key that occurs twice, of which YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -142,4 +142,5 @@ class _OnceLoader(yaml.SafeLoader):
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise DataError(f"{node.start_mark}: {twice[0]!r} occurs twice; expected each once")
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping

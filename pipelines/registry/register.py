@@ -216,13 +216,13 @@ def _requirements() -> list[str]:
 
 
 def _signature(checkpoint: Checkpoint) -> "mlflow.models.ModelSignature":
-    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
     frame = (len(checkpoint.normalizer.channels), *checkpoint.grid.shape)
     kind = np.dtype(np.float32)
     trained = checkpoint.window.num_targets
     shape = (-1, checkpoint.window.num_inputs, *frame)
-    inputs = [TensorSpec(kind, shape)]
+    inputs: list[ColSpec | TensorSpec] = [TensorSpec(kind, shape)]
     if needs_init_time(checkpoint.network):
         inputs = [
             TensorSpec(kind, shape, name=FIELDS),

@@ -26,7 +26,7 @@ def group_tables(scores: xr.Dataset, group: str) -> list[Table]:
     if name not in scores or (has_images(scores) and group != "region"):
         return []  # sequences have neither seasons nor hours of day
     by_group = scores[name].sel(weighting="area")
-    known = np.isfinite(by_group.sel(metric="mse")).any(("model", "channel", "lead_time"))
+    known = by_group.sel(metric="mse").notnull().any(("model", "channel", "lead_time"))
     by_group = by_group.isel({group: known.values})
     if by_group.sizes[group] == 0 or (group == "region" and by_group.sizes[group] < 2):
         return []  # the whole field alone is no breakdown
@@ -113,7 +113,7 @@ def _pooled(by_group: xr.DataArray, metric: str) -> xr.DataArray:
     by_lead = by_group.sel(metric="mse" if metric == "rmse" else metric)
     mean = by_lead.mean("lead_time", skipna=False)
     dims = (str(by_group.dims[1]), "model", "channel")
-    return (np.sqrt(mean) if metric == "rmse" else mean).transpose(*dims)
+    return (xr.ufuncs.sqrt(mean) if metric == "rmse" else mean).transpose(*dims)
 
 
 def _end(scores: xr.Dataset, values: xr.DataArray, *, group: str, end: str) -> np.ndarray:

@@ -264,5 +264,6 @@ def _inline(path: Path) -> str:
 
 def _width(path: Path) -> int:
     """Give the width at which a figure's letters have their nominal size [CSS pixels]."""
+    pixels: int
     pixels, _ = struct.unpack(">II", path.read_bytes()[16:24])  # PNG: the header chunk comes first
     return round(pixels * 96 / DOTS_PER_INCH)

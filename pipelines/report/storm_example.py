@@ -130,7 +130,8 @@ def _hourly(best: Track) -> Track:
     time = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(1, "h"))
 
     def at(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-        return np.interp(time.astype(np.int64), best.time[where].astype(np.int64), values[where])
+        known = best.time[where].astype(np.int64)
+        return np.asarray(np.interp(time.astype(np.int64), known, values[where]))
 
     everywhere = np.ones(len(best), dtype=bool)
     longitude = at(np.unwrap(best.longitude, period=360.0), everywhere)

@@ -67,7 +67,8 @@ def as_moment(now: datetime) -> np.datetime64:
 
 
 def _end(month: Month) -> np.datetime64:
-    return month.following().first_hour.astype("datetime64[s]")
+    end: np.datetime64 = month.following().first_hour.astype("datetime64[s]")
+    return end
 
 
 def _seconds(days: float) -> np.timedelta64:

@@ -139,7 +139,7 @@ def _read(
 
     Squared errors are in training standard deviations squared.
     """
-    total = 0.0
+    total: float | np.ndarray = 0.0
     for lead in range(num_leads):
         parts = [
             sums[:, _PLACES, PLAIN][..., chosen] for _, sums in read_statistics(path, model, lead)

@@ -84,7 +84,7 @@ class Decision:
     reasons: tuple[str, ...]
 
     @property
-    def word(self) -> str:
+    def word(self) -> Literal["promoted", "declined"]:
         """`promoted` or `declined`."""
         return "promoted" if self.promote else "declined"
 

@@ -88,7 +88,7 @@ def _open(url: str) -> xr.Dataset:
             f"{url}: found no package for {scheme}:// addresses ({error}); expected it: "
             f"pip install {package}{other}"
         ) from error
-    except (*network_errors(), ValueError) as error:
+    except network_errors() + (ValueError,) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataError(
             f"{url}: cannot be opened ({reason}); expected a Zarr store with consolidated "

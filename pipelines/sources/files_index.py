@@ -1,6 +1,5 @@
 """What the data files of a folder hold, remembered so that a second look is quick."""
 
-import hashlib
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from met2net.data.grid import Grid
 from met2net.data.windows import hours_since_epoch
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from pipelines.fingerprint import file_sha256
 from pipelines.formats.decode import decode
 from pipelines.formats.file_format import DATA_SUFFIXES, file_format
 from pipelines.formats.left_out import left_out
@@ -142,14 +142,12 @@ def _index_file(path: Path, names: Mapping[str, str] | None) -> IndexedFile:
     for reason in reasons:
         _logger.warning("%s: left out %s", path, reason)
     grid = Grid.from_dataset(dataset) if dataset.data_vars else None
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return IndexedFile(
         path=str(path),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         ctime_ns=status.st_ctime_ns,
-        sha256=digest,
+        sha256=file_sha256(path),
         runs=_runs(hours_since_epoch(dataset["time"].values)) if grid else (),
         fields={str(name): held_levels(field) for name, field in dataset.data_vars.items()},
         latitude=grid.latitude if grid else (),

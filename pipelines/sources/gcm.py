@@ -1,6 +1,5 @@
 """Weather from a small general circulation model: for use without an account or network."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import xarray as xr
 
 from pipelines.atomic import replacing, write_text
 from pipelines.errors import DataError
-from pipelines.fingerprint import fingerprint, to_plain
+from pipelines.fingerprint import file_sha256, fingerprint, to_plain
 from pipelines.period import Month
 from pipelines.progress_bar import progress_bar
 from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator
@@ -218,7 +217,7 @@ def simulate_days(
 def _write(piece: xr.Dataset, path: Path) -> None:
     """Write fields as compressed netCDF, a day a chunk."""
     encoding: dict[str, Any] = {
-        name: {
+        str(name): {
             "zlib": True,
             "complevel": 1,
             "chunksizes": tuple(
@@ -262,9 +261,7 @@ def _checked_record(folder: Path, month: Month) -> dict[str, Any]:
 
 def _described(path: Path) -> dict[str, Any]:
     """Give name, size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "size": path.stat().st_size, "sha256": digest}
+    return {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def _record_path(folder: Path, month: Month) -> Path:

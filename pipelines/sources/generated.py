@@ -102,6 +102,7 @@ class Generated:
         levels = tuple(sorted({level for some in request.fields.values() for level in some}))
         hours = request.hours.astype("datetime64[h]")
         dims = ("time", "latitude", "longitude")
+        axes: tuple[str, ...]
         arrays = {}
         for name, own_levels in request.fields.items():
             if own_levels:
@@ -152,7 +153,8 @@ class Generated:
         if name in _STORM_FIELDS:
             values = values + _storms(name, hours, grid)
         low, high = variable(name).valid_range
-        return np.clip(values, max(low, 0.0) if name in _NEVER_NEGATIVE else low, high)
+        lowest = max(low, 0.0) if name in _NEVER_NEGATIVE else low
+        return np.asarray(np.clip(values, lowest, high))
 
 
 def _storms(name: str, hours: np.ndarray, grid: Grid) -> Float64[np.ndarray, "time lat lon"]:

@@ -45,14 +45,14 @@ def weather_activity(weather: xr.Dataset) -> tuple[WeatherActivity, ...]:
     hours = weather.sizes["time"]
     if hours < 6 * 24:
         raise ValueError(f"found {hours} hours; expected at least {6 * 24}, six days")
-    weights = np.cos(np.deg2rad(weather["latitude"]))
+    weights: xr.DataArray = xr.ufuncs.cos(xr.ufuncs.deg2rad(weather["latitude"]))
     edges = [hours * third // 3 for third in range(4)]
     thirds = []
     for start, end in zip(edges, edges[1:], strict=False):
         # Every sixth hour says as much of three weeks as all do.
         wind = weather[list(_WIND)].isel(time=slice(start, end, 6)).load().astype(np.float64)
         eddies = wind - wind.mean("longitude")
-        energy = 0.5 * sum(eddies[name] ** 2 for name in _WIND)
+        energy = 0.5 * (eddies[_WIND[0]] ** 2 + eddies[_WIND[1]] ** 2)
         change = wind[_WIND[0]] - wind[_WIND[0]].shift(time=4)
         means = [field.weighted(weights).mean() for field in (energy, change**2)]
         thirds.append(WeatherActivity(float(means[0]), float(np.sqrt(means[1]))))

@@ -115,9 +115,9 @@ def _forecast(
             parts.append(forecast(torch.from_numpy(frames).to(device), hours).cpu())
     init_time = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
     dataset = _dataset(data, torch.cat(parts), dims=("init_time", "lead_time"))
-    hours = np.array(window.target_hours).astype("timedelta64[h]")
+    leads = np.array(window.target_hours).astype("timedelta64[h]")
     return dataset.assign_coords(
-        init_time=init_time.astype("datetime64[ns]"), lead_time=hours.astype("timedelta64[ns]")
+        init_time=init_time.astype("datetime64[ns]"), lead_time=leads.astype("timedelta64[ns]")
     )
 
 

@@ -32,7 +32,8 @@ def fixed_lead_track(tracks: xr.Dataset, *, lead_time: float) -> Track:
     at = at.isel(init_time=np.isfinite(at["latitude"].values))
     valid = at["init_time"].values + np.timedelta64(round(lead_time * 3600), "s")
     values = [at[name].values.astype(np.float64) for name in _VALUES]
-    return Track(valid, *values, ended="end of the forecasts")
+    latitude, longitude, pressure, wind = values
+    return Track(valid, latitude, longitude, pressure, wind, ended="end of the forecasts")
 
 
 def forecast_errors(tracks: xr.Dataset, truth: Track, *, prefix: str) -> xr.Dataset:
@@ -64,4 +65,5 @@ def _mean(values: np.ndarray, cases: np.ndarray) -> np.ndarray:
     usable = cases & np.isfinite(values).all(axis=0)
     total = np.where(usable, values, 0.0).sum(axis=1)
     number = usable.sum(axis=0)
-    return np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
+    mean = np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
+    return np.asarray(mean)

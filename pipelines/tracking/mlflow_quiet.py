@@ -39,6 +39,6 @@ def tracking_at(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None: none is set
         if registry is not None:
             os.environ[_REGISTRY] = registry

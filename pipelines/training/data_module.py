@@ -42,6 +42,7 @@ class WindowModule(L.LightningDataModule):
         """Move the fields to this process's device, where that is asked for."""
         del stage
         if self._on_device:
+            assert self.trainer is not None  # who calls this
             self._data = self._data.on_device(self.trainer.strategy.root_device)
             self._windows = self._cut()
 
@@ -60,6 +61,7 @@ class WindowModule(L.LightningDataModule):
     def _batches(self, split: str) -> WindowBatches:
         windows, settings = self._windows[split], self._job.optimization
         training = split == "train"
+        assert self.trainer is not None  # who asks for them
         devices = self.trainer.world_size
         order = BatchOrder(
             len(windows),

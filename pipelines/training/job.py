@@ -183,7 +183,9 @@ def write_job(job: TrainingJob, path: Path) -> None:
 def read_job(path: Path) -> TrainingJob:
     """Read a job that `write_job` wrote."""
     plain = json.loads(path.read_text(encoding="utf-8"))
-    window = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["window"].items()}
+    window: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in plain["window"].items()
+    }
     plain["window"] = WindowSpec(**window)
     plain["optimization"] = OptimizationSettings(**plain["optimization"])
     plain["trainer"] = TrainerSettings(**plain["trainer"])

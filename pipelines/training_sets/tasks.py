@@ -193,10 +193,10 @@ def average(part: ClimatologyPart) -> None:
     except ValueError as error:
         raise DataError(f"no climatology of the training split: {error}") from error
     with replacing(part.path) as file:
-        climatology.values.tofile(file)
+        np.asarray(climatology.values).tofile(file)
 
 
-def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _new_map(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """Map a new file whose room on the disk is taken already.
 
     Room that a full disk lacks is an error here; a map would end the process by a signal.

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.settings.backfill import load_backfill
+from flows.console.acquisition_progress import read_progress
+from flows.settings.backfill import BackfillSettings, load_backfill
 from flows.settings.config_error import ConfigError
+from pipelines.archive.ingest import ingest
 from pipelines.archive.state import open_archive
+from pipelines.errors import DataError
+from pipelines.sources.cds import Cds
 from tests.climate_data_store.faults import Fault
 from tests.climate_data_store.server import ClimateDataStore
 
@@ -192,3 +196,53 @@ def test_time_limits_do_not_make_another_archive() -> None:
     usual, patient = load_backfill([]), load_backfill(["source.patience.job=1000"])
     assert usual.archive == patient.archive
     assert load_backfill(["data.grid.box.south=10"]).archive != usual.archive
+
+
+def test_one_more_channel_counts_right_before_while_and_after_it_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a month that an archive beside it holds, one channel is asked for; the rest is copied."""
+    wind = ["period=2021-01-31/2021-02-02", "data.variables.t2m=[]", "data.variables.v10=[]"]
+    with ClimateDataStore(key=KEY) as store:
+        monkeypatch.setenv("CDSAPI_URL", store.url)
+        monkeypatch.setenv("CDSAPI_KEY", KEY)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        first = load_backfill([*overrides(tmp_path), *wind])
+        assert counts(first) == (["planned", "planned"], [0, 0])
+        bring_in(first)
+        assert counts(first) == (["verified", "verified"], [1, 1])
+
+        wider = load_backfill([*overrides(tmp_path), *wind, "data.variables.t2m=[t2m]"])
+        t2m = {"2m_temperature": ()}
+        assert [request.fields for request in wider.requests()] == [t2m, t2m]
+        assert counts(wider) == (["planned", "planned"], [0, 0])
+        refusal = {"month": "2021-02", "message": "no such field"}
+        store.faults.append(Fault("job", "failed", times=3, **refusal))
+        with pytest.raises(DataError, match="no such field"):
+            bring_in(wider)
+        assert counts(wider) == (["verified", "failed"], [1, 0])
+        bring_in(wider)
+        assert counts(wider) == (["verified", "verified"], [1, 1])
+        again = load_backfill([*overrides(tmp_path), *wind, "data.variables.t2m=[t2m]",
+                               "replace=true"])  # fmt: skip
+        assert counts(again) == (["planned", "planned"], [0, 0])  # all is fetched, in that case
+
+        narrow = load_backfill([*overrides(tmp_path), *wind, "data.variables.u10=[]"])
+        for _ in "before", "after":  # nothing is asked for, nothing is missing
+            assert counts(narrow) == (["verified", "verified"], [0, 0])
+            bring_in(narrow)
+
+
+def bring_in(settings: BackfillSettings) -> None:
+    """Fetch as the flow does, without its page."""
+    ingest(
+        settings.source, period=settings.period, fields=settings.fields, grid=settings.grid,
+        raw_folder=settings.raw_folder, path=settings.archive,
+    )  # fmt: skip
+
+
+def counts(settings: BackfillSettings) -> tuple[list[str], list[int]]:
+    """Give the state and the number of received requests of each month in the table."""
+    assert isinstance(settings.source, Cds)
+    months = read_progress(settings.source, settings.requests(), settings.raw_folder).months
+    return [month.phase for month in months], [month.parts_received for month in months]

@@ -10,13 +10,13 @@ import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
+from pipelines.fingerprint import file_sha256
 from pipelines.formats.decode import decode
 from pipelines.sources.cds.acquisition import Acquisition
 from pipelines.sources.cds.credentials import read_credentials
 from pipelines.sources.cds.disk_trouble import using_disk
 from pipelines.sources.cds.manifest import Manifest
 from pipelines.sources.cds.month_folder import open_month, series_folder
-from pipelines.sources.cds.part_file import sha256_of
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import Area, DataFormat, area_for
 from pipelines.sources.cds.series_lock import lock_series
@@ -154,7 +154,7 @@ def _raw_month(manifest: Manifest, request: MonthRequest) -> RawMonth:
     for part in manifest.parts:
         assert part.file is not None
         path = manifest.folder / part.file["name"]
-        if not path.is_file() or sha256_of(path) != part.file["sha256"]:
+        if not path.is_file() or file_sha256(path) != part.file["sha256"]:
             raise DataError(
                 f"{path}: found {'other bytes' if path.is_file() else 'no file'}; expected the "
                 f"{part.file['size']} bytes that were received. Remove {manifest.folder} to fetch "

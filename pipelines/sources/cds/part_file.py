@@ -1,15 +1,15 @@
 """The file of a part: checked under a temporary name, then given its own."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
+from pipelines.fingerprint import file_sha256
 from pipelines.formats.file_format import file_format
 from pipelines.sources.cds.check_reply import check_reply
 from pipelines.sources.cds.request import CdsRequest
 
-__all__ = ["SUFFIXES", "checked_file", "put_in_place", "sha256_of"]
+__all__ = ["SUFFIXES", "checked_file", "put_in_place"]
 
 SUFFIXES = {"grib": ".grib", "netcdf": ".nc", "zip": ".zip"}
 
@@ -32,7 +32,7 @@ def checked_file(temporary: Path, request: CdsRequest) -> dict[str, Any]:
     return {
         "name": request.key + SUFFIXES[kind],
         "size": temporary.stat().st_size,
-        "sha256": sha256_of(temporary),
+        "sha256": file_sha256(temporary),
         "expver": expver,
     }
 
@@ -43,16 +43,10 @@ def put_in_place(temporary: Path, final: Path, sha256: str) -> bool:
     Returns:
         False if neither name has the file.
     """
-    if temporary.exists() and sha256_of(temporary) == sha256:
+    if temporary.exists() and file_sha256(temporary) == sha256:
         os.replace(temporary, final)
-    elif not final.exists() or sha256_of(final) != sha256:
+    elif not final.exists() or file_sha256(final) != sha256:
         return False
     for suffix in set(SUFFIXES.values()) - {final.suffix}:  # an earlier answer's format
         final.with_suffix(suffix).unlink(missing_ok=True)
     return True
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

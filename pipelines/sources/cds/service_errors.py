@@ -87,6 +87,7 @@ def translated(error: requests.HTTPError, dataset: str, credentials: Credentials
         credentials: whose key is kept out of all messages.
     """
     reply = error.response
+    assert reply is not None  # `raise_for_status` puts it there
     code = reply.status_code
     text = credentials.redacted(" ".join(_words(reply).split()))
     if code in (408, 429) or code >= 500:

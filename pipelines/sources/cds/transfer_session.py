@@ -30,7 +30,9 @@ class TransferSession(requests.Session):
         self._version: str | None = None
         self._refusal: requests.Response | None = None
 
-    def get(self, url: str | bytes, **options: Any) -> requests.Response:
+    def get(  # type: ignore[override]  # as the client calls it
+        self, url: str | bytes, **options: Any
+    ) -> requests.Response:
         """Fetch a file, or the rest of one; the reply's object must be that of the last reply."""
         self._refusal = None
         reply = super().get(url, **options)

@@ -60,3 +60,8 @@ def test_a_wrong_period_of_a_replay_is_told_in_one_line():
         match="cannot read 'spring' as a time; expected a full hour, day, month or year",
     ):
         load_monthly([*SMALL, "replay.months=spring"], config="replay")
+
+
+def test_images_do_not_arrive_month_by_month():
+    with pytest.raises(ConfigError, match="data.form is 'image_sequences'; expected weather"):
+        load_monthly(["experiment=mvmmfnist", "source=generated_images"])

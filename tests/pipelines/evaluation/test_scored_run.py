@@ -11,6 +11,7 @@ from pipelines.evaluation.scored_run import (
     analyze_run,
     follow_storms,
     forget_storms,
+    measure_costs,
     score_run,
     show_examples,
 )
@@ -37,6 +38,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
     monkeypatch.setattr(scored_run, "write_examples", maker("examples", "example.nc"))
     monkeypatch.setattr(scored_run, "analyze", maker("analysis", "analysis.nc"))
+    monkeypatch.setattr(scored_run, "write_costs", maker("costs", "costs.nc"))
     monkeypatch.setattr(scored_run, "track_storms", maker("tracks"))
     monkeypatch.setattr(
         scored_run, "storm_file", lambda folder, name: folder / f"tracks_{name.lower()}.nc"
@@ -51,6 +53,7 @@ def models(weights: str) -> Any:
         scores=lambda scoring: f"scores of {weights}",
         examples=lambda num: f"{num} of {weights}",
         analysis=lambda **_: f"analysis of {weights}",
+        costs=lambda: f"costs of {weights}",
         tracks=lambda storm, table: f"{storm} of {weights}",
     )  # fmt: skip
 
@@ -73,6 +76,18 @@ def test_only_what_has_other_inputs_is_made_again(tmp_path: Path, made: list[str
     assert made[4:] == ["examples"]
     fill(run, "new", num=2)
     assert made[5:] == ["scores", "examples", "analysis", "tracks"]
+
+
+def test_lost_costs_are_measured_alone(tmp_path: Path, made: list[str]) -> None:
+    run = RunFolder(tmp_path)
+    for weights in ("old", "old", "new"):
+        measure_costs(run, models(weights))
+    assert made == 2 * ["costs"]
+    fill(run, "new")
+    (run.path / "costs.nc").unlink()
+    fill(run, "new")
+    measure_costs(run, models("new"))
+    assert made[2:] == ["scores", "examples", "analysis", "tracks", "costs"]
 
 
 def test_forecasts_that_were_not_kept_are_made_when_they_are_asked_for(

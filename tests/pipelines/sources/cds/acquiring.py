@@ -8,10 +8,10 @@ import xarray as xr
 
 from met2net.data.variables import variable
 from pipelines.fields.target_grids import Box, GridSettings
+from pipelines.fingerprint import file_sha256
 from pipelines.period import Month
 from pipelines.sources.cds import Cds
 from pipelines.sources.cds.manifest import read_manifest
-from pipelines.sources.cds.part_file import sha256_of
 from pipelines.sources.cds.patience import Patience
 from pipelines.sources.source import MonthRequest
 from tests.climate_data_store.fields import field
@@ -41,7 +41,7 @@ def assert_only_verified_files(raw_folder: Path) -> None:
             manifest = read_manifest(path.parent)
             entries = {part.file["name"]: part.file for part in manifest.parts if part.file}
             assert path.name in entries, path
-            assert sha256_of(path) == entries[path.name]["sha256"], path
+            assert file_sha256(path) == entries[path.name]["sha256"], path
 
 
 def assert_fields_are_the_stores(dataset: xr.Dataset, *, num_hours: int = 5) -> None:
