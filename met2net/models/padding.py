@@ -68,8 +68,7 @@ def _pad_longitude(_part: nn.Module, inputs: tuple[Any, ...], *, width: int) -> 
     size = fields.shape[-1]
     if width <= size and fields.ndim == 4:
         if fields.device.type == "cpu" and _has_channels_last(fields):
-            closed: Tensor = _CloseCircle.apply(fields, width)  # type: ignore[no-untyped-call]
-            return (closed, *inputs[1:])
+            return (_closed(fields, width), *inputs[1:])
         return (F.pad(fields, (width, width, 0, 0), mode="circular"), *inputs[1:])
     columns = torch.arange(-width, size + width, device=fields.device) % size
     return (fields[..., columns], *inputs[1:])
@@ -80,6 +79,14 @@ def _has_channels_last(fields: Tensor) -> bool:
     _, channels, _, columns = fields.shape
     # By strides: `is_contiguous` of this order cannot be asked inside `torch.func.vmap`.
     return channels > 1 and fields.stride()[1:] == (1, columns * channels, channels)
+
+
+def _closed(fields: Tensor, width: int) -> Tensor:
+    """Close the circle of fields whose channels lie last in memory."""
+    if torch.compiler.is_compiling():  # which knows no function with a derivative forward
+        return _CloseCircle.forward(fields, width)
+    closed: Tensor = _CloseCircle.apply(fields, width)  # type: ignore[no-untyped-call]
+    return closed
 
 
 class _CloseCircle(torch.autograd.Function):
@@ -115,6 +122,10 @@ class _CloseCircle(torch.autograd.Function):
         gradient[:, :, -width:] += last[:, :, :width]
         gradient[:, :, :width] += last[:, :, -width:]
         return gradient.permute(0, 3, 1, 2), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return _closed(tangents[0], ctx.width)
 
 
 def _crop_longitude(

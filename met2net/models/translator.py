@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.attention import VariableAttention
+from met2net.models.blocks.group_norm import GroupNorm
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.blocks.pointwise import PointwiseConvolution
 from met2net.models.blocks.spatiotemporal import spatiotemporal_block
 
@@ -44,11 +46,11 @@ class TranslatorBlock(nn.Module):
         self.attention: VariableAttention | None = None
         if num_heads is not None:
             self.attention = VariableAttention(latent_dim, num_heads=num_heads)
-            self.attention_norm = nn.GroupNorm(1, latent_dim)
+            self.attention_norm = GroupNorm(1, latent_dim)
         self.space_time = spatiotemporal_block(
             block_name, latent_dim, mlp_ratio=mlp_ratio, drop_path=drop_path
         )
-        self.space_time_norm = nn.GroupNorm(1, latent_dim)
+        self.space_time_norm = GroupNorm(1, latent_dim)
 
     def forward(self, latent: Float[Tensor, "b v d h w"]) -> Float[Tensor, "b v d h w"]:
         """Apply attention between variables and the spatio-temporal block."""
@@ -104,5 +106,5 @@ class Translator(nn.Module):
     def embed(self, latent: Float[Tensor, "b v td h w"]) -> Float[Tensor, "b v d h w"]:
         """Bring stacked frames to the width of the blocks, channels last in memory."""
         folded = rearrange(latent, "b v d h w -> (b v) d h w")
-        hidden: Tensor = self.project_in(folded.contiguous(memory_format=torch.channels_last))
+        hidden: Tensor = self.project_in(channels_last(folded))
         return rearrange(hidden, "(b v) d h w -> b v d h w", v=latent.shape[1])

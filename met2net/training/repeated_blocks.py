@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from met2net.models.blocks.function_transforms import is_transformed
+
 __all__ = ["holds_blocks", "recompute_activations"]
 
 
@@ -54,7 +56,7 @@ def _blocks(module: nn.Module) -> nn.ModuleList:
 def _recomputed_forward(block: nn.Module, *inputs: Any) -> Any:
     """Run a block inside a checkpoint where gradients are wanted."""
     forward = partial(type(block).forward, block)
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or is_transformed():
         return forward(*inputs)
     if torch.compiler.is_compiling():  # which keeps track of statistics itself
         return checkpoint(forward, *inputs, use_reentrant=False)

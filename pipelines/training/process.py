@@ -22,6 +22,7 @@ from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
 from met2net.training.compilation import compile_parts
 from met2net.training.devices import DataParallel
+from met2net.training.freed_memory import keep_freed_memory
 from met2net.training.module import ForecastModule
 from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
@@ -204,7 +205,10 @@ def main(path: Path) -> int:
     # With fp16, the first steps may overflow and be left out, as its scaling finds its range.
     warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
     try:
-        run_training(read_job(path), path.parent)
+        job = read_job(path)
+        if job.trainer.accelerator == "cpu":
+            keep_freed_memory()
+        run_training(job, path.parent)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

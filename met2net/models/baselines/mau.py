@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.baselines.recurrent import RecurrentForecaster, State
+from met2net.models.blocks.group_norm import GroupNorm
 from met2net.models.checks import check_sizes
 from met2net.models.padding import close_circle
 
@@ -175,7 +176,7 @@ def _normalized(
     """Build a convolution and a normalization over all channels and points."""
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size is {kernel_size}; expected an odd number")
-    norm = nn.GroupNorm(1, out_dim) if grid is None else nn.LayerNorm([out_dim, *grid])
+    norm = GroupNorm(1, out_dim) if grid is None else nn.LayerNorm([out_dim, *grid])
     return nn.Sequential(nn.Conv2d(in_dim, out_dim, kernel_size, padding=kernel_size // 2), norm)
 
 

@@ -7,8 +7,8 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from met2net.models.blocks.group_norm import GroupNorm
 from met2net.models.blocks.pointwise import PointwiseConvolution
 
 __all__ = ["VariableAttention"]
@@ -56,8 +56,7 @@ class VariableAttention(nn.Module):
         """
         query = self._tokens(self.query, latent)
         key = self._tokens(self.key, latent)
-        scores: Tensor = _ScaledProduct.apply(query, key)  # type: ignore[no-untyped-call]
-        return scores.softmax(dim=-1)
+        return _scores(query, key).softmax(dim=-1)
 
     def _tokens(self, projection: nn.Module, latent: Tensor) -> Tensor:
         """Project every variable and cut it into heads: (B, head, V, length).
@@ -71,6 +70,14 @@ class VariableAttention(nn.Module):
         )
 
 
+def _scores(query: Tensor, key: Tensor) -> Tensor:
+    """Multiply every query by every key."""
+    if torch.compiler.is_compiling():  # which knows no function with a derivative forward
+        return _product(query, key.transpose(-1, -2), scale=_scale(query))
+    scores: Tensor = _ScaledProduct.apply(query, key)  # type: ignore[no-untyped-call]
+    return scores
+
+
 class _ScaledProduct(torch.autograd.Function):
     """q k^T / sqrt(token length), scaled inside the product, so that half precision holds it.
 
@@ -78,19 +85,30 @@ class _ScaledProduct(torch.autograd.Function):
     costs several times the product: tokens are long, and there are few of them.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor) -> Tensor:
-        ctx.save_for_backward(query, key)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        del output
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def forward(query: Tensor, key: Tensor) -> Tensor:
         return _product(query, key.transpose(-1, -2), scale=_scale(query))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor]:
         query, key = ctx.saved_tensors
         scale = _scale(query)
         gradient = outer[0].to(query.dtype)  # mixed precision may differ
         of_query = _product(gradient, key, scale=scale)
         return of_query, _product(gradient.transpose(-1, -2), query, scale=scale)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        query, key = ctx.saved_tensors
+        return _scores(tangents[0], key) + _scores(query, tangents[1])
 
 
 def _scale(query: Tensor) -> float:
@@ -100,10 +118,10 @@ def _scale(query: Tensor) -> float:
 def _product(left: Tensor, right: Tensor, *, scale: float) -> Tensor:
     """Multiply matrices of every sample and head, and the result by a number."""
     first, second = (rearrange(x, "b n i j -> (b n) i j") for x in (left, right))
-    product = torch.baddbmm(first.new_empty(()), first, second, beta=0, alpha=scale)
+    product = torch.baddbmm(first.new_zeros(()), first, second, beta=0, alpha=scale)
     return rearrange(product, "(b n) i j -> b n i j", n=left.shape[1])
 
 
 def _projection(dim: int) -> nn.Sequential:
     """Build a 1x1 convolution without bias and a group normalization of one group."""
-    return nn.Sequential(PointwiseConvolution(dim, dim, bias=False), nn.GroupNorm(1, dim))
+    return nn.Sequential(PointwiseConvolution(dim, dim, bias=False), GroupNorm(1, dim))

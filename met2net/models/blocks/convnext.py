@@ -1,12 +1,12 @@
 """The ConvNeXt block: a depthwise 7x7 convolution and an MLP on single points."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.channel_mlp import pointwise_mlp
 from met2net.models.blocks.channel_norm import ChannelNorm
 from met2net.models.blocks.initialization import initialize_truncated
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.blocks.residual import ScaledResidual
 
 __all__ = ["ConvNeXtBlock"]
@@ -37,5 +37,5 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply the residual."""
         # Depthwise convolutions on the CPU are faster in this layout.
-        output: Tensor = self.residual(fields.contiguous(memory_format=torch.channels_last))
+        output: Tensor = self.residual(channels_last(fields))
         return output

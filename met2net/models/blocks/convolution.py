@@ -7,6 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from met2net.models.blocks.function_transforms import is_transformed
+from met2net.models.blocks.group_norm import GroupNorm
+
 __all__ = ["ConvLayer", "Resampling", "layer_plan"]
 
 Resampling = Literal["none", "down", "up"]
@@ -46,7 +49,7 @@ class ConvLayer(nn.Module):
             padding=1,
         )
         self.shuffle = nn.PixelShuffle(2) if is_up else nn.Identity()
-        self.norm = nn.GroupNorm(2, out_channels)
+        self.norm = GroupNorm(2, out_channels)
         self.activation = nn.SiLU()
         nn.init.trunc_normal_(self.convolution.weight, std=0.02)
         assert self.convolution.bias is not None
@@ -59,7 +62,7 @@ class ConvLayer(nn.Module):
         it would be a third of a network's memory on a fine grid.
         """
         hidden = self.shuffle(self.convolution(fields))
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or is_transformed():
             return self._normalize(hidden)
         output: Tensor = checkpoint(
             self._normalize, hidden, use_reentrant=False, preserve_rng_state=False

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.drop_path import DropPath
+from met2net.models.blocks.memory_order import channels_last
 
 __all__ = ["FrequencyBlock"]
 
@@ -41,7 +42,7 @@ class FrequencyBlock(nn.Module):
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
         # Depthwise convolutions on the CPU are two to three times faster in this layout.
-        fields = fields.contiguous(memory_format=torch.channels_last)
+        fields = channels_last(fields)
         normed = self.look_norm(fields)
         far = self.far_gate(self.tall(normed) + self.wide(normed))
         near = self.near_gate(self.near(normed))

@@ -1,9 +1,10 @@
 """GELU, whatever the order of axes in memory."""
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from met2net.models.blocks.memory_order import has_channels_last
 
 __all__ = ["Gelu"]
 
@@ -17,7 +18,7 @@ class Gelu(nn.GELU):
 
     def forward(self, fields: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Apply it to every number."""
-        if not fields.is_contiguous(memory_format=torch.channels_last):
+        if not has_channels_last(fields):
             return super().forward(fields)
         activated = super().forward(rearrange(fields, "n c h w -> n h w c"))
         return rearrange(activated, "n h w c -> n c h w")

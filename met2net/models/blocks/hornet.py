@@ -1,12 +1,12 @@
 """The HorNet block: gated convolutions applied recursively, then an MLP on single points."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.channel_mlp import pointwise_mlp
 from met2net.models.blocks.channel_norm import ChannelNorm
 from met2net.models.blocks.initialization import initialize_truncated
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.blocks.residual import ScaledResidual
 
 __all__ = ["HorNetBlock", "RecursiveGatedConvolution"]
@@ -40,7 +40,7 @@ class HorNetBlock(nn.Module):
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
         # Depthwise convolutions on the CPU are faster in this layout.
-        fields = fields.contiguous(memory_format=torch.channels_last)
+        fields = channels_last(fields)
         output: Tensor = self.mlp(self.gate(fields))
         return output
 

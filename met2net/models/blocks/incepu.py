@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.drop_path import DropPath
+from met2net.models.blocks.group_norm import GroupNorm
 
 __all__ = ["IncepU", "InceptionBlock"]
 
@@ -108,6 +109,6 @@ def _grouped_convolution(in_channels: int, out_channels: int, *, kernel: int) ->
     groups = math.gcd(_GROUPS, in_channels, out_channels)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, groups=groups),
-        nn.GroupNorm(groups, out_channels),
+        GroupNorm(groups, out_channels),
         nn.LeakyReLU(0.2),
     )

@@ -6,7 +6,6 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 __all__ = ["interlace", "join_interlaced"]
 
@@ -19,6 +18,8 @@ def interlace(
     Where a grid would be shorter than the first one, zeros fill it up. Channels lie last in
     memory. One pass over memory; so is its gradient, which is `join_interlaced`.
     """
+    if torch.compiler.is_compiling():  # which knows no function with a derivative forward
+        return _split(fields, step)
     parts: Tensor = _Interlace.apply(fields, step)  # type: ignore[no-untyped-call]
     return parts
 
@@ -30,32 +31,54 @@ def join_interlaced(
     grid: tuple[int, int],
 ) -> Float[Tensor, "n d h w"]:
     """Undo `interlace`: take the points of `grid` (rows, columns), leave out what filled up."""
+    if torch.compiler.is_compiling():
+        return _merge(parts, step, grid)
     fields: Tensor = _Join.apply(parts, step, grid)  # type: ignore[no-untyped-call]
     return fields
 
 
 class _Interlace(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, fields: Tensor, step: int) -> Tensor:
-        ctx.step, ctx.grid = step, tuple(fields.shape[-2:])
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        del output
+        ctx.step, ctx.grid = inputs[1], tuple(inputs[0].shape[-2:])
+
+    @staticmethod
+    def forward(fields: Tensor, step: int) -> Tensor:
         return _split(fields, step)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
-        return _merge(outer[0], ctx.step, ctx.grid), None
+        return join_interlaced(outer[0], ctx.step, grid=ctx.grid), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return interlace(tangents[0], ctx.step)
 
 
 class _Join(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, step: int, grid: tuple[int, int]) -> Tensor:
-        ctx.step = step
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, int, tuple[int, int]], output: Tensor
+    ) -> None:
+        del output
+        _, ctx.step, ctx.grid = inputs
+
+    @staticmethod
+    def forward(parts: Tensor, step: int, grid: tuple[int, int]) -> Tensor:
         return _merge(parts, step, grid)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
-        return _split(outer[0], ctx.step), None, None
+        return interlace(outer[0], ctx.step), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return join_interlaced(tangents[0], ctx.step, grid=ctx.grid)
 
 
 def _split(fields: Tensor, step: int) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.initialization import initialize_by_fan_out
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.blocks.residual import ScaledResidual
 
 __all__ = ["MogaNetBlock"]
@@ -41,7 +42,7 @@ class MogaNetBlock(nn.Module):
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
         # Depthwise convolutions on the CPU are faster in this layout.
-        fields = fields.contiguous(memory_format=torch.channels_last)
+        fields = channels_last(fields)
         output: Tensor = self.mlp(self.aggregation(fields))
         return output
 

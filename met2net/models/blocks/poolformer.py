@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.models.blocks.channel_mlp import pointwise_mlp
+from met2net.models.blocks.group_norm import GroupNorm
 from met2net.models.blocks.initialization import initialize_truncated
 from met2net.models.blocks.residual import ScaledResidual
 
@@ -22,13 +23,13 @@ class PoolFormerBlock(nn.Module):
         super().__init__()
         self.pooling = ScaledResidual(
             dim,
-            branch=[nn.GroupNorm(1, dim), _Pooling()],
+            branch=[GroupNorm(1, dim), _Pooling()],
             initial_scale=_LAYER_SCALE,
             drop_path=drop_path,
         )
         self.mlp = ScaledResidual(
             dim,
-            branch=[nn.GroupNorm(1, dim), pointwise_mlp(dim, hidden_dim=mlp_ratio * dim)],
+            branch=[GroupNorm(1, dim), pointwise_mlp(dim, hidden_dim=mlp_ratio * dim)],
             initial_scale=_LAYER_SCALE,
             drop_path=drop_path,
         )

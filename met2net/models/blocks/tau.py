@@ -9,6 +9,7 @@ from met2net.models.blocks.dilated_convolution import DilatedConvolution
 from met2net.models.blocks.drop_path import DropPath
 from met2net.models.blocks.gelu import Gelu
 from met2net.models.blocks.initialization import initialize_by_fan_out
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.blocks.pointwise import PointwiseConvolution
 
 __all__ = ["TauBlock"]
@@ -38,7 +39,7 @@ class TauBlock(nn.Module):
     def forward(self, fields: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
         """Apply both halves."""
         # Depthwise convolutions on the CPU are two to three times faster in this layout.
-        fields = fields.contiguous(memory_format=torch.channels_last)
+        fields = channels_last(fields)
         fields = self.drop_path.add(
             fields, self.gate(self.gate_norm(fields)), scale=self.gate_scale
         )
