@@ -1,0 +1,96 @@
+"""An archive takes a variable that lacks values at the same points at every hour, and no other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pipelines.archive.ingest import ingest
+from pipelines.archive.state import ArchiveState, open_archive
+from pipelines.errors import DataError
+from pipelines.fields.regrid import regrid
+from pipelines.fields.target_grids import GridSettings
+from pipelines.period import Period
+from pipelines.sources.source import MonthRequest, RawMonth
+from tests.builders import FakeSource, make_month
+
+SST = "sea_surface_temperature"
+
+
+@dataclass(frozen=True)
+class Sea(FakeSource):
+    """Land in the first row; another row of it in one month; a point that dries up in one hour."""
+
+    other_month: str = ""
+    dry_hour: str = ""
+
+    def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
+        month = make_month(request.hours, fields=request.fields)
+        row = 2 if str(request.month) == self.other_month else 0
+        month[SST][:, row] = np.nan
+        month[SST][request.hours == np.datetime64(self.dry_hour or "NaT"), 1, 2] = np.nan
+        return RawMonth(month, {"source": "fake", "of": repr(self)})
+
+
+def run(folder: Path, source: Sea, start: str, end: str, *, replace: bool = False) -> ArchiveState:
+    return ingest(
+        source, period=Period(start, end), fields={SST: (), "2m_temperature": ()},
+        grid=GridSettings(), raw_folder=folder / "raw", path=folder / "archive", replace=replace,
+    )  # fmt: skip
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_mask_that_moves_is_refused_and_nothing_is_written(tmp_path: Path):
+    with pytest.raises(
+        DataError,
+        match="has no value at 5 points at 2016-01-02T03 and at 4 at 2016-01-01T00: 1 points "
+        "differ, first at latitude 24, longitude 112; expected the same points without a value",
+    ):
+        run(tmp_path, Sea(dry_hour="2016-01-02T03"), "2016-01-01", "2016-01-02")
+    with pytest.raises(DataError, match="found no archive"):
+        open_archive(tmp_path / "archive")
+
+
+def test_a_later_month_with_another_mask_is_refused_and_the_archive_stays(tmp_path: Path):
+    first = run(tmp_path, Sea(), "2016-01-30", "2016-02-01")
+    before = contents(tmp_path / "archive")
+    with pytest.raises(
+        DataError,
+        match="2016-03: .* has no value at 4 points at 2016-03-01T00, and the archive at 4 points "
+        "at 2016-02-29T23: 8 points differ; expected the same points",
+    ):
+        run(tmp_path, Sea(other_month="2016-03"), "2016-02-01", "2016-03-02")
+    grown = open_archive(tmp_path / "archive")
+    assert grown["time"].values[-1] == np.datetime64("2016-02-29T23")  # February was good
+    assert set(before.items()) - set(contents(tmp_path / "archive").items()) <= {
+        (path, content) for path, content in before.items() if path.name in ("repo", "ref.json")
+    }
+    xr.testing.assert_equal(first.open(), grown.isel(time=slice(0, first.open().sizes["time"])))
+
+
+def test_the_first_month_is_held_to_the_next_when_it_is_replaced(tmp_path: Path):
+    run(tmp_path, Sea(), "2016-01-31", "2016-02-01")
+    with pytest.raises(DataError, match="the archive at 4 points at 2016-02-01T00"):
+        run(tmp_path, Sea(other_month="2016-01"), "2016-01-31", "2016-01-31", replace=True)
+    alone = tmp_path / "alone"
+    run(alone, Sea(), "2016-01-31", "2016-01-31")
+    run(alone, Sea(other_month="2016-01"), "2016-01-31", "2016-01-31", replace=True)
+    assert np.isnan(open_archive(alone / "archive")[SST].values[:, 2]).all()
+
+
+@pytest.mark.parametrize("method", ["conservative", "bilinear"])
+def test_regridding_takes_nothing_from_points_without_a_value(method):
+    hours = Period("2016-01-01", "2016-01-01").hours()
+    month = make_month(hours, fields={SST: ()})
+    month[SST][:] = 290.0
+    month[SST][:, 0] = np.nan
+    wanted = GridSettings(latitude=(24.9, 24.4, 23.4), longitude=(110.5, 112.5), method=method)
+    fine = regrid(month, wanted)[SST].values
+    is_missing = np.isnan(fine)
+    assert is_missing[:, 0].all() and not is_missing[:, 1:].any()
+    np.testing.assert_allclose(fine[~is_missing], 290.0, rtol=1e-6)
