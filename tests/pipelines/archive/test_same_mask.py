@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from met2net.data.grid import Grid
 from pipelines.archive.ingest import ingest
 from pipelines.archive.state import ArchiveState, open_archive
 from pipelines.errors import DataError
@@ -85,12 +86,13 @@ def test_the_first_month_is_held_to_the_next_when_it_is_replaced(tmp_path: Path)
 
 @pytest.mark.parametrize("method", ["conservative", "bilinear"])
 def test_regridding_takes_nothing_from_points_without_a_value(method):
-    hours = Period("2016-01-01", "2016-01-01").hours()
-    month = make_month(hours, fields={SST: ()})
+    grid = Grid((26.0, 25.5, 25.0, 24.5, 24.0, 23.5), (110.0, 110.5, 111.0, 111.5))
+    month = make_month(Period("2016-01-01", "2016-01-01").hours(), fields={SST: ()}, grid=grid)
     month[SST][:] = 290.0
-    month[SST][:, 0] = np.nan
-    wanted = GridSettings(latitude=(24.9, 24.4, 23.4), longitude=(110.5, 112.5), method=method)
-    fine = regrid(month, wanted)[SST].values
-    is_missing = np.isnan(fine)
+    month[SST][:, :2] = np.nan
+    month[SST][:, 2, 0] = np.nan
+    wanted = GridSettings(latitude=(25.75, 24.75, 23.75), longitude=(110.25, 111.25), method=method)
+    coarse = regrid(month, wanted)[SST].values
+    is_missing = np.isnan(coarse)
     assert is_missing[:, 0].all() and not is_missing[:, 1:].any()
-    np.testing.assert_allclose(fine[~is_missing], 290.0, rtol=1e-6)
+    np.testing.assert_allclose(coarse[~is_missing], 290.0, rtol=1e-6)
