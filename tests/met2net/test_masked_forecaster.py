@@ -137,7 +137,8 @@ def test_the_sea_off_mumbai_is_learned_and_scored_where_there_is_sea(tmp_path):
     forecaster = met2net.train(
         data, window=window, network=network,
         optimization=OptimizationSettings(
-            max_epochs=1, batch_size=16, learning_rate=1e-3, batches_per_epoch=4
+            max_epochs=1, batch_size=16, learning_rate=1e-3, schedule="constant",
+            batches_per_epoch=4,
         ),
     )  # fmt: skip
     scores = met2net.score_forecasts({"mine": forecaster}, data)

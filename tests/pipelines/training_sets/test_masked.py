@@ -228,7 +228,7 @@ def test_scores_are_those_of_numpy_s_masked_arrays(store: Path, scores: Path):
 
 
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=st.one_of(st.just(float("nan")), st.floats(width=32)))
 def test_what_is_stored_under_the_mask_changes_no_score_loss_gradient_or_statistic(
