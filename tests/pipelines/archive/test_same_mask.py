@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from met2net.data.grid import Grid
+from pipelines.archive import same_mask
 from pipelines.archive.ingest import ingest
+from pipelines.archive.plan import MonthPlan
 from pipelines.archive.state import ArchiveState, current_state, open_archive
 from pipelines.errors import DataError
 from pipelines.fields.regrid import regrid
@@ -78,6 +81,23 @@ def test_the_first_month_is_held_to_the_next_when_it_is_replaced(tmp_path: Path)
     run(alone, Sea(), "2016-01-31", "2016-01-31")
     run(alone, Sea(other_month="2016-01"), "2016-01-31", "2016-01-31", replace=True)
     assert np.isnan(open_archive(alone / "archive")[SST].values[:, 2]).all()
+
+
+def test_a_month_that_is_compared_with_a_damaged_one_says_so(monkeypatch: pytest.MonkeyPatch):
+    def damaged(_fields: np.ndarray) -> np.ndarray:
+        raise RuntimeError("checksum")
+
+    hours = Period("2016-01-31", "2016-02-01").hours()
+    january, february = (
+        make_month(some, fields={SST: ()}).chunk({"time": 24}) for some in (hours[:24], hours[24:])
+    )
+    broken = january[SST].copy(data=january[SST].data.map_blocks(damaged, dtype=np.float32))
+    monkeypatch.setattr(
+        same_mask, "open_hours", lambda *_: january.assign({SST: broken}).isel(time=[23])
+    )
+    plan = MonthPlan("append", hours[24:], 24)
+    with pytest.raises(DataError, match=f"{SST} cannot be read at 2016-01-31T23 .*action=check"):
+        same_mask.check_same_mask(cast(Any, None), february, {SST: ()}, plan, 24)
 
 
 @pytest.mark.parametrize("method", ["conservative", "bilinear"])
