@@ -1,5 +1,6 @@
 """One safetensors file that rebuilds a trained network with nothing else."""
 
+import base64
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from torch import nn
 
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import DEFINITIONS, define_all, definitions_of
 from met2net.data.variables import channel, is_channel
 from met2net.data.windows import WindowSpec
@@ -29,6 +31,8 @@ __all__ = ["Checkpoint", "content_of", "load_checkpoint", "save_checkpoint"]
 
 _KEY = "met2net"  # of the JSON text in the file's metadata
 _FORMAT = 3
+_FORMAT_WITH_MASK = 4  # said by files with a mask alone: who does not know masks refuses them
+_VALID = "valid_points"  # channel -> packed bits, of channels that lack a value somewhere
 _WITH_ONE_IDENTITY = (1, 2)  # formats whose Met2Nets added the input of a translator's block once
 _WITHOUT_HABITS = 1  # knew no window habits but the stride: its windows are taken to have none
 _WINDOW_NUMBERS = ("stride_hours", "drop_last_hours", "drop_last_windows", "length_stride")
@@ -47,9 +51,11 @@ class Checkpoint:
         variables: groups of channel labels, in order.
         units: one a channel.
         provenance: archive snapshot, training set, git commit, fingerprint, attribution ...
+        valid: points with a value, by channel; None where every point has one.
 
     Raises:
-        ValueError: if channels of variables, normalizer and units do not agree.
+        ValueError: if channels of variables, normalizer and units do not agree, or the mask is of
+            other channels or another grid.
     """
 
     network: nn.Module
@@ -60,6 +66,7 @@ class Checkpoint:
     variables: dict[str, tuple[str, ...]]
     units: tuple[str, ...]
     provenance: dict[str, str]
+    valid: ValidPoints | None = None
 
     def __post_init__(self) -> None:
         """Check the channels and leave training mode."""
@@ -71,6 +78,11 @@ class Checkpoint:
             )
         if len(self.units) != len(labels):
             raise ValueError(f"{len(self.units)} units; expected {len(labels)}, one a channel")
+        if self.valid is not None and self.valid.mask.shape != (len(labels), *self.grid.shape):
+            raise ValueError(
+                f"the mask has shape {self.valid.mask.shape}; expected "
+                f"{(len(labels), *self.grid.shape)}"
+            )
         self.network.eval()
 
 
@@ -187,7 +199,7 @@ def _rebuild(
     allow: Sequence[str],
 ) -> Checkpoint:
     """Build the network that the description names and give it the tensors."""
-    if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT):
+    if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT, _FORMAT_WITH_MASK):
         raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
     define_all(description.get(DEFINITIONS, {}))
     settings = description["settings"]
@@ -198,13 +210,15 @@ def _rebuild(
         network: nn.Module = build(settings, allow=allow)
     _check_tensors(tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
+    channels = tuple(description["normalizer"]["channels"])
+    grid = Grid(*(tuple(description["grid"][key]) for key in ("latitude", "longitude")))
     return Checkpoint(
         network=network,
         settings=settings,
         normalizer=Normalizer(
             *(tuple(description["normalizer"][key]) for key in ("channels", "mean", "std"))
         ),
-        grid=Grid(*(tuple(description["grid"][key]) for key in ("latitude", "longitude"))),
+        grid=grid,
         window=WindowSpec(
             input_hours=tuple(description["window"]["input_hours"]),
             target_hours=tuple(description["window"]["target_hours"]),
@@ -213,7 +227,31 @@ def _rebuild(
         variables={name: tuple(labels) for name, labels in description["variables"].items()},
         units=tuple(description["units"]),
         provenance=description["provenance"],
+        valid=_valid_points(description.get(_VALID, {}), channels, grid),
     )
+
+
+def _packed(valid: ValidPoints, channels: Sequence[str]) -> dict[str, str]:
+    """Write masks as text: bits of the points row after row, the first one highest, in base64."""
+    masks = dict(zip(channels, valid.mask, strict=True))
+    return {
+        label: base64.b64encode(np.packbits(masks[label]).tobytes()).decode("ascii")
+        for label in valid.masked(channels)
+    }
+
+
+def _valid_points(
+    packed: Mapping[str, str], channels: Sequence[str], grid: Grid
+) -> ValidPoints | None:
+    """Read what `_packed` wrote; None for a file without."""
+    if not packed:
+        return None
+    mask = np.ones((len(channels), *grid.shape), dtype=bool)
+    for label, text in packed.items():
+        bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+        points = np.unpackbits(bits, count=mask[0].size)
+        mask[channels.index(label)] = points.reshape(grid.shape).astype(bool)
+    return ValidPoints(mask)
 
 
 def _with_one_identity(settings: Any) -> Any:
@@ -246,7 +284,7 @@ def _description(checkpoint: Checkpoint) -> str:
         channel(label).variable.name for label in normalizer.channels if is_channel(label)
     )
     description = {
-        "format": _FORMAT,
+        "format": _FORMAT if checkpoint.valid is None else _FORMAT_WITH_MASK,
         "settings": checkpoint.settings,
         "normalizer": {
             "channels": normalizer.channels, "mean": normalizer.mean, "std": normalizer.std,
@@ -261,6 +299,10 @@ def _description(checkpoint: Checkpoint) -> str:
         "units": checkpoint.units,
         "provenance": checkpoint.provenance,
         **({DEFINITIONS: own} if own else {}),
+        **(
+            {} if checkpoint.valid is None
+            else {_VALID: _packed(checkpoint.valid, normalizer.channels)}
+        ),
     }  # fmt: skip
     try:
         return json.dumps(description)

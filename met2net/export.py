@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.valid_points import FILL
 from met2net.models.wrapper import needs_init_time, run_network
 
 __all__ = ["export_forecaster"]
@@ -43,6 +44,7 @@ class _PhysicalForecast(nn.Module):
 
     mean: Tensor
     std: Tensor
+    valid: Tensor | None
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
@@ -53,11 +55,15 @@ class _PhysicalForecast(nn.Module):
         ):
             column = torch.tensor(values, dtype=torch.float64)[:, None, None]
             self.register_buffer(name, column)
+        self.register_buffer("valid", None if checkpoint.valid is None else checkpoint.valid.tensor)
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b t2 c h w"]:
         """Centre in double precision, as pressures are large beside their changes."""
         normalized = ((inputs - self.mean) / self.std).float()
+        if self.valid is not None:
+            normalized = torch.where(self.valid, normalized, FILL)
         forecast = run_network(self.network, normalized, init_time)
-        return forecast.double() * self.std + self.mean
+        physical = forecast.double() * self.std + self.mean
+        return physical if self.valid is None else torch.where(self.valid, physical, torch.nan)

@@ -49,7 +49,8 @@ def init_hours(init_time: InitTime) -> Int64[np.ndarray, " b"]:
 class Forecaster:
     """Run a checkpoint's network on fields in physical units.
 
-    The network runs on the device that it was loaded to.
+    The network runs on the device that it was loaded to. Where a channel had no value in training
+    (the sea surface over land), inputs may hold NaN or anything else, and forecasts hold NaN.
 
     Args:
         checkpoint: what to run.
@@ -152,10 +153,20 @@ class Forecaster:
                 f"inputs have shape {inputs.shape[1:]} a sample; expected {expected}: "
                 f"{expected[0]} frames of {', '.join(labels)}, latitudes and longitudes"
             )
-        is_bad = ~np.isfinite(inputs).all(axis=(0, 1, 3, 4))
+        is_finite = np.isfinite(inputs)
+        if checkpoint.valid is not None:
+            is_finite |= ~checkpoint.valid.mask
+            inputs = checkpoint.valid.blanked(inputs)  # what stands there is not looked at
+        is_bad = ~is_finite.all(axis=(0, 1, 3, 4))
         if is_bad.any():
             wrong = ", ".join(np.asarray(labels)[is_bad])
-            raise ValueError(f"inputs hold values that are not finite in {wrong}; expected none")
+            allowed = () if checkpoint.valid is None else checkpoint.valid.masked(labels)
+            wanted = "none" if not allowed else (
+                f"none but at the points where {', '.join(allowed)} had no value in training"
+            )  # fmt: skip
+            raise ValueError(
+                f"inputs hold values that are not finite in {wrong}; expected {wanted}"
+            )
         check_inputs(inputs, labels, grid=checkpoint.grid, hours=hours)
 
     def _run(
@@ -163,16 +174,20 @@ class Forecaster:
     ) -> Float[np.ndarray, "b t2 c h w"]:
         """Normalize, forecast, and undo the normalization."""
         network, normalizer = self.checkpoint.network, self.checkpoint.normalizer
+        valid = self.checkpoint.valid
         # Centred in double precision: pressures are large beside their changes.
         fields = torch.from_numpy(np.asarray(inputs, dtype=np.float64))
         device = _device(network)
         normalized = normalizer.normalize(fields).float().to(device)
+        if valid is not None:
+            normalized = valid.filled(normalized)
         with evaluation_mode(network):
             forecast = run_network(
                 network, normalized, None if init_hours is None else init_hours.to(device)
             )
         physical = normalizer.denormalize(forecast.double().cpu())
-        return within_bounds(np.asarray(physical.numpy(), dtype=np.float32), self._bounds)
+        bounded = within_bounds(np.asarray(physical.numpy(), dtype=np.float32), self._bounds)
+        return bounded if valid is None else valid.blanked(bounded)
 
     def forecast(
         self,

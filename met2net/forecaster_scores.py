@@ -68,8 +68,9 @@ def score_forecasts(
             if problem is not None:
                 raise ValueError(f"forecaster {name}: {problem}")
             functions[name] = network_forecast(
-                checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer
-            )
+                checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer,
+                valid=checkpoint.valid,
+            )  # fmt: skip
         else:
             functions[name] = forecast
     windows = data.some_windows(split, window)
@@ -90,5 +91,6 @@ def score_forecasts(
         training_std=data.std,
         units=data.units,
         batch_size=batch_size,
+        valid=data.valid,
         device=str(torch.device(devices.pop())) if devices else "cpu",
     )

@@ -66,6 +66,7 @@ def train(
         grid=data.grid,
         climatology_shape=tuple(data.climatology.values.shape),
         window=window,
+        masked=data.masked,
     )
     with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(optimization.seed)
@@ -79,13 +80,15 @@ def train(
             data,
             ridge=lambda: fit_ridge(
                 windows["train"], windows["validation"], climatology=data.climatology,
-                window=window, periodic_longitude=data.grid.is_periodic,
+                window=window, periodic_longitude=data.grid.is_periodic, valid=data.valid,
             ),
         )  # fmt: skip
         if objective is None:
             is_met2net = isinstance(innermost(built), Met2Net)
             objective = TwoStage(translator_momentum=0.9) if is_met2net else EndToEnd()
         objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+        if data.valid is not None:
+            objective.set_valid_points(data.valid.tensor)
         module = ForecastModule(built, objective, optimization)
         best = BestWeights(patience=optimization.patience)
         trainer = L.Trainer(
@@ -125,6 +128,7 @@ def train(
             variables=dict(data.variables),
             units=data.units,
             provenance=made_by,
+            valid=data.valid,
         )
     )
 

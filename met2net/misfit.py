@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from met2net.checkpoint import Checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
@@ -16,7 +18,7 @@ def misfit(
 
     Args:
         checkpoint: its normalization may be another one: inputs are converted.
-        data: gives channels, units and grid.
+        data: gives channels, units, grid and points without a value.
         window: gives the frames.
         habits: further attributes of windows that have to agree.
     """
@@ -35,4 +37,14 @@ def misfit(
             return f"found {what} {found}; expected {expected}"
     if not checkpoint.grid.matches(data.grid):
         return f"found grid {checkpoint.grid}; expected {data.grid}"
+    masks = [
+        np.ones((len(data.channels), *data.grid.shape), bool) if valid is None else valid.mask
+        for valid in (checkpoint.valid, data.valid)
+    ]
+    for label, found, expected in zip(data.channels, *masks, strict=True):
+        if (found != expected).any():
+            return (
+                f"found {label} to have a value at {found.sum()} of {found.size} points; expected "
+                f"it at {expected.sum()}, {(found != expected).sum()} points differ"
+            )
     return None

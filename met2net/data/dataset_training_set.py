@@ -23,6 +23,7 @@ from met2net.data.training_statistics import (
     merge_statistics,
     pairs,
 )
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import Definition, define, define_all
 from met2net.data.variables import channel
 from met2net.data.windows import hours_since_epoch
@@ -67,7 +68,8 @@ def training_set_of(
     for number, label in enumerate(labels):
         fields[:, number] = source.read(label, times=times.astype("datetime64[ns]"))
     in_train = split == SPLITS["train"]
-    statistics = _statistics(fields, times=times, in_train=in_train, channels=labels)
+    valid = _valid_points(fields[0], labels)
+    statistics = _statistics(fields, times=times, in_train=in_train, channels=labels, valid=valid)
     normalizer = Normalizer.from_statistics(
         labels, method=normalization, mean=statistics.mean, std=statistics.std,
         minimum=statistics.minimum, maximum=statistics.maximum,
@@ -80,6 +82,8 @@ def training_set_of(
     }  # fmt: skip
     content.update(json.dumps(settings, sort_keys=True).encode() + times.tobytes())
     _normalize(fields, normalizer)
+    if valid is not None:
+        valid.fill(fields)
     return TrainingSet(
         path=None,
         channels=labels,
@@ -106,6 +110,7 @@ def training_set_of(
             "variables": json.dumps(groups),
             "normalization": normalization,
         },
+        valid=valid,
     )
 
 
@@ -166,22 +171,35 @@ def _statistics(
     times: np.ndarray,
     in_train: np.ndarray,
     channels: Sequence[str],
+    valid: ValidPoints | None,
 ) -> TrainingStatistics:
     """Summarize the channels; refuses missing values and constant channels."""
     difference = difference_hours(_step_hours(times))
     later, earlier = pairs(times, in_train, difference=difference)
-    moments = np.stack([hourly_moments(x) for x in fields.swapaxes(0, 1)], axis=1)
+    masks = [None if valid is None else valid.mask[place] for place in range(len(channels))]
+    moments = np.stack(
+        [hourly_moments(x, valid=m) for x, m in zip(fields.swapaxes(0, 1), masks, strict=True)],
+        axis=1,
+    )
     differences = np.empty((len(later), len(channels), 2))
     for number in range(len(channels)):
         for start in range(0, len(later), _HOURS):
             rows = slice(start, start + _HOURS)
             differences[rows, number] = difference_moments(
-                fields[later[rows], number], fields[earlier[rows], number]
+                fields[later[rows], number], fields[earlier[rows], number], valid=masks[number]
             )
     return merge_statistics(
         moments, differences, times=times, in_train=in_train, channels=channels,
-        difference=difference,
+        difference=difference, masked=() if valid is None else valid.masked(channels),
     )  # fmt: skip
+
+
+def _valid_points(
+    fields: Float32[np.ndarray, "c h w"], channels: Sequence[str]
+) -> ValidPoints | None:
+    """Find the points without a value in the first hour, of variables that may have such."""
+    may_lack = np.array([channel(label).variable.nan_allowed for label in channels])
+    return ValidPoints.of(~(np.isnan(fields) & may_lack[:, None, None]))
 
 
 def _step_hours(times: np.ndarray) -> int:

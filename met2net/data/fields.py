@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from met2net.data.valid_points import ValidPoints
+
 __all__ = [
     "Allocate",
     "Fields",
@@ -37,7 +39,8 @@ def chunk_path(array: Path, number: int) -> Path:
 class StoredFields:
     """Fields on disk, by hours: memory-mapped where they fit a limit, else read when asked for.
 
-    Either way the same values. Mapped pages belong to the system's cache: they are shared by
+    Either way the same values; points without a value are filled as they are read, whatever the
+    files hold there. Mapped pages belong to the system's cache: they are shared by
     all processes and given back when memory gets short.
 
     Attributes:
@@ -52,8 +55,10 @@ class StoredFields:
         shape: tuple[int, int, int, int],
         chunk_hours: int,
         is_mapped: bool,
+        valid: ValidPoints | None = None,
     ) -> None:
         """Map the files, or keep their names."""
+        self._valid = valid
         self.shape = shape
         self.is_mapped = is_mapped
         self.ndim = len(shape)
@@ -66,12 +71,15 @@ class StoredFields:
         self._maps = [np.asarray(np.memmap(f, _DTYPE, "r", shape=chunk)) for f in mapped]
 
     @classmethod
-    def open(cls, path: Path, *, memory_limit: int) -> "StoredFields":
+    def open(
+        cls, path: Path, *, memory_limit: int, valid: ValidPoints | None = None
+    ) -> "StoredFields":
         """Open a Zarr array written by `pipelines.training_sets.prepare`.
 
         Args:
             path: the array's folder.
             memory_limit: fields up to this size [bytes] are mapped, larger ones streamed.
+            valid: points with a value; None: all of them.
 
         Raises:
             ValueError: if the array is laid out otherwise, or a chunk is absent or cut off.
@@ -90,7 +98,9 @@ class StoredFields:
                 raise ValueError(f"{file} has {found} bytes; expected {size}, a whole chunk")
         shape = (hours, rest[0], rest[1], rest[2])
         is_mapped = hours * size // array.chunks[0] <= memory_limit
-        return cls(files, shape=shape, chunk_hours=array.chunks[0], is_mapped=is_mapped)
+        return cls(
+            files, shape=shape, chunk_hours=array.chunks[0], is_mapped=is_mapped, valid=valid
+        )
 
     @property
     def nbytes(self) -> int:
@@ -126,6 +136,8 @@ class StoredFields:
                 out[start:stop] = self._maps[number][first : first + stop - start]
             else:
                 _read(self._files[number], first * self._row_bytes, out[start:stop])
+        if self._valid is not None:
+            self._valid.fill(out)
 
 
 Fields: TypeAlias = StoredFields | np.ndarray | Tensor

@@ -15,6 +15,7 @@ from met2net.data.climatology import Climatology, MeanFields
 from met2net.data.fields import StoredFields
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
+from met2net.data.valid_points import ValidPoints
 
 __all__ = ["renormalized"]
 
@@ -41,7 +42,9 @@ def renormalized(data: TrainingSet, normalizer: Normalizer) -> TrainingSet:
         data,
         fields=_RenormalizedFields(data.fields, factor=columns[0], offset=columns[1]),
         climatology=Climatology(
-            _RenormalizedMeans(data.climatology.values, factor=columns[0], offset=columns[1])
+            _RenormalizedMeans(
+                data.climatology.values, factor=columns[0], offset=columns[1], valid=data.valid
+            )
         ),
         normalizer=normalizer,
     )
@@ -66,6 +69,8 @@ class _RenormalizedFields(StoredFields):
         super().read_into(rows, out)
         np.multiply(out, self._factor, out=out)
         np.add(out, self._offset, out=out)
+        if self._valid is not None:
+            self._valid.fill(out)
 
 
 class _RenormalizedMeans:
@@ -77,11 +82,16 @@ class _RenormalizedMeans:
         *,
         factor: Float32[np.ndarray, "c 1 1"],
         offset: Float32[np.ndarray, "c 1 1"],
+        valid: ValidPoints | None,
     ) -> None:
         """Look up in `means`."""
         self.shape = means.shape
         self._means, self._factor, self._offset = means, factor, offset
+        self._valid = valid
 
     def __getitem__(self, slots: tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]) -> Any:
         """Give some fields, converted."""
-        return self._means[slots] * self._factor + self._offset
+        fields = self._means[slots] * self._factor + self._offset
+        if self._valid is not None:
+            self._valid.fill(fields)
+        return fields

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from met2net.data.valid_points import ValidPoints
+
 __all__ = ["StoredMeans"]
 
 _DTYPE = np.dtype("<f4")
@@ -25,7 +27,12 @@ class StoredMeans:
     """
 
     def __init__(
-        self, array: Path, *, shape: tuple[int, int, int, int, int], chunk: tuple[int, int]
+        self,
+        array: Path,
+        *,
+        shape: tuple[int, int, int, int, int],
+        chunk: tuple[int, int],
+        valid: ValidPoints | None = None,
     ) -> None:
         """Map the chunks, or keep their names where they are very many.
 
@@ -33,11 +40,13 @@ class StoredMeans:
             array: the Zarr array's folder.
             shape: days, hours of day, channels, latitudes, longitudes.
             chunk: channels and latitudes of a chunk, which has all of the rest.
+            valid: points with a value, the others are filled as they are read; None: all of them.
 
         Raises:
             ValueError: if a chunk is absent or cut off.
         """
         self.shape = shape
+        self._valid = valid
         self._chunk = (*shape[:2], *chunk, shape[4])
         parts = [range(-(-size // step)) for size, step in zip(shape[2:4], chunk, strict=True)]
         self._files = {
@@ -55,7 +64,7 @@ class StoredMeans:
         self._maps = {place: self._map(file) for place, file in few.items()}
 
     @classmethod
-    def open(cls, array: Path) -> "StoredMeans":
+    def open(cls, array: Path, *, valid: ValidPoints | None = None) -> "StoredMeans":
         """Open a Zarr array written by `pipelines.training_sets.prepare`.
 
         Raises:
@@ -79,6 +88,7 @@ class StoredMeans:
             array,
             shape=(days, hours, channels, height, width),
             chunk=(found.chunks[2], found.chunks[3]),
+            valid=valid,
         )
 
     def __getitem__(
@@ -96,6 +106,8 @@ class StoredMeans:
             part = out[:, channels, rows]
             # The last chunk of an axis is filled up beyond the array's edge.
             part[:] = means[days, hours, : part.shape[1], : part.shape[2]]
+        if self._valid is not None:
+            self._valid.fill(out)
         return out
 
     def _map(self, file: Path) -> np.ndarray:

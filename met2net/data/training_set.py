@@ -16,15 +16,18 @@ from met2net.data.fields import Fields, StoredFields
 from met2net.data.grid import Grid
 from met2net.data.normalization import Method, Normalizer
 from met2net.data.stored_means import StoredMeans
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import DEFINITIONS, Definition, define_all
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows, hours_since_epoch
 
-__all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "TrainingSet"]
+__all__ = ["MEMORY_LIMIT", "SPLITS", "VALIDATION_AND_TEST", "VALID_MASK", "TrainingSet"]
 
 SPLITS: dict[str, int] = {"train": 1, "validation": 2, "test": 3}
 """Values of `split(time)`; 0 is no split."""
 VALIDATION_AND_TEST = 4
 """A further value: an hour of both, where published numbers were validated on the test split."""
+VALID_MASK = "valid_mask"
+"""Array of a store that has points without a value: 1 where a channel has one."""
 MEMORY_LIMIT = 4 * 2**30
 """Fields up to this size [bytes] are mapped into memory unless told otherwise."""
 
@@ -59,6 +62,8 @@ class TrainingSet:
             or 24 hours where the time step does not divide 6 hours.
         climatology: normalized mean fields of the training split.
         attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
+        valid: points with a value, by channel, the same at every time; None where every point
+            has one. Fields and climatology are filled elsewhere, statistics leave it out.
     """
 
     path: Path | None
@@ -77,6 +82,7 @@ class TrainingSet:
     difference_std: Float64[np.ndarray, " c"]
     climatology: Climatology
     attrs: dict[str, str]
+    valid: ValidPoints | None = None
 
     @classmethod
     def open(cls, path: Path, *, memory_limit: int = MEMORY_LIMIT) -> "TrainingSet":
@@ -96,6 +102,9 @@ class TrainingSet:
         groups = json.loads(dataset.attrs["variables"])
         variables = {str(name): tuple(map(str, labels)) for name, labels in groups.items()}
         _check_groups(variables, channels)
+        valid = None
+        if VALID_MASK in dataset:
+            valid = ValidPoints.of(dataset[VALID_MASK].values.astype(bool))
         return cls(
             path=path,
             channels=channels,
@@ -104,11 +113,12 @@ class TrainingSet:
             grid=Grid.from_dataset(dataset),
             hours=hours_since_epoch(dataset["time"].values),
             split=dataset["split"].values,
-            fields=StoredFields.open(path / "data", memory_limit=memory_limit),
+            fields=StoredFields.open(path / "data", memory_limit=memory_limit, valid=valid),
             normalizer=_normalizer(dataset, channels),
             **{name: dataset[name].values for name in _STATISTICS},
-            climatology=Climatology(StoredMeans.open(path / "climatology")),
+            climatology=Climatology(StoredMeans.open(path / "climatology", valid=valid)),
             attrs={str(name): str(value) for name, value in dataset.attrs.items()},
+            valid=valid,
         )
 
     @classmethod
@@ -146,7 +156,8 @@ class TrainingSet:
         Raises:
             TypeError: if there is no Dataset, or a list where a mapping is due.
             ValueError: if variables, levels, units, axes or hours are not as above, a value is
-                missing, a channel is constant, or the training split has no climatology.
+                missing (of a variable that lacks values in places: not at the same points at
+                every time), a channel is constant, or the training split has no climatology.
         """
         from met2net.data.dataset_training_set import training_set_of
 
@@ -154,6 +165,11 @@ class TrainingSet:
             dataset, variables=variables, splits=splits, names=names, definitions=definitions,
             normalization=normalization, smoothing_days=smoothing_days,
         )  # fmt: skip
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Channels that lack a value somewhere."""
+        return () if self.valid is None else self.valid.masked(self.channels)
 
     def in_split(self, name: str) -> Bool[np.ndarray, " time"]:
         """Tell which hours are in `train`, `validation` or `test`.

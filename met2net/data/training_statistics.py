@@ -62,15 +62,21 @@ def pairs(
     return later[found], earlier[found]
 
 
-def hourly_moments(fields: np.ndarray) -> np.ndarray:
+def hourly_moments(fields: np.ndarray, *, valid: np.ndarray | None = None) -> np.ndarray:
     """Summarize every hour of a channel.
 
     Args:
         fields: (time, latitude, longitude), physical units.
+        valid: (latitude, longitude), True for the points that are to have a value; None: all.
 
     Returns:
-        (time, 5) float64: mean, variance, smallest, largest value, number of missing points.
+        (time, 5) float64: mean, variance, smallest and largest value of the valid points; number
+        of points that lack a value, or have one where none is to be.
     """
+    if valid is not None and not valid.all():
+        out = hourly_moments(fields[:, valid])
+        out[:, 4] += np.isfinite(fields[:, ~valid]).sum(axis=1)
+        return out
     out = np.empty((len(fields), 5))
     for rows in _groups(fields):
         values = fields[rows].reshape(len(fields[rows]), -1).astype(np.float64)
@@ -81,8 +87,18 @@ def hourly_moments(fields: np.ndarray) -> np.ndarray:
     return out
 
 
-def difference_moments(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-    """Give mean and variance of the differences of every hour: (time, 2) float64."""
+def difference_moments(
+    later: np.ndarray, earlier: np.ndarray, *, valid: np.ndarray | None = None
+) -> np.ndarray:
+    """Give mean and variance of the differences of every hour: (time, 2) float64.
+
+    Args:
+        later: (time, latitude, longitude).
+        earlier: the same.
+        valid: (latitude, longitude), True for the points that count; None: all.
+    """
+    if valid is not None and not valid.all():
+        later, earlier = later[:, valid], earlier[:, valid]
     out = np.empty((len(later), 2))
     for rows in _groups(later):
         end, start = (x[rows].astype(np.float64) for x in (later, earlier))
@@ -99,6 +115,7 @@ def merge_statistics(
     in_train: np.ndarray,
     channels: Sequence[str],
     difference: int = DIFFERENCE_HOURS,
+    masked: Sequence[str] = (),
 ) -> TrainingStatistics:
     """Put the hours together in time order; check all of them.
 
@@ -109,12 +126,14 @@ def merge_statistics(
         in_train: True for the hours of the training split.
         channels: labels, for messages.
         difference: time between the fields of a pair [h].
+        masked: channels that lack a value at the same points at every time.
 
     Raises:
-        ValueError: if a value is missing in any hour, a channel is constant in the training
+        ValueError: if a value is missing in any hour (of a masked channel: at other points than
+            in the first), a channel is constant in the training
             split, or the split has no two hours so far apart.
     """
-    _check_complete(moments[:, :, 4], times, channels)
+    _check_complete(moments[:, :, 4], times, channels, masked)
     if len(differences) == 0:
         raise ValueError(
             f"the training split has {in_train.sum()} hours, no two of them "
@@ -165,10 +184,18 @@ def _merge(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.nda
     return mean, np.sqrt(variances.mean(axis=0) + np.square(means - mean).mean(axis=0))
 
 
-def _check_complete(missing: np.ndarray, times: np.ndarray, channels: Sequence[str]) -> None:
-    """Refuse missing values anywhere: no window may hold one."""
+def _check_complete(
+    missing: np.ndarray, times: np.ndarray, channels: Sequence[str], masked: Sequence[str]
+) -> None:
+    """Refuse missing values anywhere but under a mask that stays: no window may hold one."""
     if missing.any():
         hour, channel = np.argwhere(missing)[0]
+        if channels[channel] in masked:
+            raise ValueError(
+                f"channel {channels[channel]} has a value at other points at {times[hour]} than at "
+                f"{times[0]}, the first hour: {int(missing[hour, channel])} points differ; "
+                "expected the same points without a value at every hour of a training set"
+            )
         raise ValueError(
             f"channel {channels[channel]} has no finite value at {int(missing[hour, channel])} "
             f"points at {times[hour]} (and such points in {int((missing > 0).any(axis=1).sum())} "

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.data.normalization import Normalizer
+from met2net.data.valid_points import ValidPoints
 from met2net.forecasting.forecast_function import ForecastFunction, renormalize
 from met2net.models.wrapper import run_network
 
@@ -14,7 +15,11 @@ _CPU_INPUTS = 2**19  # numbers; four samples of 12 frames of five channels of 32
 
 
 def network_forecast(
-    network: nn.Module, *, trained_with: Normalizer, applied_to: Normalizer
+    network: nn.Module,
+    *,
+    trained_with: Normalizer,
+    applied_to: Normalizer,
+    valid: ValidPoints | None = None,
 ) -> ForecastFunction:
     """Make a forecast function of a network, which sees the inputs and, if it asks, the init times.
 
@@ -25,12 +30,15 @@ def network_forecast(
         network: forecaster of normalized fields, in eval mode.
         trained_with: normalization inside the network.
         applied_to: normalization of the inputs and of the forecasts that are given back.
+        valid: points with a value, the others are filled; None: all of them.
     """
 
     def forecast(
         inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"]
     ) -> Float[Tensor, "b l c h w"]:
         own_inputs = renormalize(inputs, source=applied_to, target=trained_with)
+        if valid is not None:
+            own_inputs = valid.filled(own_inputs)
         return renormalize(
             _in_small_batches(network, own_inputs, init_time.to(own_inputs.device)),
             source=trained_with,

@@ -16,8 +16,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from met2net.data.climatology import Climatology
+from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowDataset, WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
+from met2net.forecasting.normal_equations import (
+    NormalEquations,
+    NormalSums,
+    SampleGroup,
+    sample_groups,
+)
 from met2net.models.linear_forecast import LinearForecast, LinearForm
 from met2net.models.seasonal_cycle import NUM_SEASONS
 
@@ -147,6 +154,7 @@ def fit_ridge(
     climatology: Climatology,
     window: WindowSpec,
     periodic_longitude: bool = False,
+    valid: ValidPoints | None = None,
 ) -> Ridge:
     """Fit on the training windows; choose the regularization on the validation windows.
 
@@ -156,7 +164,8 @@ def fit_ridge(
     of a part of the day, are those closest to its windows that do not go far from the weights of
     all; both regularizations are chosen for every lead time by itself. The normal equations are
     summed in float64, a chunk of windows at a time; where windows (times points) are more than
-    300,000, every n-th window is taken.
+    300,000, every n-th window is taken. A point without a value has no anomaly where others look at
+    it, and is no sample of what is forecast.
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634.
 
     Args:
@@ -165,6 +174,7 @@ def fit_ridge(
         climatology: normalized, as the fields.
         window: of both splits.
         periodic_longitude: whether the grid goes round the globe (`Grid.is_periodic`).
+        valid: points with a value; None: all of them.
 
     Raises:
         ValueError: if there is no training or no validation window.
@@ -180,8 +190,11 @@ def fit_ridge(
     )
     forecast = LinearForecast(**settings)
     forecast.climatology.fit(climatology)
-    sums, checks = (_normal_equations(windows, forecast) for windows in (train, validation))
-    every, checked = _together(sums), _together(checks)
+    # A map of whole fields has a predicted number a point, 0 where there is no value.
+    by_point = None if forecast.form.stencil is None else valid
+    groups = sample_groups(by_point, num_leads=window.num_targets)
+    sums, checks = (_normal_equations(windows, forecast, groups) for windows in (train, validation))
+    every, checked = NormalEquations.together(sums), NormalEquations.together(checks)
     leads = window.num_targets
     candidates = [every.solve(value) for value in REGULARIZATIONS]
     chosen = _best([checked.squared_error(weights) for weights in candidates], leads)
@@ -202,13 +215,15 @@ def fit_ridge(
     forecast.weights.copy_(torch.from_numpy(bands))
     left = np.sum([s.squared_error(w) for s, w in zip(sums, bands, strict=True)], axis=0)
     per_channel = left.reshape(leads, settings["num_channels"], -1)
-    count = sum(one.num_samples for one in sums) * per_channel.shape[-1]
+    counts = every.counts.reshape(per_channel.shape)
+    if valid is not None and forecast.form.stencil is None:
+        counts = counts * valid.mask.reshape(settings["num_channels"], -1)
     return Ridge(
         forecast,
         settings=settings,
         regularization=tuple(REGULARIZATIONS[i] for i in chosen),
         band_regularization=tuple(BAND_REGULARIZATIONS[i] for i in chosen_bands),
-        residual=np.sqrt(np.maximum(per_channel.sum(axis=-1), 0.0) / count),
+        residual=np.sqrt(np.maximum(per_channel.sum(axis=-1), 0.0) / counts.sum(axis=-1)),
     )
 
 
@@ -221,52 +236,6 @@ def ridge_forecast(forecast: LinearForecast) -> ForecastFunction:
         return fields
 
     return run
-
-
-@dataclass(frozen=True, eq=False)
-class _NormalEquations:
-    """Sums over samples of predictors x predictors, predictors x predicted, predicted squared."""
-
-    predictors: Float64[np.ndarray, "p p"]
-    products: Float64[np.ndarray, "p q"]
-    energy: Float64[np.ndarray, " q"]
-    num_samples: int
-
-    def solve(
-        self, regularization: float, *, towards: Float64[np.ndarray, "p q"] | None = None
-    ) -> Float64[np.ndarray, "p q"]:
-        """Minimize squared error + samples * regularization * squared weights.
-
-        Args:
-            regularization: of the weights, or of their distance from others.
-            towards: those others; with an infinite regularization they are the solution.
-        """
-        if towards is not None and (math.isinf(regularization) or self.num_samples == 0):
-            return towards
-        penalty = self.num_samples * regularization
-        aim = self.products if towards is None else self.products + penalty * towards
-        system = self.predictors + penalty * np.eye(len(self.predictors))
-        weights: np.ndarray = np.linalg.solve(system, aim)
-        return weights
-
-    def squared_error(self, weights: Float64[np.ndarray, "p q"]) -> Float64[np.ndarray, " q"]:
-        """Give the squared error of every predicted number on these samples, from the sums."""
-        fitted = np.sum(weights * (self.predictors @ weights), axis=0)
-        error: np.ndarray = self.energy - 2 * np.sum(weights * self.products, axis=0) + fitted
-        return error
-
-
-def _together(bands: Sequence[_NormalEquations]) -> _NormalEquations:
-    """Add the sums of all bands."""
-    first = bands[0]
-    if len(bands) == 1:
-        return first
-    return _NormalEquations(
-        np.sum([band.predictors for band in bands], axis=0),
-        np.sum([band.products for band in bands], axis=0),
-        np.sum([band.energy for band in bands], axis=0),
-        sum(band.num_samples for band in bands),
-    )
 
 
 def _best(errors: Sequence[np.ndarray], leads: int) -> list[int]:
@@ -287,11 +256,15 @@ def _of_leads(candidates: Sequence[np.ndarray], chosen: Sequence[int]) -> np.nda
     )
 
 
-def _normal_equations(windows: WindowDataset, forecast: LinearForecast) -> list[_NormalEquations]:
+def _normal_equations(
+    windows: WindowDataset, forecast: LinearForecast, groups: tuple[SampleGroup, ...]
+) -> list[NormalEquations]:
     """Sum over windows, a band of latitudes, or a part of the day, apart."""
-    sums: list[tuple[Tensor, Tensor, Tensor, int]] = []
+    sums: list[tuple[Tensor, Tensor, Tensor, int]] = []  # map after map, in it group after group
     for anomalies, targets, init_time in _samples(windows, forecast):
-        for number, (x, y) in enumerate(_maps(forecast, anomalies, targets, init_time)):
+        maps = _maps(forecast, anomalies, targets, init_time)
+        parts = (group.samples(x, y, rows=rows) for rows, x, y in maps for group in groups)
+        for number, (x, y) in enumerate(parts):
             if len(sums) <= number:
                 sums.append((x.T @ x, x.T @ y, y.square().sum(0), len(x)))
                 continue
@@ -299,7 +272,11 @@ def _normal_equations(windows: WindowDataset, forecast: LinearForecast) -> list[
             a.addmm_(x.T, x)
             b.addmm_(x.T, y)
             sums[number] = a, b, energy + y.square().sum(0), count + len(x)
-    return [_NormalEquations(a.numpy(), b.numpy(), e.numpy(), n) for a, b, e, n in sums]
+    every = [NormalSums(a.numpy(), b.numpy(), e.numpy(), n) for a, b, e, n in sums]
+    return [
+        NormalEquations(groups, tuple(every[first : first + len(groups)]))
+        for first in range(0, len(every), len(groups))
+    ]
 
 
 def _samples(
@@ -323,19 +300,25 @@ def _samples(
 
 def _maps(
     forecast: LinearForecast, anomalies: Tensor, targets: Tensor, init_time: Tensor
-) -> Iterator[tuple[Float64[Tensor, "n p"], Float64[Tensor, "n q"]]]:
-    """Lay out, for every set of weights, a sample a window, or a sample a window and point."""
+) -> Iterator[tuple[slice, Float64[Tensor, "n p"], Float64[Tensor, "n q"]]]:
+    """Lay out, for every set of weights, a sample a window, or a sample a window and point.
+
+    Yields:
+        The latitudes of the samples' points, predictors, predicted.
+    """
     stencil = forecast.form.stencil
     if stencil is None:
         part = forecast.day_part(init_time)
         for number in range(forecast.form.num_day_parts):
-            yield anomalies[part == number].flatten(1), targets[part == number].flatten(1)
+            now = part == number
+            yield slice(None), anomalies[now].flatten(1), targets[now].flatten(1)
         return
     padded = forecast.padded(anomalies)
     for rows in forecast.bands():
         fields = padded[..., rows.start : rows.stop + stencil - 1, :]
         squares = fields.unfold(2, stencil, 1).unfold(3, stencil, 1)
         yield (
+            rows,
             rearrange(squares, "b p h w y x -> (b h w) (p y x)"),
             rearrange(targets[..., rows, :], "b l c h w -> (b h w) (l c)"),
         )

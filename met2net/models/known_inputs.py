@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from met2net.data.climatology import Climatology
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
+from met2net.data.valid_points import ValidPoints
 from met2net.data.year_phase import year_phase
 from met2net.models.channels import channel_labels, check_input_variables, check_variables
 from met2net.models.seasonal_cycle import SeasonalCycle
@@ -20,14 +21,16 @@ from met2net.models.wrapper import LearningProblem, Wrapper, known_init_time, ru
 __all__ = ["KnownField", "KnownInputs"]
 
 KnownField = Literal[
-    "climatology", "solar_radiation", "time_of_day", "day_of_year", "latitude", "longitude"
-]
+    "climatology", "solar_radiation", "time_of_day", "day_of_year", "latitude", "longitude",
+    "valid_mask",
+]  # fmt: skip
 """`time_of_day`: cosine and sine of the mean solar time; `day_of_year`: of the year; `latitude`:
 its sine; `longitude`: cosine and sine; `climatology`: of every channel, normalized;
 `solar_radiation`: at the top of the atmosphere, mean over the hour before, as a share of the solar
-constant."""
+constant; `valid_mask`: of every channel that lacks a value somewhere, 1 where it has one and 0
+elsewhere."""
 
-_OF_PLACE = ("latitude", "longitude")
+_OF_PLACE = ("latitude", "longitude", "valid_mask")
 
 
 class KnownInputs(Wrapper):
@@ -48,6 +51,8 @@ class KnownInputs(Wrapper):
         num_seasons: of the climatology, see `SeasonalCycle`.
         num_hours: of the climatology, likewise.
         input_variables: channels that the forecaster is given beside; None: the forecast ones.
+        masked: channels that lack a value somewhere, whose masks are seen where `valid_mask` is
+            among the fields.
 
     Raises:
         ValueError: if a field is unknown or twice, there is none, or the groups are wrong.
@@ -55,6 +60,7 @@ class KnownInputs(Wrapper):
 
     latitude: Tensor
     longitude: Tensor
+    valid_mask: Tensor
     uses_init_time = True
 
     def __init__(
@@ -70,6 +76,7 @@ class KnownInputs(Wrapper):
         num_seasons: int = 1,
         num_hours: int = 1,
         input_variables: Mapping[str, Sequence[str]] | None = None,
+        masked: Sequence[str] = (),
     ) -> None:
         super().__init__()
         unknown = sorted(set(fields) - set(get_args(KnownField)))
@@ -81,11 +88,21 @@ class KnownInputs(Wrapper):
         self.variables = check_variables(variables)
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
         self.fields = tuple(fields)
+        self.masked = tuple(masked)
+        others = sorted(set(self.masked) - set(channel_labels(variables)))
+        if others:
+            raise ValueError(
+                f"masked has {', '.join(others)}; expected some of "
+                f"{', '.join(channel_labels(variables))}"
+            )
         self.input_hours, self.target_hours = tuple(input_hours), tuple(target_hours)
         self._groups = -(-len(target_hours) // len(input_hours))
         axes = [torch.tensor(list(axis), dtype=torch.float32) for axis in (latitude, longitude)]
         self.register_buffer("latitude", axes[0])
         self.register_buffer("longitude", axes[1])
+        if "valid_mask" in self.fields:
+            shape = (len(self.masked), len(axes[0]), len(axes[1]))
+            self.register_buffer("valid_mask", torch.zeros(shape))
         if "climatology" in self.fields:
             self.climatology = SeasonalCycle(
                 num_channels=len(channel_labels(variables)),
@@ -99,6 +116,24 @@ class KnownInputs(Wrapper):
         """Take the climatology of the training split, where it is among the fields."""
         if "climatology" in self.fields:
             self.climatology.fit(climatology)
+
+    def set_valid_points(self, valid: ValidPoints | None) -> None:
+        """Take the points with a value, where the mask is among the fields.
+
+        Raises:
+            ValueError: if other channels lack a value than the network was built for.
+        """
+        if "valid_mask" not in self.fields:
+            return
+        labels = channel_labels(self.variables)
+        found = () if valid is None else valid.masked(labels)
+        if valid is None or found != self.masked:
+            raise ValueError(
+                f"found channels that lack a value somewhere: {', '.join(found) or 'none'}; "
+                f"expected {', '.join(self.masked) or 'some'}"
+            )
+        places = [labels.index(label) for label in self.masked]
+        self.valid_mask.copy_(valid.tensor[places])
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
@@ -141,6 +176,7 @@ class KnownInputs(Wrapper):
         ]
         common += ["sine of latitude"] if "latitude" in self.fields else []
         common += ["cosine of longitude", "sine of longitude"] * ("longitude" in self.fields)
+        common += [f"points of {label}" for label in self.masked] * ("valid_mask" in self.fields)
         seen = {}
         for name, labels in self.input_variables.items():
             own = [
@@ -212,4 +248,6 @@ class KnownInputs(Wrapper):
         if "longitude" in self.fields:
             angle = torch.deg2rad(self.longitude).to(frames)
             found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
+        if "valid_mask" in self.fields:
+            found += [mask.to(frames).expand(shape) for mask in self.valid_mask]
         return found

@@ -30,6 +30,7 @@ def settings_for(
     grid: Grid,
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
+    masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Say in a network's settings what follows from data: variables and frames, too.
 
@@ -41,6 +42,7 @@ def settings_for(
         grid: of the fields.
         climatology_shape: its first two axes are days and hours of day.
         window: the frames.
+        masked: channels that lack a value somewhere.
 
     Raises:
         TypeError: if `network` is no settings.
@@ -57,8 +59,9 @@ def settings_for(
         "num_targets": window.num_targets,
     }
     return settings_on_grid(
-        _with(network, given), grid, climatology_shape=climatology_shape, window=window
-    )
+        _with(network, given), grid, climatology_shape=climatology_shape, window=window,
+        masked=masked,
+    )  # fmt: skip
 
 
 def settings_on_grid(
@@ -67,16 +70,22 @@ def settings_on_grid(
     *,
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
+    masked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Say in a network's settings what follows from the grid.
 
     Where it goes round the globe, the network sees across the edge of longitudes; where the
     settings say `periodic_longitude` themselves, that holds on any grid. A linear forecast that the
     network corrects gets the form that suits frames, grid and climatology; fields known in advance
-    get the grid.
+    get the grid, and the channels that lack a value somewhere where the mask is among them.
     """
     settings = _completed(
-        network, grid, climatology_shape=climatology_shape, window=window, variables={}
+        network,
+        grid,
+        climatology_shape=climatology_shape,
+        window=window,
+        masked=masked,
+        variables={},
     )
     return with_periodic_longitude(settings) if grid.is_periodic else settings
 
@@ -102,6 +111,7 @@ def _completed(
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
     variables: Mapping[str, Sequence[str]],
+    masked: Sequence[str],
 ) -> dict[str, Any]:
     """Fill in what the wrappers of a network ask of the data.
 
@@ -112,7 +122,7 @@ def _completed(
     if isinstance(settings.get("forecaster"), Mapping):
         settings["forecaster"] = _completed(
             settings["forecaster"], grid, climatology_shape=climatology_shape, window=window,
-            variables=variables,
+            masked=masked, variables=variables,
         )  # fmt: skip
     days, num_hours = climatology_shape[:2]
     if settings["_target_"] == dotted_name(KnownInputs):
@@ -124,6 +134,13 @@ def _completed(
             "num_seasons": 1 if days == 1 else NUM_SEASONS,
             "num_hours": num_hours,
         }
+        if "valid_mask" in settings["fields"]:
+            if not masked:
+                raise ValueError(
+                    "known inputs have valid_mask, but every point of the training set has a "
+                    "value; expected a channel that lacks some, such as sst"
+                )
+            settings["masked"] = list(masked)
     if settings["_target_"] == dotted_name(MirroredHemispheres):
         check_hemispheres(grid.latitude)
         settings.setdefault("odd", odd_channels(channel_labels(variables)))

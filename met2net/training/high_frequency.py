@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from met2net.models.blocks.wavelets import haar_bands
@@ -59,6 +59,7 @@ class HighFrequencyFocal(EndToEnd):
             problem.targets,
             radius=self.radius,
             channel_weights=self.squared_error.channels,
+            valid=self.squared_error.valid,
         )
         return {
             "loss": prediction_loss + self.weight * focal_loss,
@@ -73,6 +74,7 @@ def high_frequency_focal_loss(
     *,
     radius: float,
     channel_weights: Float[Tensor, "c 1 1"] | None = None,
+    valid: Bool[Tensor, "c h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Give the mean squared error of fine structures, the worst frequencies counting most.
 
@@ -80,11 +82,14 @@ def high_frequency_focal_loss(
     that networks still see) is Fourier-transformed, orthonormal; frequencies within
     `radius` * the larger side of zero [grid waves] are left out; each other one is weighted by
     log(1 + its amplitude), relative to the largest of its field, as a constant. Channel weights
-    multiply what their channels cost.
+    multiply what their channels cost. Points without a value (not `valid`) have no error.
     Source: Nie et al. 2024, doi:10.1609/aaai.v38i5.28230; the focal weight: Jiang et al. 2021,
     arXiv:2012.12821.
     """
-    error = rearrange(forecast - targets, "b t c h w -> (b t) c h w").float()  # no FFT in bf16
+    difference = forecast - targets
+    if valid is not None:
+        difference = torch.where(valid, difference, 0.0)
+    error = rearrange(difference, "b t c h w -> (b t) c h w").float()  # no FFT in bf16
     smooth = haar_bands(pad_to_multiple(error, 2), axes=(-2, -1))[0]
     spectrum = torch.fft.fft2(smooth, norm="ortho")
     energy = spectrum.real.square() + spectrum.imag.square()

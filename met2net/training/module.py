@@ -35,7 +35,8 @@ class ForecastModule(LightningModule):
     weights, if the settings ask for one.
     Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the evaluated
     network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over all samples,
-    frames, channels and points. On several devices it takes `DataParallel` as strategy.
+    frames, channels and points with a value. On several devices it takes `DataParallel` as
+    strategy.
 
     Attributes:
         loss: of this device's last training batch, all stages together, without a scaling.
@@ -151,6 +152,9 @@ class ForecastModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False), eager():
             forecast = run_network(self.evaluated_network, batch["inputs"], batch.get("init_time"))
             error = forecast - batch["targets"]
+        valid = self.objective.squared_error.valid
+        if valid is not None:
+            error = error[:, :, valid]
         count = torch.tensor(error.numel(), dtype=torch.float64, device=error.device)
         self._squared_error += torch.stack([error.double().square().sum(), count])
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from met2net.models.met2net import Met2Net
@@ -67,6 +67,17 @@ class Objective(nn.Module):
             ValueError: if a weight is not positive and finite.
         """
         self.squared_error.set_area_weights(weights)
+
+    def set_valid_points(self, valid: Bool[Tensor, "c h w"]) -> None:
+        """Learn which points have a value, as `ValidPoints.tensor` gives them.
+
+        Every other point is left out of whatever compares forecasts with what happened; latents
+        have no points, and count as before. Not to be called where all points have one.
+
+        Raises:
+            ValueError: if none has one.
+        """
+        self.squared_error.set_valid_points(valid)
 
     def latent_error(
         self,
@@ -271,8 +282,9 @@ class EndToEnd(Objective):
         if self.differential_divergence_weight == 0:
             return {"loss": prediction_loss, "prediction_loss": prediction_loss}
         divergence = differential_divergence(
-            forecast, problem.targets, temperature=self.temperature
-        )
+            forecast, problem.targets, temperature=self.temperature,
+            valid=self.squared_error.valid,
+        )  # fmt: skip
         loss = prediction_loss + self.differential_divergence_weight * divergence
         return {"loss": loss, "prediction_loss": prediction_loss, "divergence": divergence}
 

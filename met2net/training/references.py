@@ -36,6 +36,7 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
         network.set_linear(fitted.forecast, scale=scale, residual=torch.from_numpy(fitted.residual))
     elif isinstance(network, KnownInputs):
         network.fit_climatology(data.climatology)
+        network.set_valid_points(data.valid)
     set_references(network.forecaster, data, ridge=ridge)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from met2net.models.channels import channel_labels
@@ -20,8 +20,9 @@ class SquaredError(nn.Module):
     weight is the mean weight of the variable's channels, so that a variable counts the same with
     one channel or with several, and its row's weight the mean over the rows of the grid that
     the latent row covers (`of_latents`). Where one latent stands for all variables, only rows
-    are weighed. The weights follow from settings and grid alone, so they are no part of a saved
-    state.
+    are weighed. Points without a value (`set_valid_points`) count nowhere in frames: the mean is
+    that over the others, whatever forecast and target hold there. The weights follow from settings,
+    grid and mask alone, so they are no part of a saved state.
 
     Args:
         channel_weights: label -> weight; channels that are not named have weight 1. The
@@ -35,6 +36,7 @@ class SquaredError(nn.Module):
     channels: Tensor | None
     variables: Tensor | None
     rows: Tensor | None
+    valid: Tensor | None
 
     def __init__(
         self, *, channel_weights: Mapping[str, float] | None = None, area_weighted: bool = False
@@ -48,6 +50,7 @@ class SquaredError(nn.Module):
         self.register_buffer("channels", None, persistent=False)
         self.register_buffer("variables", None, persistent=False)
         self.register_buffer("rows", None, persistent=False)
+        self.register_buffer("valid", None, persistent=False)
 
     def prepare(self, network: nn.Module) -> None:
         """Bring the channel weights into the network's order.
@@ -87,6 +90,16 @@ class SquaredError(nn.Module):
         if self.area_weighted:
             self.rows = (weights / weights.mean()).to(torch.get_default_dtype())[:, None]
 
+    def set_valid_points(self, valid: Bool[Tensor, "c h w"]) -> None:
+        """Leave points without a value out, by channel in the network's order.
+
+        Raises:
+            ValueError: if no point has a value.
+        """
+        if not bool(valid.any()):
+            raise ValueError("no point has a value; expected some")
+        self.valid = valid
+
     def forward(
         self, forecast: Float[Tensor, "b t c h w"], targets: Float[Tensor, "b t c h w"]
     ) -> Float[Tensor, ""]:
@@ -96,6 +109,14 @@ class SquaredError(nn.Module):
             ValueError: if the area weights are missing or belong to another grid.
         """
         weights = self._weights(forecast.shape[-2])
+        if self.valid is not None:
+            counted = self.valid if weights is None else weights * self.valid
+            # Not multiplied by 0: what stands there may be no number.
+            squared = torch.where(self.valid, forecast - targets, 0.0).square()
+            mean: Tensor = (counted * squared).sum() / (
+                counted.sum() * squared[:, :, 0, 0, 0].numel()
+            )
+            return mean
         if weights is None:
             return F.mse_loss(forecast, targets)
         return (weights * (forecast - targets).square()).mean()

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from met2net.data.grid import Grid
+from met2net.data.valid_points import ValidPoints
 from met2net.verification.image_quality import IMAGE_METRICS, ImageQuality, compute_image_quality
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.spectra import zonal_power
@@ -25,6 +26,7 @@ class FieldSums:
         grid: Grid,
         value_range: Float64[np.ndarray, "2 c"],
         mean: Float64[np.ndarray, " c"],
+        valid: ValidPoints | None = None,
     ) -> None:
         """Start empty.
 
@@ -34,7 +36,10 @@ class FieldSums:
                 normalized as the fields are: what images range over.
             mean: of a channel in the training split, normalized alike: taken off for spectra,
                 whose power at wavenumber 0 would else be that of the zero of a normalization.
+            valid: points with a value; None: all of them. A channel that lacks some has no
+                spectrum, since a row with holes has none, and of images PSNR alone.
         """
+        self._valid = valid
         self._grid = grid
         self._value_range = value_range
         self._mean = mean
@@ -45,7 +50,7 @@ class FieldSums:
     def add(self, batch: ScoredBatch) -> None:
         """Add a batch of one model."""
         images = compute_image_quality(
-            batch.predictions, batch.targets, value_range=self._value_range
+            batch.predictions, batch.targets, value_range=self._value_range, valid=self._valid
         )
         power = self._power_of(batch.predictions)
         is_known = batch.model in self._images
@@ -63,6 +68,8 @@ class FieldSums:
         mean = torch.from_numpy(self._mean).to(device=fields.device)[:, None, None]
         power = zonal_power(fields.double() - mean, grid=self._grid)
         sums: np.ndarray = power.sum(0).cpu().numpy()
+        if self._valid is not None:
+            sums[:, ~self._valid.mask.all(axis=(1, 2))] = np.nan
         return sums
 
     def to_dataset(

@@ -15,6 +15,7 @@ from torch import Tensor
 from met2net.data.cf_metadata import with_cf_metadata
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variables import channel, is_channel
 
 __all__ = ["ForecastStoreWriter", "write_forecasts"]
@@ -41,6 +42,7 @@ class ForecastStoreWriter:
         normalizer: Normalizer,
         units: Sequence[str],
         attrs: Mapping[str, str],
+        valid: ValidPoints | None = None,
     ) -> None:
         """Write nothing yet.
 
@@ -51,7 +53,9 @@ class ForecastStoreWriter:
             normalizer: channels, and to physical units.
             units: one a channel.
             attrs: of the store: where the forecasts come from.
+            valid: points with a value, the others are written as missing; None: all of them.
         """
+        self._valid = valid
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
         self._lead_hours = np.array(lead_hours, dtype=np.int64)
@@ -95,6 +99,8 @@ class ForecastStoreWriter:
         if (steps <= 0).any():
             raise ValueError("init times do not increase; expected every one after the last")
         physical = self._normalizer.denormalize(predictions.double().cpu()).float().numpy()
+        if self._valid is not None:
+            physical = self._valid.blanked(physical)
         dataset = self._dataset(init_time, physical)
         if self._last is None:
             encoding = {"init_time": {"chunks": (8192,)}, "valid_time": {

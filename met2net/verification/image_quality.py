@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+from met2net.data.valid_points import ValidPoints
 from met2net.verification.structural_similarity import GAUSSIAN, structural_similarity
 
 __all__ = ["IMAGE_METRICS", "ImageQuality", "compute_image_quality"]
@@ -24,7 +25,8 @@ class ImageQuality:
     """Sums over init times of what every single field scores, by lead and channel.
 
     Attributes:
-        ssim: sum of the structural similarity; NaN for fields below 11 x 11 points.
+        ssim: sum of the structural similarity; NaN for fields below 11 x 11 points, and for those
+            with points without a value.
         psnr: sum of the peak signal-to-noise ratio [dB]; infinite with a perfect field.
         count: number of init times.
     """
@@ -49,17 +51,21 @@ def compute_image_quality(
     observation: Float[Tensor, "b l c h w"],
     *,
     value_range: Float[np.ndarray, "2 c"],
+    valid: ValidPoints | None = None,
 ) -> ImageQuality:
     """Score every field as an image: values are brought to 0 to 1 over the channel's range.
 
     SSIM compares means, which have no meaning without a zero: here the smallest value of the
     range. So neither measure depends on the unit that fields come in. Values may leave the
-    range. SSIM as `structural_similarity` has it; PSNR is that of `torchmetrics`.
+    range. SSIM as `structural_similarity` has it; PSNR is that of `torchmetrics`. Of a channel that
+    lacks values in places, PSNR is that of the points that have one, and there is no SSIM, whose
+    windows would reach over the others.
 
     Args:
         forecast: fields.
         observation: what happened.
         value_range: smallest and largest value of every channel, in the units of the fields.
+        valid: points with a value; None: all of them.
 
     Raises:
         ValueError: if a smallest value is not below the largest.
@@ -71,6 +77,8 @@ def compute_image_quality(
         )
     ends = torch.from_numpy(value_range).to(device=forecast.device, dtype=torch.float64)
     low, high = ends[:, :, None, None]
+    if valid is not None:  # no error there, and no value that is no number
+        forecast, observation = valid.filled(forecast), valid.filled(observation)
     first, second = (
         rearrange((x.double() - low) / (high - low), "b l c h w -> (b l c) h w")
         for x in (forecast, observation)
@@ -85,4 +93,8 @@ def compute_image_quality(
         rearrange(x, "(b l c) -> b l c", b=b, l=lead, c=c).sum(0).double().cpu().numpy()
         for x in (ssim, psnr)
     ]
+    if valid is not None:
+        # The mean over all points is too small by the share of those that count.
+        share = valid.counts / valid.mask[0].size
+        sums = [np.where(share < 1, np.nan, sums[0]), sums[1] + 10 * b * np.log10(share)]
     return ImageQuality(ssim=sums[0], psnr=sums[1], count=b)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from met2net.data.climatology import Climatology
+from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import Sample, WindowSpec
 from met2net.forecasting.baseline_forecasts import climatology_of_hours
 from met2net.forecasting.forecast_function import ForecastFunction
@@ -46,6 +47,7 @@ def score_stream(
     weights: Float64[np.ndarray, "region weighting h w"],
     batch_size: int,
     device: str,
+    valid: ValidPoints | None = None,
 ) -> Iterator[ScoredBatch]:
     """Run every forecast over all windows, batch by batch, the models in order.
 
@@ -57,6 +59,7 @@ def score_stream(
         weights: see `regions.point_weights`.
         batch_size: windows at once.
         device: where the forecasts run.
+        valid: points with a value, the others do not count; None: all of them.
 
     Raises:
         ValueError: if a forecast has the wrong shape or a value that is not finite.
@@ -65,7 +68,10 @@ def score_stream(
         inputs, targets = batch["inputs"].to(device), batch["targets"].to(device)
         init_time = batch["init_time"]
         clim = climatology_of_hours(climatology, init_time, window.target_hours).to(targets)
-        observations = Observations.of(targets, climatology=clim, weights=weights)
+        is_valid = None if valid is None else valid.tensor.to(device).expand_as(targets)
+        observations = Observations.of(
+            targets, climatology=clim, weights=weights, is_valid=is_valid
+        )
         for name, forecast in forecasts.items():
             with torch.inference_mode():
                 predictions = forecast(inputs, init_time.to(device))

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
+from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import Sample, WindowDataset, WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
@@ -36,6 +37,7 @@ def score_windows(
     device: str = "cpu",
     regions: Sequence[Region] = (),
     watchers: Sequence[Callable[[ScoredBatch], None]] = (),
+    valid: ValidPoints | None = None,
 ) -> xr.Dataset:
     """Score several forecasts on the same windows.
 
@@ -52,6 +54,7 @@ def score_windows(
         device: where the forecasts run.
         regions: parts of the field that are scored too.
         watchers: called with every batch of every model.
+        valid: points with a value, the others do not count; None: all of them.
 
     Returns:
         `score(model, metric, weighting, channel, lead_time)` and
@@ -65,7 +68,7 @@ def score_windows(
     """
     sums = accumulate_sums(
         forecasts, windows, window=window, climatology=climatology, grid=grid,
-        batch_size=batch_size, device=device, regions=regions, watchers=watchers,
+        batch_size=batch_size, device=device, regions=regions, watchers=watchers, valid=valid,
     )  # fmt: skip
     if not sums.by_model:
         raise ValueError("there are no windows to score; expected at least one")
@@ -88,6 +91,7 @@ def accumulate_sums(
     device: str = "cpu",
     regions: Sequence[Region] = (),
     watchers: Sequence[Callable[[ScoredBatch], None]] = (),
+    valid: ValidPoints | None = None,
 ) -> ScoreSums:
     """Run every forecast over all windows, or over a rank's `Subset`; keep sums only.
 
@@ -98,7 +102,7 @@ def accumulate_sums(
     batches = score_stream(
         forecasts, windows, window=window, climatology=climatology,
         weights=point_weights(grid, (everywhere(grid), *regions)), batch_size=batch_size,
-        device=device,
+        device=device, valid=valid,
     )  # fmt: skip
     for batch in batches:
         for watch in (sums.add, *watchers):

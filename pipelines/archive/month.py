@@ -24,6 +24,7 @@ from pipelines.archive.contents import ArchiveContents, write_record
 from pipelines.archive.layout import open_hours, to_layout, write_month
 from pipelines.archive.month_record import content_name, month_number, month_record
 from pipelines.archive.plan import MonthPlan, WantedMonth
+from pipelines.archive.same_mask import check_same_mask
 from pipelines.archive.shared_fields import SharedFields, without_shared
 from pipelines.archive.step import STEP_SETTING
 from pipelines.archive.storage import BRANCH
@@ -229,6 +230,7 @@ class MonthMaker:
         write_month(session, month, start=plan.start, num_archived=len(archived.hours))
         written = open_hours(session.store, plan.start, plan.start + len(plan.hours))
         contents = read_content(written, self.fields)
+        check_same_mask(session.store, written, self.fields, plan, len(archived.hours))
         implausible = find_implausible(written, self.fields, contents, step_hours=self.step_hours)
         return written, contents, list(implausible)
 

@@ -93,7 +93,9 @@ def analyze(
     )
     fields = [sample["inputs"] for sample in samples]
     step_hours = window.input_hours[-1] - window.input_hours[-2] if window.num_inputs > 1 else 0
-    densities = channel_densities(fields, channels=data.channels, step_hours=step_hours)
+    densities = channel_densities(
+        fields, channels=data.channels, step_hours=step_hours, valid=data.valid
+    )
     frame = frame.assign_attrs(densities.attrs)
     networks = {name: checkpoint.network for name, checkpoint in loaded.items()}
     parts = [frame, densities, network_costs(networks, fields[0], samples[0]["init_time"])]
@@ -105,9 +107,7 @@ def analyze(
         inputs = [
             (fields, x["init_time"]) if timed else (fields,)
             for x in samples
-            for fields in [
-                renormalize(x["inputs"], source=data.normalizer, target=checkpoint.normalizer)
-            ]
+            for fields in [_inputs(x["inputs"], checkpoint, data)]
         ]
         own: Trace | None = getattr(network, "trace", None)
         if own is not None:
@@ -126,6 +126,12 @@ def analyze(
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path
+
+
+def _inputs(fields: Tensor, checkpoint: Checkpoint, data: TrainingSet) -> Tensor:
+    """Give inputs as a network was trained with them."""
+    own = renormalize(fields, source=data.normalizer, target=checkpoint.normalizer)
+    return own if checkpoint.valid is None else checkpoint.valid.filled(own)
 
 
 def spread_batches(num_windows: int, *, num_samples: int, seed: int) -> list[list[int]]:

@@ -112,7 +112,7 @@ def write_examples(
     Returns:
         Path of `example.nc`: `inputs(example, input_time_offset, channel, latitude,
         longitude)`, `targets(example, lead_time, channel, ...)`,
-        `predictions(model, example, lead_time, channel, ...)`.
+        `predictions(model, example, lead_time, channel, ...)`; NaN at points without a value.
 
     Raises:
         DataError: if the split has fewer windows than asked, or a checkpoint does not fit.
@@ -137,6 +137,8 @@ def write_examples(
         data.normalizer.denormalize(x).numpy()
         for x in (batch["inputs"], batch["targets"], forecast_frames)
     )
+    if data.valid is not None:
+        inputs, targets, predictions = map(data.valid.blanked, (inputs, targets, predictions))
     field = ("channel", "latitude", "longitude")
     init_time = batch["init_time"].numpy().astype("datetime64[h]").astype("datetime64[ns]")
     examples = xr.Dataset(
@@ -181,6 +183,7 @@ def _networks(
             checkpoint.network,
             trained_with=own or checkpoint.normalizer,
             applied_to=data.normalizer,
+            valid=checkpoint.valid,
         )
         for name, checkpoint in loaded.items()
     }

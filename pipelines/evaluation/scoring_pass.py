@@ -77,6 +77,7 @@ def score_pass(
         grid=data.grid,
         value_range=_normalized(extent, data),
         mean=_normalized(data.mean, data),
+        valid=data.valid,
     )
     by_region = RegionalSums()
     images = BenchmarkSums(data.normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
@@ -105,6 +106,7 @@ def score_pass(
                         normalizer=data.normalizer,
                         units=data.units,
                         attrs=attrs | {"model": name},
+                        valid=data.valid,
                     )
                 )
                 for name in forecasts
@@ -129,6 +131,7 @@ def score_pass(
             device=device,
             regions=regions,
             watchers=watchers,
+            valid=data.valid,
         )
     looks = fields.to_dataset(std=std, channels=data.channels, lead_time=window.target_hours)
     note = {"long_name": "range of images: smallest and largest value in the training split"}

@@ -25,7 +25,11 @@ def split_normalizer(data: TrainingSet, split: str) -> Normalizer:
     moments = []
     for start in range(0, len(rows), _HOURS):
         fields = np.asarray(data.fields[rows[start : start + _HOURS]])
-        moments.append(np.stack([hourly_moments(x) for x in fields.swapaxes(0, 1)], axis=1))
+        by_channel = [
+            hourly_moments(x if data.valid is None else x[:, data.valid.mask[number]])
+            for number, x in enumerate(fields.swapaxes(0, 1))
+        ]
+        moments.append(np.stack(by_channel, axis=1))
     with as_data_error():
         mean, std, minimum, maximum = merge_moments(
             np.concatenate(moments), channels=data.channels, split=split

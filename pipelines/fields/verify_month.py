@@ -101,12 +101,23 @@ def read_content(
     arrays = [
         dataset[name] if level is None else dataset[name].sel(level=level) for name, level in names
     ]
-    read = dask.compute([(_hourly_extremes(a.data), _hourly_hashes(a.data)) for a in arrays])[0]
+    read = dask.compute(
+        [
+            (
+                _hourly_extremes(a.data),
+                _hourly_hashes(a.data),
+                _hourly_moves(a.data) if variable(name).nan_allowed else None,
+            )
+            for (name, _), a in zip(names, arrays, strict=True)
+        ]
+    )[0]
     contents = {}
-    for (name, level), array, (extremes, digests) in zip(names, arrays, read, strict=True):
+    for (name, level), array, (extremes, digests, moves) in zip(names, arrays, read, strict=True):
         lowest, highest, missing, mean = extremes.T
         content = HourlyContent(lowest, highest, missing, mean, digests)
         label = name if level is None else f"{name} at {level} hPa"
+        if moves is not None:
+            _check_mask(array, content.missing, moves, label=label)
         _check_missing(array, content.missing, table=variable(name), label=label)
         check_limits(array, content.lowest, content.highest, table=variable(name), label=label)
         contents[name if level is None else f"{name}@{level}"] = content
@@ -210,6 +221,25 @@ def _hourly_hashes(data: da.Array) -> da.Array:
 def _block_hashes(fields: np.ndarray) -> np.ndarray:
     digests = [hashlib.sha256(np.ascontiguousarray(field).data).digest() for field in fields]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(fields), 32)
+
+
+def _hourly_moves(data: da.Array) -> da.Array:
+    """Count, for every hour, the points that lack a value there or in the first hour alone."""
+    missing = da.isnan(data)
+    return (missing != missing[:1]).sum(axis=(1, 2))
+
+
+def _check_mask(array: xr.DataArray, missing: np.ndarray, moves: np.ndarray, *, label: str) -> None:
+    """Refuse points without a value that are not the same at every hour."""
+    if moves.any():
+        hour = int(np.argmax(moves > 0))
+        differs = np.isnan(array[hour].values) != np.isnan(array[0].values)
+        raise DataError(
+            f"{label} has no value at {int(missing[hour])} points at {_time(array, hour)} and at "
+            f"{int(missing[0])} at {_time(array, 0)}: {int(moves[hour])} points differ, first at "
+            f"{_place(array[hour], differs)}; expected the same points without a value at every "
+            "hour"
+        )
 
 
 def _check_missing(

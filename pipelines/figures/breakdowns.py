@@ -104,14 +104,16 @@ def _marker(model: str, models: list[str]) -> str:
 def spectra(scores: xr.Dataset) -> Figure:
     """Draw zonal power by wavenumber at the last lead time; the observations' in black.
 
-    Forecasts whose line lies below it at large wavenumbers are too smooth.
+    Forecasts whose line lies below it at large wavenumbers are too smooth. Channels that lack
+    values in places have no spectrum; one with a spectrum is needed.
     """
     models = [str(name) for name in scores["model"].values]
     last = {"lead_time": scores["lead_time"].values[-1]}
     power, observed = scores["power"].sel(last), scores["observed_power"].sel(last)
     waves = scores["wavenumber"].values[1:]
-    figure, axes = panels(scores.sizes["channel"], columns=2, width=4.4, height=2.7)
-    for panel, channel in zip(axes, scores["channel"].values, strict=True):
+    channels = observed["channel"].values[np.isfinite(observed).all("wavenumber").values]
+    figure, axes = panels(len(channels), columns=2, width=4.4, height=2.7)
+    for panel, channel in zip(axes, channels, strict=True):
         panel.plot(
             waves, observed.sel(channel=channel).values[1:], color="#000000", linewidth=2.6,
             alpha=0.55, label="observed", marker="o" if len(waves) <= 12 else None, markersize=4,

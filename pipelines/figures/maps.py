@@ -119,6 +119,8 @@ def _draw_field(
     if values.size <= _WRITE_VALUES_UP_TO and not is_image:
         for y, row in zip(field["latitude"].values, values, strict=True):
             for x, value in zip(field["longitude"].values, row, strict=True):
+                if not np.isfinite(value):  # a point without a value stays blank
+                    continue
                 color, behind = _contrasting(mesh, value)
                 text = panel.text(
                     x, y, _short(value), fontsize=6, ha="center", va="center", color=color

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -107,7 +108,7 @@ def _breakdown_figures(scores: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         yield "group_season", group_dots(scores, group="season")
     if "hourly" in scores and is_weather:
         yield "group_hour", hourly_curves(scores)
-    if "power" in scores:
+    if "power" in scores and np.isfinite(scores["observed_power"]).any():
         yield "spectra", spectra(scores)
 
 

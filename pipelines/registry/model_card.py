@@ -85,7 +85,8 @@ def model_card(
             "\n- Inputs by name: `fields`, and `init_time`, hours since 1970-01-01T00 UTC"
             if needs_init_time(checkpoint.network)
             else ""
-        ),
+        )
+        + _without_value(checkpoint),
         "## Provenance\n\n" + "\n".join(f"- {key}: `{value}`" for key, value in facts.items()),
         "## Intended use and limits\n\n"
         "Research on data-driven forecasting, for the channels, grid and lead times above. "
@@ -113,6 +114,17 @@ def _decision(tags: Mapping[str, str]) -> list[str]:
     against = "no champion before it" if before == "none" else f"against version {before}"
     head = f"**Challenger of {tags['month']}: {tags['decision']}**, {against}:"
     return [head + "\n\n" + "\n".join(f"- {reason}" for reason in json.loads(tags["reasons"]))]
+
+
+def _without_value(checkpoint: Checkpoint) -> str:
+    """Say which channels lack values; nothing where none does."""
+    if checkpoint.valid is None:
+        return ""
+    labels, size = checkpoint.normalizer.channels, checkpoint.valid.mask[0].size
+    counts = dict(zip(labels, checkpoint.valid.counts, strict=True))
+    places = [f"{label} at {size - counts[label]} of {size}" for label in
+              checkpoint.valid.masked(labels)]  # fmt: skip
+    return f"\n- Points without a value: {', '.join(places)}; NaN there in outputs, any in inputs"
 
 
 def _hours(hours: tuple[int, ...]) -> str:

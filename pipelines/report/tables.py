@@ -8,7 +8,7 @@ import xarray as xr
 from met2net.data.grid import Grid
 from pipelines.evaluation.lead_times import has_images, lead_name
 from pipelines.evaluation.summary import decimals_for
-from pipelines.report.table import Table, matrix, text
+from pipelines.report.table import UNDEFINED, Table, matrix, text
 
 __all__ = [
     "RATIOS",
@@ -216,7 +216,7 @@ def _window_table(values: xr.Dataset, *, title: str, header: Sequence[str]) -> T
     ]
     for model in map(str, values["model"].values):
         cells = (
-            f"{text(v, p)} ({round(e, p) + 0.0:+.{p}f})"
+            f"{text(v, p)} ({round(e, p) + 0.0:+.{p}f})" if np.isfinite(v) else UNDEFINED
             for v, e, p in zip(
                 values["predictions"].sel(model=model).values,
                 error.sel(model=model).values,

@@ -1,7 +1,7 @@
 """Sums over some hours of a training set, from which drift is told."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -46,16 +46,39 @@ class DriftSample:
             rows: places of the hours, in order.
             scale: `mean`, `std`, `minimum` and `maximum` of the training split, one a channel.
         """
-        num = len(data.channels)
+        everywhere = np.arange(len(data.channels))
+        if data.valid is None:
+            return cls._of(data, rows, scale, channels=everywhere, points=None)
+        # A channel after the other, each at the points that have a value.
+        parts = [
+            cls._of(data, rows, scale, channels=everywhere[place : place + 1], points=mask)
+            for place, mask in enumerate(data.valid.mask)
+        ]
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts])
+                     for each in fields(cls)))  # fmt: skip
+
+    @classmethod
+    def _of(
+        cls,
+        data: TrainingSet,
+        rows: np.ndarray,
+        scale: dict[str, np.ndarray],
+        *,
+        channels: np.ndarray,
+        points: np.ndarray | None,
+    ) -> "DriftSample":
+        """Stream some hours of channels, by their places, at some points (None: all)."""
+        num = len(channels)
         bins = round(2 * _EDGE / _BIN)
         count = 0
         total, squares, changes, outside = (np.zeros(num) for _ in range(4))
         impossible, num_changes = np.zeros(num, dtype=int), 0
         histogram = np.zeros((num, bins))
-        low, high = _limits(data, scale)
-        ends = [(scale[name] - scale["mean"]) / scale["std"] for name in ("minimum", "maximum")]
+        low, high = (ends[channels] for ends in _limits(data, scale))
+        ends = [((scale[name] - scale["mean"]) / scale["std"])[channels]
+                for name in ("minimum", "maximum")]  # fmt: skip
         step = int(np.diff(data.hours).min()) if len(data.hours) > 1 else 1
-        for values, hours in _parts(data, rows, scale):
+        for values, hours in _parts(data, rows, scale, channels=channels, points=points):
             count += values.shape[1]
             total += values.sum(axis=1)
             squares += np.square(values).sum(axis=1)
@@ -88,15 +111,23 @@ class DriftSample:
 
 
 def _parts(
-    data: TrainingSet, rows: np.ndarray, scale: dict[str, np.ndarray]
+    data: TrainingSet,
+    rows: np.ndarray,
+    scale: dict[str, np.ndarray],
+    *,
+    channels: np.ndarray,
+    points: np.ndarray | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read some hours at a time: values (channel, hour x point), and their hours."""
     mean, std = (np.asarray(x) for x in (data.normalizer.mean, data.normalizer.std))
-    factor, offset = std / scale["std"], (mean - scale["mean"]) / scale["std"]
+    factor = (std / scale["std"])[channels]
+    offset = ((mean - scale["mean"]) / scale["std"])[channels]
     for start in range(0, len(rows), _PART):
         part = rows[start : start + _PART]
-        fields = np.asarray(data.fields[part], dtype=np.float64)
-        values = np.moveaxis(fields, 1, 0).reshape(len(factor), -1)
+        read = np.asarray(data.fields[part], dtype=np.float64)
+        if points is not None:
+            read = read[:, channels][..., points]
+        values = np.moveaxis(read, 1, 0).reshape(len(factor), -1)
         yield values * factor[:, None] + offset[:, None], data.hours[part]
 
 

@@ -70,7 +70,9 @@ def track_storms(
     data = TrainingSet.open(training_set)
     loaded = load_fitting(checkpoints, data=data, window=window, device=device)
     forecasts = {
-        name: network_forecast(one.network, trained_with=one.normalizer, applied_to=data.normalizer)
+        name: network_forecast(
+            one.network, trained_with=one.normalizer, applied_to=data.normalizer, valid=one.valid
+        )
         for name, one in loaded.items()
     }
     paths = []

@@ -7,9 +7,10 @@ from typing import Any
 import xarray as xr
 
 from met2net.data.grid import Grid
+from met2net.data.training_set import VALID_MASK
 from met2net.data.windows import WindowSpec
 from met2net.training.fitted_settings import settings_on_grid
-from pipelines.errors import DataError
+from pipelines.errors import DataError, as_data_error
 
 __all__ = ["network_on_grid"]
 
@@ -20,11 +21,18 @@ def network_on_grid(
     """Say in a network's settings what follows from the training set; see `settings_on_grid`.
 
     Raises:
-        DataError: if there is no training set.
+        DataError: if there is no training set, or the network is to see a mask and there is none.
     """
     if not training_set.is_dir():
         raise DataError(f"found no folder {training_set}; expected a training set")
     with xr.open_zarr(training_set, chunks=None, consolidated=True) as dataset:
         grid = Grid.from_dataset(dataset)
         climatology_shape = dataset["climatology"].shape if "climatology" in dataset else (1, 1)
-    return settings_on_grid(network, grid, climatology_shape=climatology_shape, window=window)
+        masked: tuple[str, ...] = ()
+        if VALID_MASK in dataset:
+            has_all = dataset[VALID_MASK].values.all(axis=(1, 2))
+            masked = tuple(map(str, dataset["channel"].values[~has_all]))
+    with as_data_error():
+        return settings_on_grid(
+            network, grid, climatology_shape=climatology_shape, window=window, masked=masked
+        )

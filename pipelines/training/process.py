@@ -75,6 +75,8 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
         set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective = build(job.objective)
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+    if data.valid is not None:
+        objective.set_valid_points(data.valid.tensor)
     module = ForecastModule(network, objective, job.optimization)
     _prepare(module, job.trainer)
     checkpoints = folder / "checkpoints"
@@ -177,6 +179,7 @@ def _checkpoint(job: TrainingJob, module: ForecastModule, data: TrainingSet) -> 
         variables=dict(data.variables),
         units=data.units,
         provenance=dict(job.provenance),
+        valid=data.valid,
     )
 
 

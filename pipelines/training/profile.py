@@ -37,6 +37,8 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
     network, objective = build(job.network), build(job.objective)
     set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+    if data.valid is not None:
+        objective.set_valid_points(data.valid.tensor)
     module = ForecastModule(network, objective, job.optimization)
     with as_data_error():
         if job.trainer.recompute_activations:

@@ -20,6 +20,7 @@ from met2net.data.training_statistics import (
     difference_hours,
     merge_statistics,
 )
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import channel, required_fields
 from pipelines.archive.state import ArchiveState
@@ -35,6 +36,7 @@ from pipelines.training_sets.tasks import (
     average,
     extract,
     normalize,
+    read_hours,
     row_bytes,
 )
 
@@ -69,6 +71,7 @@ def write_store(
     layout = Layout.choose(shape, times=times, in_train=in_train)
     _check_memory(workers.task_bytes, layout)
     scratch = path.with_name("scratch")
+    valid = _valid_points(dataset, settings.channels, archive=archive, hour=first_hour)
     blocks = [
         FieldBlock(
             archive=archive,
@@ -84,6 +87,7 @@ def write_store(
             physical=scratch / f"{hours.start}.f4",
             data=scratch / "data",
             task_bytes=workers.task_bytes,
+            valid=valid,
         )
         for hours in _slices(len(times), max(layout.chunk_hours, _DAY))
     ]
@@ -93,6 +97,7 @@ def write_store(
             np.concatenate(moments), np.concatenate(differences),
             times=times, in_train=in_train, channels=settings.channels,
             difference=difference_hours(step),
+            masked=() if valid is None else valid.masked(settings.channels),
         )  # fmt: skip
     normalizer = Normalizer.from_statistics(
         settings.channels, method=settings.normalization, mean=statistics.mean,
@@ -106,7 +111,7 @@ def write_store(
         path, layout, axes=dataset[["latitude", "longitude", "expver"]].isel(time=inside).load(),
         times=times, split=split, statistics=statistics, channels=settings.channels,
         units=[channel(label).variable.units for label in settings.channels],
-        attrs=_attrs(archive, settings, dataset, name=name),
+        attrs=_attrs(archive, settings, dataset, name=name), valid=valid,
     )  # fmt: skip
     for array in ("data", "climatology"):
         (scratch / array / "c").rename(path / array / "c")
@@ -197,6 +202,21 @@ def _check_channels(dataset: xr.Dataset, labels: tuple[str, ...]) -> None:
                 f"the archive has {name} at {held} hPa; expected also {absent}, for channels "
                 f"{', '.join(labels)}"
             )
+
+
+def _valid_points(
+    dataset: xr.Dataset, labels: tuple[str, ...], *, archive: ArchiveState, hour: int
+) -> ValidPoints | None:
+    """Find the points without a value in the first hour, of variables that may have such.
+
+    Tasks check that it is these points in every other hour.
+    """
+    shape = (dataset.sizes["latitude"], dataset.sizes["longitude"])
+    mask = np.ones((len(labels), *shape), dtype=bool)
+    for number, label in enumerate(labels):
+        if channel(label).variable.nan_allowed:
+            mask[number] = ~np.isnan(read_hours(archive, label, slice(hour, hour + 1))[0])
+    return ValidPoints.of(mask)
 
 
 def _check_memory(task_bytes: int, layout: Layout) -> None:

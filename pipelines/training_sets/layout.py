@@ -15,8 +15,9 @@ import xarray as xr
 import zarr
 
 from met2net.data.climatology import NUM_DAYS, spans_two_years
-from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
+from met2net.data.training_set import SPLITS, VALID_MASK, VALIDATION_AND_TEST
 from met2net.data.training_statistics import TrainingStatistics
+from met2net.data.valid_points import ValidPoints
 
 __all__ = ["Layout", "chunk_hours_for", "write_metadata"]
 
@@ -86,6 +87,7 @@ def write_metadata(
     channels: Sequence[str],
     units: Sequence[str],
     attrs: dict[str, str],
+    valid: ValidPoints | None = None,
 ) -> None:
     """Write all but the chunks of the two large arrays.
 
@@ -99,6 +101,7 @@ def write_metadata(
         channels: labels, in order.
         units: physical units, one a channel.
         attrs: the store's attributes.
+        valid: points with a value, written where some point has none.
     """
     text = np.dtypes.StringDType()
     by = "hour of day" if layout.climatology[0] == 1 else "day of year and hour of day"
@@ -132,6 +135,10 @@ def write_metadata(
         },
         attrs=attrs,
     )  # fmt: skip
+    if valid is not None:
+        note = {"long_name": "points with a value", "flag_values": [0, 1],
+                "flag_meanings": "missing valid"}  # fmt: skip
+        store[VALID_MASK] = (field, valid.mask.astype(np.int8), note)
     plain = {"compressors": None, "filters": None}
     encoding = {
         "data": {"chunks": (layout.chunk_hours, *layout.fields[1:]), **plain},

@@ -55,6 +55,7 @@ def fitted_ridge(data: TrainingSet, *, window: WindowSpec) -> Ridge:
         climatology=data.climatology,
         window=window,
         periodic_longitude=data.grid.is_periodic,
+        valid=data.valid,
     )
     numbers = {
         "settings": ridge.settings,

@@ -24,6 +24,7 @@ from met2net.data.training_statistics import (
     hourly_moments,
     pairs,
 )
+from met2net.data.valid_points import ValidPoints
 from met2net.data.variables import channel
 from pipelines.archive.check import DAMAGE
 from pipelines.archive.state import ArchiveState
@@ -31,7 +32,9 @@ from pipelines.archive.storage import cause_of
 from pipelines.atomic import replacing
 from pipelines.errors import DataError
 
-__all__ = ["ClimatologyPart", "FieldBlock", "average", "extract", "normalize", "row_bytes"]
+__all__ = [
+    "ClimatologyPart", "FieldBlock", "average", "extract", "normalize", "read_hours", "row_bytes",
+]  # fmt: skip
 
 _DAY = 24  # hours in a chunk of the archive
 _NO_SUCH_CALL = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # of some file systems
@@ -55,6 +58,7 @@ class FieldBlock:
         physical: file of the block's fields in physical units, between two stages.
         data: folder of the training set's array.
         task_bytes: memory for fields.
+        valid: points with a value; None: all of them.
     """
 
     archive: ArchiveState
@@ -70,6 +74,7 @@ class FieldBlock:
     physical: Path
     data: Path
     task_bytes: int
+    valid: ValidPoints | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -96,17 +101,18 @@ def extract(block: FieldBlock) -> tuple[np.ndarray, np.ndarray]:
         fields = _new_map(file, block.shape)
         for number, label in enumerate(block.channels):
             before = None
+            valid = None if block.valid is None else block.valid.mask[number]
             for rows, values in _steps(block, label, num_before):
                 known = values if before is None else np.concatenate([before, values])
                 offset = rows.stop - len(known)  # position of `known` among the block's times
                 here = (later >= rows.start) & (later < rows.stop)
                 differences[here, number] = difference_moments(
-                    known[later[here] - offset], known[earlier[here] - offset]
+                    known[later[here] - offset], known[earlier[here] - offset], valid=valid
                 )
                 inside = slice(max(rows.start, num_before) - rows.start, None)
                 target = slice(max(rows.start, num_before) - num_before, rows.stop - num_before)
                 fields[number, target] = values[inside]
-                moments[target, number] = hourly_moments(values[inside])
+                moments[target, number] = hourly_moments(values[inside], valid=valid)
                 before = known[-DIFFERENCE_HOURS:].copy()
         fields.flush()
     return moments, differences
@@ -132,7 +138,10 @@ def normalize(item: tuple[FieldBlock, Normalizer]) -> None:
                 values = fields[:, rows].astype(np.float64)  # stored in float32
                 values -= mean
                 values /= std
-                chunk[rows.start - start : rows.stop - start] = values.swapaxes(0, 1)
+                by_hour = values.swapaxes(0, 1)
+                if block.valid is not None:
+                    block.valid.fill(by_hour)
+                chunk[rows.start - start : rows.stop - start] = by_hour
             chunk.flush()
     block.physical.unlink(missing_ok=True)
 
@@ -230,6 +239,15 @@ def _steps(block: FieldBlock, label: str, num_before: int) -> Iterator[tuple[sli
         # This task is one of those that Dask runs at once; it starts none of its own.
         part = field.isel(time=slice(start, stop))
         yield slice(start - origin, stop - origin), _read(part, block.archive, label)
+
+
+def read_hours(archive: ArchiveState, label: str, hours: slice) -> np.ndarray:
+    """Read some hours of a channel, by their places in the archive: (time, latitude, longitude).
+
+    Raises:
+        DataError: if they are damaged.
+    """
+    return _read(_channel(_open(archive), label).isel(time=hours), archive, label)
 
 
 def _read(part: xr.DataArray, archive: ArchiveState, label: str) -> np.ndarray:

@@ -276,6 +276,20 @@ def test_small_grids_have_their_values_written_into_the_cells():
     assert [len(panel.texts) for panel in figure.axes[:3]] == [20, 20, 20]
 
 
+def test_points_without_a_value_stay_blank_and_their_channel_has_no_spectrum():
+    example = make_example(shape=(3, 3))
+    land = (example["latitude"] == example["latitude"][0]) & (example["channel"] == "t2m")
+    blank = {name: example[name].where(~land) for name in ("targets", "predictions")}
+    figure = forecast_maps(example.assign(blank), channel="t2m", model="tau")
+    values = [t.get_text() for panel in figure.axes for t in panel.texts]
+    assert "nan" not in values and len(values) % 6 == 0  # of nine cells, six are written in
+    scores = make_full_scores()
+    is_sea = scores["channel"] != "t2m"
+    masked = scores.assign({n: scores[n].where(is_sea) for n in ("power", "observed_power")})
+    drawn = [panel.get_title(loc="left") for panel in spectra(masked).axes]
+    assert [title for title in drawn if title] == ["u10", "v10"]
+
+
 def test_a_perfect_forecast_draws():
     example = make_example()
     example["predictions"].loc[{"model": "met2net"}] = example["targets"]
