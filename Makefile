@@ -33,12 +33,12 @@ $(INSTALLED): constraints.txt best_tracks.txt pyproject.toml
 experiment: $(INSTALLED) ## set up, then run the demo: simulate, train, score, explain, register
 	$(BIN)/prefect run flows/full_experiment.py 'workspace=$(WORKSPACE)' $(OVERRIDES)
 
-# Two processes with one thread each: tests are many and small.
+# Two processes with one thread each: tests are many and small. Their order is that of tests/conftest.py.
 test: lint ## set up, then run all checks (make long, make bench: what takes longer)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 long: $(INSTALLED) ## tests of minutes that `make test` leaves out
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile -m long
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long
 
 lint: $(INSTALLED) ## ruff, import rules, strict types
 	$(BIN)/ruff check .

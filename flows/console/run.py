@@ -10,9 +10,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prefect import Flow
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_HOME,
@@ -36,9 +35,12 @@ from flows.settings.compose import CONFIGS, compose
 from flows.settings.config_error import ConfigError
 from pipelines.errors import DataError, TrainingError
 
+if TYPE_CHECKING:  # takes a while, which a mistake need not wait for
+    from prefect import Flow
+
 __all__ = ["USER_MISTAKE", "run_from_console", "run_loaded_meanwhile"]
 
-Run = Flow[..., Any]
+Run: TypeAlias = "Flow[..., Any]"
 
 USER_MISTAKE = 2
 _FAILED = 1
@@ -85,6 +87,8 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
             _require_servers(composed)
         with temporary_settings(_embedded_server(workspace)):
             flow = _loaded_beside_server(load)
+            from prefect import Flow  # loaded by now
+
             if isinstance(flow, Flow):
                 flow.on_running_hooks.append(interruption.begin)
                 ends = (flow.on_completion_hooks, flow.on_failure_hooks, flow.on_crashed_hooks)

@@ -4,15 +4,15 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
-from prefect import Flow
 
 from flows.console.checkout import run_the_code_beside
-from flows.console.run import USER_MISTAKE, run_from_console, run_loaded_meanwhile
-from flows.settings.compose import CONFIGS
 from pipelines.errors import DataError
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 __all__ = ["find_flow", "run", "run_app"]
 
@@ -29,6 +29,10 @@ def run(
     *overrides: Annotated[str, cyclopts.Parameter(help="key=value, as experiment=demo.")],
 ) -> None:
     """Run the flow in a file with Hydra overrides."""
+    # Imported here: help does not need them.
+    from flows.console.run import USER_MISTAKE, run_from_console, run_loaded_meanwhile
+    from flows.settings.compose import CONFIGS
+
     file = Path(path)
     run_the_code_beside(file, ["-m", "prefect", *sys.argv[1:]])
     is_ours = file.is_file() and file.resolve().parent == _FLOWS
@@ -43,7 +47,7 @@ def run(
     run_from_console(found, overrides)
 
 
-def find_flow(path: Path) -> Flow[..., Any]:
+def find_flow(path: Path) -> "Flow[..., Any]":
     """Load a file and give the flow named after it, or its only one.
 
     Raises:
@@ -55,6 +59,8 @@ def find_flow(path: Path) -> Flow[..., Any]:
         raise DataError(f"no file {path}; flow files in {folder}/: {choices}")
     if path.suffix != ".py":
         raise DataError(f"{path} is not a Python file; expected a .py file with a flow")
+    from prefect import Flow  # imported here: it takes a while, and a mistake does not need it
+
     flows = {name: value for name, value in vars(_load(path)).items() if isinstance(value, Flow)}
     if path.stem in flows:
         return flows[path.stem]

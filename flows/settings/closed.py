@@ -5,7 +5,8 @@ declares it where no class is named. Names that are anyone's choice (variables, 
 rows of a table) are open at their own level alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,7 +16,7 @@ from flows.settings.constructor import Constructor, constructor
 from flows.settings.kinds import Anything, Kind, ListOf, MappingOf, Settings, expected, kinds, takes
 from flows.settings.unknown import unknown_setting
 
-__all__ = ["MISSING", "checked", "is_declared", "kinds_at"]
+__all__ = ["MISSING", "check_roots", "checked", "is_declared", "kinds_at"]
 
 MISSING = "???"
 """What a configuration says where a value must be given."""
@@ -43,14 +44,30 @@ def checked(plain: Mapping[str, Any], *, config: str, groups: Sequence[str] = ()
     root = _root(config)
     if root is None:
         return {key: _value(value, key, (Anything(),)) for key, value in plain.items()}
-    for key in plain:
-        if key not in root.parameters:
-            raise unknown_setting(key, "", {*root.parameters, *groups}, _inside(root))
+    check_roots(plain, config=config, groups=lambda: groups)
     settings = _node(plain, "", root)
     data = settings.get("data")
     if isinstance(data, dict) and data.get("habits"):
         settings["data"] = {**data, "habits": _habits(data, root)}
     return settings
+
+
+def check_roots(keys: Iterable[str], *, config: str, groups: Callable[[], Sequence[str]]) -> None:
+    """Refuse names of settings whose first part nothing knows.
+
+    Args:
+        keys: dotted names.
+        config: as of `checked`.
+        groups: as of `checked`, listed where a name is not known.
+
+    Raises:
+        ConfigError: naming the part and all that could stand there.
+    """
+    root = _root(config)
+    for key in keys if root is not None else ():
+        first = re.split(r"[.\[]", key, maxsplit=1)[0]
+        if first not in root.parameters:
+            raise unknown_setting(first, "", {*root.parameters, *groups()}, _inside(root))
 
 
 def kinds_at(path: str, plain: Mapping[str, Any], *, config: str) -> tuple[Kind, ...]:

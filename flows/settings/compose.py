@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from flows.settings.closed import checked, is_declared, kinds_at
+from flows.settings.closed import check_roots, checked, is_declared, kinds_at
 from flows.settings.config_error import ConfigError, one_line
 from flows.settings.definitions import define_variables
 from flows.settings.overrides import Override, apply, read_override
@@ -55,6 +55,8 @@ def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[st
     OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
     asked = [read_override(text) for text in overrides]
     singles = [one for one in asked if _is_single(one)]
+    # Before Hydra reads all of `configs/`: the commonest mistake is told at once.
+    check_roots((one.key for one in singles), config=config, groups=lambda: _groups(config))
     composed = _choose([one for one in asked if one not in singles], config)
     try:
         OmegaConf.set_struct(composed, not is_declared(config))

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra.errors import InstantiationException
-
 from pipelines.errors import DataError
 
 __all__ = ["ConfigError", "one_line", "refusing_wrong_settings"]
@@ -25,6 +23,8 @@ def refusing_wrong_settings() -> Iterator[None]:
     Raises:
         ConfigError: if a value is refused; a `ConfigError` from inside passes as it is.
     """
+    from hydra.errors import InstantiationException  # Hydra takes a while, and help needs none
+
     try:
         yield
     except ConfigError:

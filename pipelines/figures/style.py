@@ -1,11 +1,13 @@
 """The look that all figures share: colours, names, grids of panels, saving."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pipelines.atomic import replacing
 from pipelines.evaluation.summary import BASELINES
@@ -13,6 +15,7 @@ from pipelines.evaluation.summary import BASELINES
 __all__ = ["DOTS_PER_INCH", "color_of", "line_of", "panels", "save"]
 
 DOTS_PER_INCH = 150
+_COLORS = 256  # one byte a pixel
 
 # Okabe and Ito's palette, told apart with any common colour blindness; the greys are for
 # baselines. Source: https://jfly.uni-koeln.de/color/
@@ -54,7 +57,20 @@ def panels(count: int, *, columns: int, width: float, height: float) -> tuple[Fi
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG of 256 colours, whole or not at all.
+
+    A palette makes files three to four times as small; no colour differs so much that an eye
+    would see it. The palette is chosen for the largest difference, not the mean one: else thin
+    lines, which have few pixels, would take the colour of what is beside them.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(
+        drawn, format="png", dpi=DOTS_PER_INCH, facecolor="white", pil_kwargs={"compress_level": 1}
+    )
+    with Image.open(drawn) as picture:
+        small = picture.convert("RGB").quantize(
+            _COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+        small.save(temporary, format="png", optimize=True, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return path

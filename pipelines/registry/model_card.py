@@ -169,9 +169,10 @@ def shrink_pictures(figures: Sequence[Path], folder: Path) -> list[Path]:
     """
     small = []
     for path in figures:
-        with Image.open(path) as picture:
-            picture.thumbnail((_CARD_WIDTH, 4 * _CARD_WIDTH))
-            picture.save(folder / path.name)
+        with Image.open(path) as drawn:
+            picture = drawn.convert("RGB")  # of a palette, pixels would be dropped, not averaged
+        picture.thumbnail((_CARD_WIDTH, 4 * _CARD_WIDTH))
+        picture.save(folder / path.name)
         small.append(folder / path.name)
     return small
 

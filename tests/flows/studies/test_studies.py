@@ -1,6 +1,7 @@
 """Tables and figures of the paper: every one composes at every scale, and one runs."""
 
 import csv
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from flows import full_experiment
 from flows.settings.compose import CONFIGS
 from flows.settings.config_error import ConfigError
 from flows.settings.study import SCALES, Part, Study
-from flows.studies.study import Stages, load_study, part_experiments, run_study
+from flows.studies.study import PartRun, Stages, load_study, part_experiments, run_study
 from pipelines.errors import DataError
 from pipelines.paper.published_scores import published_scores
 from pipelines.tracking.mlflow_quiet import mlflow
@@ -37,6 +38,19 @@ def stages() -> Stages:
     )  # fmt: skip
 
 
+@cache
+def built(name: str, scale: str) -> tuple[Study, list[PartRun]]:
+    """Load a study and build every node of its parts, networks without memory for weights."""
+    overrides = [f"experiment={name}", f"scale={scale}"]
+    study = load_study(overrides)
+    assert study is not None and study.shows == name and study.scale == scale
+    places = {*study.at.get(scale, ())}.union(*(p.at.get(scale, ()) for p in study.parts.values()))
+    files = [] if "source=arco" in places else [
+        file for source, some in _FILES.items() if source in places for file in some
+    ]  # fmt: skip
+    return study, part_experiments(study, [*overrides, *files])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     # Between smallest and published nothing but numbers differs.
@@ -45,15 +59,7 @@ def stages() -> Stages:
 )
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_composes_and_builds(name: str, scale: str) -> None:
-    overrides = [f"experiment={name}", f"scale={scale}"]
-    study = load_study(overrides)
-    assert study is not None and study.shows == name and study.scale == scale
-    places = {*study.at.get(scale, ())}.union(*(p.at.get(scale, ()) for p in study.parts.values()))
-    files = [] if "source=arco" in places else [
-        file for source, some in _FILES.items() if source in places for file in some
-    ]  # fmt: skip
-    # Loading an experiment builds every node, networks without memory for their weights.
-    for run in part_experiments(study, [*overrides, *files]):
+    for run in built(name, scale)[1]:
         assert set(run.rows.values()) == set(run.experiment.models)
 
 
@@ -82,10 +88,7 @@ def test_studies_of_one_budget_share_their_trainings() -> None:
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("table")])
 def test_every_published_row_has_a_model(name: str) -> None:
-    overrides = [f"experiment={name}", "scale=smoke"]
-    study = load_study(overrides)
-    assert study is not None
-    runs = part_experiments(study, overrides)
+    study, runs = built(name, "smoke")
     rows = {run.name for run in runs} if study.counts_only else {r for x in runs for r in x.rows}
     assert rows >= {score.row for score in published_scores(name)}
 

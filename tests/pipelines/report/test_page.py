@@ -62,6 +62,8 @@ def test_the_page_needs_no_other_file(page):
     assert "default-src 'none'" in page
     assert not re.search(r"url\(|@import|https?://", page)
     assert parsed.opened.count("img") == 11
+    assert len(set(re.findall(r"data:image/png;base64,[^\"]+", page))) == 11, "a figure twice"
+    assert len(page) < 1_100_000  # of 4 MB, a tenth of a megabyte a figure
 
 
 def test_texts_are_escaped(page):
