@@ -143,6 +143,11 @@ def _completed(
             settings["masked"] = list(masked)
     if settings["_target_"] == dotted_name(MirroredHemispheres):
         check_hemispheres(grid.latitude)
+        if masked:
+            raise ValueError(
+                f"mirrored_hemispheres is true, and {', '.join(masked)} lack values at some points; "
+                "expected values everywhere, since the mask is not mirrored"
+            )
         settings.setdefault("odd", odd_channels(channel_labels(variables)))
     if settings["_target_"] == dotted_name(LinearReference):
         settings["linear"] = linear_settings(

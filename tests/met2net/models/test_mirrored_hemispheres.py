@@ -98,7 +98,7 @@ def test_training_shows_windows_and_their_mirrored_selves(objective) -> None:
     assert any(parameter.grad is not None for parameter in network.parameters())
 
 
-def wrapped(outer: type[nn.Module], grid: Grid = GLOBE) -> nn.Module:
+def wrapped(outer: type[nn.Module], grid: Grid = GLOBE, **changes) -> nn.Module:
     mirrored = settings_of(
         MirroredHemispheres,
         forecaster=settings_of(Met2Net, _partial_=True, **SIZES),
@@ -110,7 +110,7 @@ def wrapped(outer: type[nn.Module], grid: Grid = GLOBE) -> nn.Module:
     settings = settings_for(
         settings_of(outer, forecaster=known), variables=VARIABLES, grid=grid,
         climatology_shape=(1, 4, 3, *grid.shape),
-        window=WindowSpec.regular(num_inputs=2, num_targets=3, step_hours=6),
+        window=WindowSpec.regular(num_inputs=2, num_targets=3, step_hours=6), **changes,
     )  # fmt: skip
     network = build(settings)
     set_any_references(network)
@@ -137,6 +137,13 @@ def test_a_region_is_refused() -> None:
     region = Grid((25.0, 24.0, 23.0, 22.0), (113.0, 114.0, 115.0, 116.0, 117.0, 118.0))
     with pytest.raises(ValueError, match="latitudes go from 25 to 22; expected the same ones on"):
         wrapped(ReferenceFrame, region)
+
+
+def test_points_without_a_value_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match="t2m lack values at some points; expected values everywhere"
+    ):
+        wrapped(ReferenceFrame, masked=("t2m",))
 
 
 def test_an_odd_channel_that_there_is_not_is_refused() -> None:
