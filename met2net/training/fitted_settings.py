@@ -145,8 +145,8 @@ def _completed(
         check_hemispheres(grid.latitude)
         if masked:
             raise ValueError(
-                f"mirrored_hemispheres is true, and {', '.join(masked)} lack values at some points; "
-                "expected values everywhere, since the mask is not mirrored"
+                f"mirrored_hemispheres is true, and {', '.join(masked)} lack values at some "
+                "points; expected values everywhere, since the mask is not mirrored"
             )
         settings.setdefault("odd", odd_channels(channel_labels(variables)))
     if settings["_target_"] == dotted_name(LinearReference):
