@@ -19,11 +19,11 @@ help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 	  awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# The full lock makes an installation the same everywhere; a changed lock installs anew.
+# The full lock makes an installation the same everywhere; a changed lock installs anew. Files are
+# compiled when they are imported: compiling all of them here would take longer than the rest.
 $(INSTALLED): constraints.txt best_tracks.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"found Python {v[0]}.{v[1]}; expected 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	# What is imported is compiled then: compiling all of it here takes longer than the rest.
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --no-compile \
 	  --editable '.[pipeline,simulator,maps,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
