@@ -51,12 +51,19 @@ def states(folder: Path) -> list[str]:
         return [name for (name,) in database.execute("select state_name from flow_run")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [(signal.SIGINT, None), (signal.SIGHUP, None), (signal.SIGTERM, signal.SIGHUP)],
+)
 def test_a_stopped_run_is_cancelled_in_seconds_and_leaves_no_process(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, ignored: signal.Signals | None, tmp_path: Path
 ) -> None:
-    process = begun(tmp_path)
+    process = begun(tmp_path, ignored=ignored)
     time.sleep(0.5)
+    if ignored is not None:  # what nohup ignores stays ignored
+        process.send_signal(ignored)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) >= 2  # the server and `sleep`
     start = time.monotonic()
@@ -124,15 +131,6 @@ def test_the_server_of_a_run_that_was_killed_ends_with_it(tmp_path: Path) -> Non
         child.kill()
     _, alive = psutil.wait_procs(servers, timeout=10)
     assert alive == []
-
-
-def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
-    process = begun(tmp_path, ignored=signal.SIGHUP)
-    process.send_signal(signal.SIGHUP)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=2)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
