@@ -64,7 +64,9 @@ def check_roots(keys: Iterable[str], *, config: str, groups: Callable[[], Sequen
         ConfigError: naming the part and all that could stand there.
     """
     root = _root(config)
-    for key in keys if root is not None else ():
+    if root is None:
+        return
+    for key in keys:
         first = re.split(r"[.\[]", key, maxsplit=1)[0]
         if first not in root.parameters:
             raise unknown_setting(first, "", {*root.parameters, *groups()}, _inside(root))

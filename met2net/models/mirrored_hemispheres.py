@@ -73,6 +73,9 @@ class MirroredHemispheres(Wrapper):
         ValueError: if the groups are wrong, or `odd` has a channel that there is not.
     """
 
+    _input_signs: Tensor
+    _signs: Tensor
+
     def __init__(
         self,
         *,

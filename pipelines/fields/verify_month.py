@@ -226,7 +226,8 @@ def _block_hashes(fields: np.ndarray) -> np.ndarray:
 def _hourly_moves(data: da.Array) -> da.Array:
     """Count, for every hour, the points that lack a value there or in the first hour alone."""
     missing = da.isnan(data)
-    return (missing != missing[:1]).sum(axis=(1, 2))
+    moves: da.Array = (missing != missing[:1]).sum(axis=(1, 2))
+    return moves
 
 
 def _check_mask(array: xr.DataArray, missing: np.ndarray, moves: np.ndarray, *, label: str) -> None:

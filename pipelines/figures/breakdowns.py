@@ -111,7 +111,9 @@ def spectra(scores: xr.Dataset) -> Figure:
     last = {"lead_time": scores["lead_time"].values[-1]}
     power, observed = scores["power"].sel(last), scores["observed_power"].sel(last)
     waves = scores["wavenumber"].values[1:]
-    channels = observed["channel"].values[np.isfinite(observed).all("wavenumber").values]
+    channels = observed["channel"].values[
+        np.isfinite(observed.values).all(observed.get_axis_num("wavenumber"))
+    ]
     figure, axes = panels(len(channels), columns=2, width=4.4, height=2.7)
     for panel, channel in zip(axes, channels, strict=True):
         panel.plot(
