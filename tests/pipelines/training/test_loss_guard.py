@@ -119,7 +119,8 @@ def test_the_process_tells_its_parent(
         raise TrainingError("loss is nan")
 
     monkeypatch.setattr(training_process, "run_training", stopped)
-    monkeypatch.setattr(training_process, "read_job", lambda path: None)
+    monkeypatch.setattr(training_process, "read_job", lambda path: make_job(training_set))
+    monkeypatch.setattr(training_process, "keep_freed_memory", lambda: None)  # of tests, too
     assert main(tmp_path / "job.json") == DIVERGED
     monkeypatch.setattr(
         "pipelines.training.train._command", lambda *_: ["sh", "-c", f"exit {DIVERGED}", os.devnull]
