@@ -73,9 +73,6 @@ class MirroredHemispheres(Wrapper):
         ValueError: if the groups are wrong, or `odd` has a channel that there is not.
     """
 
-    _input_signs: Tensor
-    _signs: Tensor
-
     def __init__(
         self,
         *,
@@ -94,14 +91,9 @@ class MirroredHemispheres(Wrapper):
                 f"{', '.join(channel_labels(variables))}"
             )
         self.forecaster = forecaster(variables=self.variables, input_variables=self.input_variables)
-        # Mirrored twice, a latitude stays what it is.
-        turned = {*odd, "latitude"}
-        for name, groups in (("_input_signs", self.input_variables), ("_signs", self.variables)):
-            signs = [
-                -1.0 if turned & set(label.split(" beside ")[0].split()) else 1.0
-                for label in channel_labels(groups)
-            ]
-            self.register_buffer(name, torch.tensor(signs)[:, None, None], persistent=False)
+        # Plain numbers: a checkpoint's network is built without memory, and only weights are read.
+        self._input_signs = _signs(self.input_variables, odd)
+        self._signs = _signs(self.variables, odd)
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
@@ -124,7 +116,7 @@ class MirroredHemispheres(Wrapper):
             return inner
         chosen = torch.rand(len(problem.inputs), device=problem.inputs.device) < 0.5
 
-        def some(frames: Tensor, signs: Tensor) -> Tensor:
+        def some(frames: Tensor, signs: Sequence[float]) -> Tensor:
             return torch.where(chosen[:, None, None, None, None], _mirror(frames, signs), frames)
 
         return replace(
@@ -135,8 +127,17 @@ class MirroredHemispheres(Wrapper):
         )
 
 
+def _signs(groups: Mapping[str, Sequence[str]], odd: Sequence[str]) -> tuple[float, ...]:
+    """Give -1 for channels that the mirror turns round; names say what channels are of."""
+    turned = {*odd, "latitude"}  # whose field, mirrored and turned round, is what it was
+    return tuple(
+        -1.0 if turned & set(label.split(" beside ")[0].split()) else 1.0
+        for label in channel_labels(groups)
+    )
+
+
 def _mirror(
-    frames: Float[Tensor, "b t c h w"], signs: Float[Tensor, "c 1 1"]
+    frames: Float[Tensor, "b t c h w"], signs: Sequence[float]
 ) -> Float[Tensor, "b t c h w"]:
     """Turn latitudes round, and the sign of what they turn."""
-    return frames.flip(-2) * signs
+    return frames.flip(-2) * frames.new_tensor(signs)[:, None, None]

@@ -68,8 +68,8 @@ def test_signs_follow_what_channels_are_of() -> None:
         "t2m": ["t2m", "climatology of v10 now", "solar_radiation 0 now beside v10"],
     }
     network = make(input_variables=inner)
-    assert network._input_signs.flatten().tolist() == [1, -1, -1, -1, 1, -1, 1]
-    assert network._signs.flatten().tolist() == [1, -1, 1]
+    assert list(network._input_signs) == [1, -1, -1, -1, 1, -1, 1]
+    assert list(network._signs) == [1, -1, 1]
     assert not network.state_dict().keys() - {"forecaster.weight"}
 
 
@@ -122,7 +122,7 @@ def test_inside_other_wrappers_zero_is_the_reference(outer: type[nn.Module]) -> 
     network = wrapped(outer).eval()
     inputs, time = torch.randn(2, 2, 3, 4, 6), torch.tensor([6, 30])
     mirrored = network.forecaster.forecaster
-    assert isinstance(mirrored, MirroredHemispheres) and mirrored._signs.flatten()[1] == -1
+    assert isinstance(mirrored, MirroredHemispheres) and mirrored._signs[1] == -1
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
@@ -131,6 +131,17 @@ def test_inside_other_wrappers_zero_is_the_reference(outer: type[nn.Module]) -> 
         network.linear(inputs, time) if is_linear else inputs[:, -1:].expand(-1, 3, -1, -1, -1)
     )
     torch.testing.assert_close(run_network(network, inputs, time), reference, atol=1e-6, rtol=0)
+
+
+def test_it_is_built_without_memory_and_takes_weights_as_a_checkpoint_gives_them() -> None:
+    def met2net(**groups):
+        return Met2Net(num_inputs=2, num_targets=3, **SIZES, **groups)
+
+    trained, inputs = make(met2net).eval(), torch.randn(1, 2, 3, 4, 6)
+    with torch.device("meta"):
+        loaded = make(met2net).eval()
+    loaded.load_state_dict(trained.state_dict(), assign=True)
+    torch.testing.assert_close(loaded(inputs), trained(inputs), atol=0, rtol=0)
 
 
 def test_a_region_is_refused() -> None:
@@ -158,5 +169,5 @@ def test_symmetry_holds_on_any_field() -> None:
     inner = network.forecaster.forecaster
     seen = sum(len(labels) for labels in inner.input_variables.values())
     frames = inputs.repeat(1, 1, -(-seen // 3), 1, 1)[:, :, :seen]
-    turned = torch.flip(frames, (3,)) * inner._input_signs
+    turned = torch.flip(frames, (3,)) * torch.tensor(inner._input_signs)[:, None, None]
     torch.testing.assert_close(inner(turned), mirror(inner(frames)), atol=1e-5, rtol=1e-5)
