@@ -46,16 +46,16 @@ def networks_of(scores: xr.Dataset) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one network stands against every baseline, in normalized RMSE.
+    """How one network stands, in normalized RMSE: against every baseline, and behind whom.
 
     Attributes:
         network: the network's name.
         normalized_rmse: its normalized RMSE.
-        margins: by baseline, how much lower the network's RMSE is, as a fraction of the
-            baseline's (negative: the baseline is better).
+        margins: by baseline and by network that is better, how much lower this network's RMSE is,
+            as a fraction of the other's (negative: the other is better).
         num_windows: windows scored.
         split: name of the split.
-        intervals: by baseline, the ends of the margin's 95 % interval, where there is one.
+        intervals: by other model, the ends of the margin's 95 % interval, where there is one.
     """
 
     network: str
@@ -67,7 +67,7 @@ class Verdict:
 
     @property
     def beats_all(self) -> bool:
-        """True where the network is better than every baseline."""
+        """True where no baseline and no other network is better."""
         return all(margin > 0 for margin in self.margins.values())
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class Verdict:
         )
 
     def _margin(self, name: str) -> str:
-        """Say by how much one is better or worse than a baseline, which of them being said."""
+        """Say by how much one is better or worse than another, which of them being said."""
         margin, (low, high) = self.margins[name], self.intervals.get(name, (np.nan, np.nan))
         if margin <= 0:
             margin, low, high = -margin, -high, -low
@@ -96,7 +96,7 @@ class Verdict:
 
 
 def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
-    """Compare a network, by default the best one, with every baseline.
+    """Compare a network, by default the best one, with baselines and with networks that are better.
 
     Raises:
         DataError: if the scores hold no network, or not this one, or a value is not finite.
@@ -111,8 +111,11 @@ def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
     if network is not None and network not in networks:
         raise DataError(f"no scores for network {network!r}; found: {', '.join(networks)}")
     chosen = network or min(networks, key=lambda name: errors[name])
+    better = [name for name in networks if errors[name] < errors[chosen]]
     margins = {
-        name: 1 - errors[chosen] / errors[name] for name in BASELINES if errors.get(name, 0) > 0
+        name: 1 - errors[chosen] / errors[name]
+        for name in (*BASELINES, *better)
+        if errors.get(name, 0) > 0
     }
     return Verdict(
         chosen,

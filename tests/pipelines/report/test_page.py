@@ -155,8 +155,10 @@ def test_verdict_is_on_the_best_network_unless_told_otherwise():
     scores = make_scores(["worse", "better"])
     scores["normalized_rmse"].values[:2] = [0.3, 0.2]
     assert verdict(scores).network == "better"
-    assert verdict(scores, network="worse").normalized_rmse == 0.3
     assert verdict(scores).beats_all
+    worse = verdict(scores, network="worse")
+    assert worse.normalized_rmse == 0.3 and not worse.beats_all
+    assert "but is behind better by 50.0% in normalized RMSE (0.3000" in str(worse)
 
 
 def test_scores_that_allow_no_verdict_are_refused(tmp_path):
