@@ -11,6 +11,7 @@ import torch
 import met2net.models.baselines
 from flows.settings import compose, config
 from met2net.models.build import build
+from met2net.models.wrapper import innermost
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding_a_model.md"
 
@@ -52,10 +53,12 @@ def test_the_example_composes_builds_and_learns(researcher, reference_frame):
     torch.manual_seed(0)
     network = build(model.network)
     if reference_frame == "last_input":
-        assert network.forecaster.look.out_channels == 16
+        assert innermost(network).look.out_channels == 16
         network.set_scale(torch.ones_like(network.scale))
     objective = build(model.objective)
-    node = model.network.get("forecaster", model.network)
+    node = model.network
+    while "forecaster" in node:
+        node = node["forecaster"]
     channels = sum(len(labels) for labels in model.network["variables"].values())
     frames = torch.randn(
         2, node["num_inputs"] + node["num_targets"], channels, 6, 8,

@@ -6,6 +6,7 @@ import torch
 from flows.settings.compose import CONFIGS
 from flows.settings.config import load_experiment
 from met2net.models.build import build
+from met2net.models.wrapper import innermost
 
 PUBLISHED_DROP_PATH = {
     "convnext": 0.1, "hornet": 0.1, "moganet": 0.2, "poolformer": 0.1, "simvpv2": 0.1, "tau": 0.1,
@@ -22,5 +23,7 @@ def test_every_model_composes_and_builds(name: str) -> None:
     assert hasattr(objective, "prepare")
     assert sum(weight.numel() for weight in network.parameters()) > 0
     if name in PUBLISHED_DROP_PATH:
-        rates = [part.rate for part in network.blocks[-1].modules() if hasattr(part, "rate")]
+        rates = [
+            part.rate for part in innermost(network).blocks[-1].modules() if hasattr(part, "rate")
+        ]
         assert rates and all(rate == PUBLISHED_DROP_PATH[name] for rate in rates)

@@ -8,6 +8,7 @@ import torch
 from flows.settings import compose, config
 from met2net.data.variables import channel
 from met2net.models.build import build
+from met2net.models.wrapper import innermost
 from met2net.training.conventional import ReconstructThenPredict
 
 NINE = (
@@ -44,8 +45,7 @@ def test_nine_channels_with_a_variable_of_three_levels(edited, reference_frame):
         objective.prepare(network)
         assert network(inputs).shape == targets.shape
         objective(network, inputs, targets)["loss"].backward()
-    inner = build(experiment.models["met2net"].network)
-    inner = inner.forecaster if reference_frame == "last_input" else inner
+    inner = innermost(build(experiment.models["met2net"].network))
     assert len(inner.encoders.variables) == 6
     assert inner.decoders.variables[-1][-1].out_channels == 3
 
@@ -63,8 +63,7 @@ def test_ablations_are_settings():
         ]
     )
     model = experiment.models["met2net"]
-    network = build(model.network)
-    inner = getattr(network, "forecaster", network)
+    inner = innermost(build(model.network))
     assert len(inner.encoders.variables) == 1
     assert not hasattr(inner, "attention_maps")
     assert isinstance(build(model.objective), ReconstructThenPredict)
