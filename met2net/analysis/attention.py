@@ -95,13 +95,12 @@ def seasonal_attention(attention: xr.DataArray) -> xr.Dataset:
     """
     of_sample = attention.mean(("block", "head"))
     season = season_of(attention["init_time"].values)
-    places = range(len(SEASONS))
-    counts = [int((season == place).sum()) for place in places]
+    counts = np.bincount(season, minlength=len(SEASONS)).tolist()
     means = [
         of_sample.isel(sample=season == place).mean("sample")
         if count
         else xr.full_like(of_sample.isel(sample=0, drop=True), np.nan)
-        for place, count in zip(places, counts, strict=True)
+        for place, count in enumerate(counts)
     ]
     mean = xr.concat(means, dim=xr.DataArray(list(SEASONS), dims="season", name="season"))
     # A season without samples is left out on purpose, not a missing value.

@@ -67,6 +67,14 @@ class ValidPoints:
         lacks = np.logical_not(self.mask.all(axis=(1, 2)))
         return tuple(label for label, some in zip(channels, lacks, strict=True) if some)
 
+    def groups(self) -> tuple[tuple[Int64[np.ndarray, " k"], Bool[np.ndarray, "h w"]], ...]:
+        """Part the channels, by their places, by the points that have a value."""
+        masks, group_of = np.unique(self.mask, axis=0, return_inverse=True)
+        return tuple(
+            (np.flatnonzero(group_of.reshape(-1) == number), mask)
+            for number, mask in enumerate(masks)
+        )
+
     def fill(self, fields: Float[np.ndarray, "*batch c h w"]) -> None:
         """Put `FILL` where there is no value, in normalized fields, in place."""
         fields[..., ~self.mask] = FILL

@@ -44,14 +44,10 @@ def sample_groups(valid: ValidPoints | None, *, num_leads: int) -> tuple[SampleG
     """
     if valid is None:
         return (SampleGroup(),)
-    height, width = valid.mask.shape[1:]
-    masks, of_channel = np.unique(
-        valid.mask.reshape(-1, height * width), axis=0, return_inverse=True
-    )
-    of_number = np.tile(of_channel.reshape(-1), num_leads)
+    of_lead = len(valid.mask) * np.arange(num_leads)
     return tuple(
-        SampleGroup(np.flatnonzero(of_number == number), mask.reshape(height, width))
-        for number, mask in enumerate(masks)
+        SampleGroup((of_lead[:, None] + channels).reshape(-1), points)
+        for channels, points in valid.groups()
     )
 
 

@@ -46,15 +46,16 @@ class DriftSample:
             rows: places of the hours, in order.
             scale: `mean`, `std`, `minimum` and `maximum` of the training split, one a channel.
         """
-        everywhere = np.arange(len(data.channels))
         if data.valid is None:
+            everywhere = np.arange(len(data.channels))
             return cls._of(data, rows, scale, channels=everywhere, points=None)
-        # A channel after the other, each at the points that have a value.
+        groups = data.valid.groups()
         parts = [
-            cls._of(data, rows, scale, channels=everywhere[place : place + 1], points=mask)
-            for place, mask in enumerate(data.valid.mask)
+            cls._of(data, rows, scale, channels=channels, points=points)
+            for channels, points in groups
         ]
-        return cls(*(np.concatenate([getattr(part, each.name) for part in parts])
+        order = np.argsort(np.concatenate([channels for channels, _ in groups]))
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts])[order]
                      for each in fields(cls)))  # fmt: skip
 
     @classmethod

@@ -58,3 +58,11 @@ def test_moments_are_those_of_numpy_s_masked_arrays_and_other_masks_are_counted(
         ValueError, match="sst has a value at other points at 2020-01-01T07 .* 3 points differ"
     ):
         merge_statistics(moved, differences[:, None], **kwargs, masked=("sst",))
+
+
+def test_channels_with_the_same_points_are_together() -> None:
+    land = np.array([[True, False], [True, True]])
+    everywhere = np.ones((2, 2), dtype=bool)
+    groups = ValidPoints(np.stack([everywhere, land, everywhere])).groups()
+    found = {tuple(channels.tolist()): points.tolist() for channels, points in groups}
+    assert found == {(0, 2): everywhere.tolist(), (1,): land.tolist()}
