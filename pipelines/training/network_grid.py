@@ -8,6 +8,7 @@ import xarray as xr
 
 from met2net.data.grid import Grid
 from met2net.data.training_set import VALID_MASK
+from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowSpec
 from met2net.training.fitted_settings import settings_on_grid
 from pipelines.errors import DataError, as_data_error
@@ -30,8 +31,8 @@ def network_on_grid(
         climatology_shape = dataset["climatology"].shape if "climatology" in dataset else (1, 1)
         masked: tuple[str, ...] = ()
         if VALID_MASK in dataset:
-            has_all = dataset[VALID_MASK].values.all(axis=(1, 2))
-            masked = tuple(map(str, dataset["channel"].values[~has_all]))
+            valid = ValidPoints(dataset[VALID_MASK].values.astype(bool))
+            masked = valid.masked(tuple(map(str, dataset["channel"].values)))
     with as_data_error():
         return settings_on_grid(
             network, grid, climatology_shape=climatology_shape, window=window, masked=masked
