@@ -16,7 +16,8 @@ PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 TRAINING, FORECASTING = re.findall(r"```python\n(import xarray.*?)```", PAGE, re.DOTALL)
 (WRAPPED,) = re.findall(r"```python\n(from met2net import KnownInputs.*?)```", PAGE, re.DOTALL)
 
-# As in an environment with the wheel alone; a module that is None cannot be imported.
+# Less than an environment of the wheel (tests/test_wheel.py), and made sooner; a module that
+# is None cannot be imported.
 ALONE = """
 import sys
 for name in ("pipelines", "flows", "tests", "prefect", "hydra", "omegaconf", "mlflow", "dask",
@@ -59,16 +60,6 @@ def odd_weather() -> xr.Dataset:
             "lon": ("lon", np.arange(-70.0, -65.0), {"units": "degrees_east"}),
         },
     )
-
-
-def test_the_page_trains_scores_saves_and_forecasts_with_the_library_alone(tmp_path: Path) -> None:
-    odd_weather().to_netcdf(tmp_path / "weather.nc")
-    shown = run_alone(f"{TRAINING}\n{FORECASTING}", tmp_path)
-    assert {"persistence", "climatology", "mine"} <= set(shown.split())
-    with xr.open_dataset(tmp_path / "forecast.nc") as forecast:
-        assert forecast["2m_temperature"].shape == (1, 2, 4, 5)
-        assert forecast["latitude"].values.tolist() == [23.0, 22.0, 21.0, 20.0]
-        assert forecast["longitude"].values.tolist() == [290.0, 291.0, 292.0, 293.0, 294.0]
 
 
 def test_a_network_in_wrappers_trains_and_forecasts(tmp_path: Path) -> None:
