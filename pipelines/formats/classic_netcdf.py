@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 
 __all__ = ["check_classic_netcdf"]
@@ -64,6 +65,8 @@ def check_classic_netcdf(path: Path) -> None:
             expected = _expected_size(_Header(file, file.read(1)[0]))
         # A damaged number leads to a kind, dimension or place that there is not.
         except (EOFError, LookupError, OSError, OverflowError) as error:
+            if is_of_disk(error):
+                raise
             raise DataError(
                 f"{path}: found a broken netCDF header; expected a whole one"
             ) from error

@@ -1,6 +1,5 @@
 """Decode a file of ERA5 fields by its content: GRIB, netCDF, or a zip of such files."""
 
-import errno
 import math
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
@@ -98,10 +98,9 @@ def _read_zip(path: Path, names: Mapping[str, str], limit: int) -> xr.Dataset:
                 parts.append(_read_member(unpacked, names, origin))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
             UnicodeDecodeError, OSError) as error:  # fmt: skip
-        # Damaged content reads as an invalid argument, or an error without a number; a full
-        # disk is none of the file's faults. RuntimeError: a member that wants a password.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        if is_of_disk(error):
             raise
+        # RuntimeError: a member that wants a password.
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
     reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]

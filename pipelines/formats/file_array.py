@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 
 __all__ = ["OF_BROKEN_FILES", "broken_file", "lazily"]
@@ -24,13 +25,11 @@ def broken_file(error: Exception, path: Path) -> Exception:
     """Turn a library's error about a file into one that names it.
 
     Returns:
-        The error itself where it is the disk's trouble, which has a number, or says already
+        The error itself where it is the disk's trouble, or says already
         what is wrong.
     """
-    if isinstance(error, DataError):
+    if isinstance(error, DataError) or is_of_disk(error):
         return error
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return error  # the libraries' own errors have no number, or a negative one
     reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(f"{path}: found a broken netCDF file ({reason}); expected a whole one")
 

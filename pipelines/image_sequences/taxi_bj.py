@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
@@ -89,6 +90,8 @@ class TaxiBJ:
             ValueError, OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile,
             zlib.error,
         ) as error:  # fmt: skip
+            if is_of_disk(error):
+                raise
             raise DataError(f"cannot read {self.file} as a plain npz file: {error}") from error
         # A member without the form of an array comes as its bytes.
         missing = [name for name in _ARRAYS if not isinstance(arrays.get(name), np.ndarray)]

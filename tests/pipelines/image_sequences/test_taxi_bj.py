@@ -1,3 +1,4 @@
+import errno
 import pickle
 from pathlib import Path
 
@@ -85,3 +86,16 @@ def test_pickles_and_damaged_files_are_refused_unread(tmp_path: Path):
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match="has no named array; expected also X_train"):
         TaxiBJ(str(path)).open(COUNTS)
+
+
+def test_an_error_of_the_disk_is_not_taken_for_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save(tmp_path / "taxi.npz", make_taxi())
+
+    def fails(*_args: object, **_settings: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(np, "load", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        source.open(COUNTS)
