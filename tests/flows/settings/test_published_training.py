@@ -13,8 +13,8 @@ from met2net.training.settings import OptimizationSettings
 from tests.flows.studies.test_studies import STUDIES
 
 OWN = (
-    "demo", "mumbai", "mumbai_baselines", "mumbai_monthly", "pearl_river", "results_frame",
-    "results_mumbai", "results_simulated",
+    "demo", "mumbai", "mumbai_baselines", "mumbai_monthly", "pearl_river", "results_mumbai",
+    "results_year",
 )  # fmt: skip
 FILES = {
     "source=weatherbench": ["source.folder=/data"],

@@ -63,11 +63,10 @@ def test_every_study_composes_and_builds(name: str, scale: str) -> None:
         assert set(run.rows.values()) == set(run.experiment.models)
 
 
-@pytest.mark.parametrize("name", ["results_mumbai", "results_simulated", "results_frame"])
-def test_a_study_of_our_own_composes_and_gives_every_network_one_budget(name: str) -> None:
-    study = load_study([f"experiment={name}"])
+def test_the_results_on_mumbai_give_every_network_as_many_steps() -> None:
+    study = load_study(["experiment=results_mumbai"])
     assert study is not None and study.protocols == ("clean",)
-    for run in part_experiments(study, [f"experiment={name}"]):
+    for run in part_experiments(study, ["experiment=results_mumbai"]):
         budgets = {
             (m.optimization.max_epochs, m.optimization.batches_per_epoch, m.optimization.batch_size)
             for m in run.experiment.models.values()
@@ -75,15 +74,15 @@ def test_a_study_of_our_own_composes_and_gives_every_network_one_budget(name: st
         assert len(budgets) == 1 and set(run.rows.values()) == set(run.experiment.models)
 
 
-def test_studies_of_one_budget_share_their_trainings() -> None:
-    models = []
-    for name in ("results_simulated", "results_frame"):
-        study = load_study([f"experiment={name}"])
-        assert study is not None
-        models.append(part_experiments(study, [f"experiment={name}"])[0].experiment)
-    whole, frame = models
-    assert all(whole.models[name] == model for name, model in frame.models.items())
-    assert (whole.window, whole.splits, whole.grid) == (frame.window, frame.splits, frame.grid)
+def test_the_results_of_the_year_compare_thirteen_systems_that_correct_ridge() -> None:
+    study = load_study(["experiment=results_year"])
+    assert study is not None and "step_time" in study.costs  # how long each was trained
+    (run,) = part_experiments(study, ["experiment=results_year"])
+    linear = [
+        m for m in run.experiment.models.values() if "linear_reference" in m.network["_target_"]
+    ]
+    assert len(linear) >= 13 and set(run.rows.values()) == set(run.experiment.models)
+    assert all(m.optimization.batches_per_epoch is not None for m in linear)
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("table")])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 import yaml
@@ -10,11 +11,24 @@ import yaml
 from pipelines.errors import DataError
 from pipelines.studies.parts import ScoredPart, write_parts
 from pipelines.studies.results_page import judged, write_results_page
+from pipelines.training.cost import TrainingCost
 
 ERRORS = {"tau": 0.9, "met2net": 0.7, "convlstm": 0.5, "persistence": 1.0, "ridge": 0.6}
 
 
-def make_study(folder: Path, *, seeds: int, rates: tuple[float, ...] = (1e-3, 2e-3)) -> Path:
+COST = TrainingCost(
+    params=1.0, num_models=1, multiply_adds=1.0, training_multiply_adds=1.0, memory=None,
+    step_time=1.0, batch_size=4, device="cpu", num_threads=2,
+)  # fmt: skip
+
+
+def make_study(
+    folder: Path,
+    *,
+    seeds: int,
+    rates: tuple[float, ...] = (1e-3, 2e-3),
+    step_time: float | None = None,
+) -> Path:
     parts = []
     for seed in range(seeds):
         run = folder / str(seed)
@@ -27,8 +41,13 @@ def make_study(folder: Path, *, seeds: int, rates: tuple[float, ...] = (1e-3, 2e
                 "normalized_rmse_low": ("model", [e - 0.1 for e in error]),
                 "normalized_rmse_high": ("model", [e + 0.1 for e in error]),
                 "score": ("model", error), "pooled": ("model", error),
+                "margin_low": (("model", "other_model"), np.full((5, 5), 0.11 + 0.01 * seed)),
+                "margin_high": (("model", "other_model"), np.full((5, 5), 0.19 + 0.01 * seed)),
             },
-            coords={"model": models, "channel": ["t2m"], "units": ("channel", ["K"])},
+            coords={
+                "model": models, "other_model": models, "channel": ["t2m"],
+                "units": ("channel", ["K"]),
+            },
             attrs={"num_windows": 7},
         )  # fmt: skip
         scores.to_netcdf(run / "scores.nc")
@@ -36,10 +55,15 @@ def make_study(folder: Path, *, seeds: int, rates: tuple[float, ...] = (1e-3, 2e
             part="all", protocol="clean", seed=seed, folder=run, training_set=folder,
             variables={"t2m": ("t2m",)}, checkpoints={}, learning_rates={"tau": 2e-3},
             rows={"Baseline: TAU": "tau", "Met2Net": "met2net", "ConvLSTM": "convlstm"},
+            costs={} if step_time is None else {"tau": replace(COST, step_time=step_time)},
+            steps_an_epoch={} if step_time is None else {"tau": 100},
         )  # fmt: skip
-        parts.append(replace(part))
+        parts.append(part)
     write_parts(folder / "study.json", parts)
-    settings = {"name": "results", "title": "Made up", "study": {"learning_rates": list(rates)}}
+    settings = {
+        "name": "results", "title": "Made up", "study": {"learning_rates": list(rates)},
+        "training": {"max_epochs": 3},
+    }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return folder
 
@@ -54,8 +78,20 @@ def test_the_page_ranks_models_and_judges_claims(tmp_path) -> None:
     assert "| Baseline: TAU | 0.002 | 0.9100 | 0.9000 – 0.9200 | 0.8100 – 1.0100 | 0.901 |" in text
     assert "| Met2Net is better than TAU (Table 1) | -0.2000 | agrees |" in text
     assert "| Met2Net is better than ConvLSTM (Table 1) | +0.2000 | **contradicts** |" in text
-    assert "Better than the best yardstick: ConvLSTM." in text
+    assert (
+        "Better than the best yardstick, ridge: ConvLSTM by 16.4% [12.0, 20.0]. Brackets: paired "
+        "95 % intervals, averaged over seeds." in text
+    )
+    assert "training [s]" not in text
     assert text.index("| ConvLSTM |") < text.index("| ridge |") < text.index("| Met2Net |")
+
+
+def test_where_costs_were_measured_it_is_said_how_long_each_was_trained(tmp_path) -> None:
+    page = write_results_page([make_study(tmp_path, seeds=1, step_time=0.25)], tmp_path / "page.md")
+    text = page.read_text()
+    assert "| / persistence | steps | training [s] |\n" in text
+    assert "| 0.900 | 300 | 75 |\n" in text  # 3 epochs of 100 steps
+    assert "| 1.000 | – | – |\n" in text  # persistence
 
 
 @pytest.mark.parametrize(

@@ -15,47 +15,35 @@ import torch
 from filelock import FileLock
 
 from met2net.checkpoint import load_checkpoint
-from met2net.training.settings import OptimizationSettings
+from met2net.models.known_inputs import KnownInputs
+from met2net.models.linear_reference import LinearReference
+from met2net.models.own_classes import dotted_name
 from pipelines.errors import DataError, TrainingError
 from pipelines.training.job import TrainerSettings, TrainingJob, read_job, write_job
+from pipelines.training.network_grid import network_on_grid
 from pipelines.training.train import CHECKPOINT, END_WITH_PARENT, train
 from tests.pipelines.small_project import VARIABLES, WINDOW, make_training_set
+from tests.pipelines.training.training_jobs import make_job
 
 EPOCHS = 4
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
+    """A Met2Net that corrects ridge regression, and knows sun, hour and climatology."""
     training_set = make_training_set(tmp_path_factory.mktemp("data"))
+    job = make_job(training_set, max_epochs=EPOCHS)
     network = {
-        "_target_": "met2net.models.met2net.Met2Net",
-        "variables": {name: list(labels) for name, labels in VARIABLES.items()},
-        "num_inputs": WINDOW.num_inputs,
-        "num_targets": WINDOW.num_targets,
-        "spatial_dim": 4,
-        "latent_dim": 8,
-        "num_blocks": 2,
-        "num_heads": 2,
-        "drop_path": 0.2,
-    }
-    return TrainingJob(
-        name="met2net",
-        training_set=str(training_set),
-        training_set_fingerprint=training_set.stem,
-        window=WINDOW,
-        network={
-            "_target_": "met2net.models.reference_frame.ReferenceFrame",
-            "variables": network["variables"],
-            "forecaster": {k: v for k, v in network.items() if k != "variables"}
-            | {"_partial_": True},
+        "_target_": dotted_name(LinearReference),
+        "variables": job.network["variables"],
+        "forecaster": {
+            "_target_": dotted_name(KnownInputs),
+            "_partial_": True,
+            "fields": ["solar_radiation", "time_of_day", "climatology"],
+            "forecaster": job.network["forecaster"],
         },
-        objective={"_target_": "met2net.training.objective.TwoStage", "translator_momentum": 0.9},
-        optimization=OptimizationSettings(
-            learning_rate=1e-3, schedule="one_cycle", max_epochs=EPOCHS, batch_size=16
-        ),
-        trainer=TrainerSettings(num_threads=1),
-        provenance={"archive_snapshot": "S"},
-    )
+    }
+    return replace(job, network=network_on_grid(network, training_set, window=WINDOW))
 
 
 @pytest.fixture(scope="module")
