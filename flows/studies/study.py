@@ -33,7 +33,6 @@ from pipelines.run_folder import RunFolder
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
 from pipelines.storms.checks import check_storms
 from pipelines.studies.costs import cost_cells
-from pipelines.studies.figures import FigureChoice, draw_study
 from pipelines.studies.parts import ScoredPart, write_parts
 from pipelines.studies.table import study_table, write_study_table
 from pipelines.studies.tracking import track_study
@@ -106,6 +105,9 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
         write_parts(folder / "study.json", scored)
         made_from = [RunFolder(part.folder).made_from("scores") for part in scored]
         cells = _cells(study, scored)
+        # Imported here: the library that draws is large, and every experiment loads this module.
+        from pipelines.studies.figures import FigureChoice, draw_study
+
         choice = FigureChoice(
             study.variables, study.example, study.track_leads, first.evaluation.maps
         )

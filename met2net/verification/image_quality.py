@@ -8,7 +8,6 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Float64
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from met2net.data.valid_points import ValidPoints
 from met2net.verification.structural_similarity import GAUSSIAN, structural_similarity
@@ -70,6 +69,9 @@ def compute_image_quality(
     Raises:
         ValueError: if a smallest value is not below the largest.
     """
+    # Imported here: it brings SciPy's signal processing along, and most commands score nothing.
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     if not (value_range[0] < value_range[1]).all():
         raise ValueError(
             f"value ranges are {value_range[0].tolist()} to {value_range[1].tolist()}; expected "

@@ -13,8 +13,6 @@ from pipelines.atomic import write_text
 from pipelines.code_version import sources_sha256
 from pipelines.evaluation.lead_times import has_images
 from pipelines.evaluation.summary import open_scores, verdict
-from pipelines.figures import draw_run
-from pipelines.figures.style import DOTS_PER_INCH
 from pipelines.fingerprint import content_sha256, fingerprint
 from pipelines.maps.settings import MapSettings
 from pipelines.report.breakdowns import group_tables, image_tables, per_time_table, wind_table
@@ -91,6 +89,9 @@ def write_report(
     Raises:
         ValueError: if the worked window lacks a lead time of `maps`.
     """
+    # Imported here: most repeated runs draw nothing, and the library that draws is large.
+    from pipelines.figures import draw_run
+
     run = RunFolder(run_folder)
     figures = {path.stem: path for path in draw_run(run_folder, network=network, maps=maps)}
     scores = open_scores(run.scores)
@@ -264,6 +265,8 @@ def _inline(path: Path) -> str:
 
 def _width(path: Path) -> int:
     """Give the width at which a figure's letters have their nominal size [CSS pixels]."""
+    from pipelines.figures.style import DOTS_PER_INCH  # as above
+
     pixels: int
     pixels, _ = struct.unpack(">II", path.read_bytes()[16:24])  # PNG: the header chunk comes first
     return round(pixels * 96 / DOTS_PER_INCH)

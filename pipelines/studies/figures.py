@@ -24,7 +24,7 @@ from pipelines.paper.cells import Cell
 from pipelines.run_folder import RunFolder
 from pipelines.studies.parts import ScoredPart
 
-__all__ = ["DRAWINGS", "FigureChoice", "draw_study"]
+__all__ = ["FigureChoice", "draw_study"]
 
 _Drawn = Iterator[tuple[str, Figure]]
 
@@ -59,7 +59,7 @@ def draw_study(
     Args:
         parts: finished ones.
         cells: of the table, for bars.
-        drawings: names, see `DRAWINGS`.
+        drawings: names, see `pipelines.studies.drawings`.
         choice: what of the data.
         folder: PNG files are written into it; with several parts their names start with the
             part's.
@@ -74,7 +74,7 @@ def draw_study(
         save(figure, folder / f"{name if len(shown) == 1 else f'{part.part}_{name}'}.png")
         for part in shown.values()
         for drawing in drawings
-        for name, figure in DRAWINGS[drawing](part, cells, choice)
+        for name, figure in _DRAW[drawing](part, cells, choice)
     ]
 
 
@@ -175,7 +175,7 @@ def _analysis(part: ScoredPart) -> xr.Dataset:
         return analysis.load()
 
 
-DRAWINGS: Mapping[str, Callable[[ScoredPart, Sequence[Cell], FigureChoice], _Drawn]] = {
+_DRAW: Mapping[str, Callable[[ScoredPart, Sequence[Cell], FigureChoice], _Drawn]] = {
     "maps": _maps,
     "lead_time_mse": _curves("mse"),
     "lead_time_pcc": _curves("pcc"),
@@ -185,4 +185,4 @@ DRAWINGS: Mapping[str, Callable[[ScoredPart, Sequence[Cell], FigureChoice], _Dra
     "tracks": _tracks,
     "bars": _bars,
 }
-"""Name -> function of a part, the table's cells and the choice: figures by name."""
+"""Name of a drawing -> function of a part, the table's cells and the choice: figures by name."""

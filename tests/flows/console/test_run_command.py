@@ -91,3 +91,13 @@ def test_help_and_a_misspelt_setting_load_nothing_that_takes_long(
     assert ran.returncode == status
     assert said in ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_a_flow_loads_without_what_draws_scores_and_computes_elsewhere() -> None:
+    later = ("matplotlib", "torchmetrics", "distributed", "lightning")
+    code = f"import sys, flows.full_experiment; print([m for m in {later} if m in sys.modules])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        check=True,
+    )  # fmt: skip
+    assert ran.stdout == "[]\n"
