@@ -135,7 +135,11 @@ class LinearReference(Wrapper):
         return self._encode(inputs, last=inputs[:, -1:], linear=self._linear(inputs, init_time))
 
     def inside(self, problem: LearningProblem) -> LearningProblem:
-        """Learn corrections: a channel and lead time counts relative to the linear error."""
+        """Learn corrections, in units of the linear error.
+
+        A channel counts relative to its linear error over all lead times; of these, each counts as
+        it does in that error, the later and larger ones more, as in the score.
+        """
         linear = self._linear(problem.inputs, problem.init_time)
         last = problem.inputs[:, -1:]
         return replace(
@@ -143,6 +147,7 @@ class LinearReference(Wrapper):
             network=self.forecaster,
             inputs=self._encode(problem.inputs, last=last, linear=linear),
             targets=(problem.targets - linear) / self.residual[..., None, None],
+            weights=self.residual.square() / self.residual.square().mean(dim=0),
             target_frames=self._encode(problem.target_frames, last=last, linear=linear),
         )
 

@@ -23,6 +23,8 @@ class LearningProblem:
         targets: what its decoders have to give.
         target_frames: the target frames as its encoders would see them.
         init_time: hours since 1970-01-01T00 UTC, where known.
+        weights: what squared errors count, a lead time and channel, where targets are scaled
+            otherwise for each lead time; the mean over lead times is 1. None: all alike.
     """
 
     network: nn.Module
@@ -30,6 +32,7 @@ class LearningProblem:
     targets: Float[Tensor, "b t2 c2 h w"]
     target_frames: Float[Tensor, "b t2 c h w"]
     init_time: Int64[Tensor, " b"] | None = None
+    weights: Float[Tensor, "t2 c2"] | None = None
 
 
 class Wrapper(nn.Module):

@@ -53,7 +53,7 @@ class HighFrequencyFocal(EndToEnd):
         """Give `loss` and its parts, `prediction_loss` and `focal_loss`."""
         problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         forecast = problem.network(problem.inputs)
-        prediction_loss = self.squared_error(forecast, problem.targets)
+        prediction_loss = self.squared_error(forecast, problem.targets, problem.weights)
         focal_loss = high_frequency_focal_loss(
             forecast,
             problem.targets,

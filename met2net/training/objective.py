@@ -199,7 +199,7 @@ class TwoStage(Objective):
         latent = inner.encoders(problem.inputs)
         grid = (inputs.shape[-2], inputs.shape[-1])
         forecast = inner.decoders(translator(latent), grid=grid)
-        prediction_loss = self.squared_error(forecast, problem.targets)
+        prediction_loss = self.squared_error(forecast, problem.targets, problem.weights)
         seen = latent.detach()
         del latent, forecast  # nothing but the loss keeps the graph
         yield {
@@ -278,7 +278,7 @@ class EndToEnd(Objective):
         """Give `loss` and its parts: `prediction_loss`, and `divergence` where it has weight."""
         problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         forecast = problem.network(problem.inputs)
-        prediction_loss = self.squared_error(forecast, problem.targets)
+        prediction_loss = self.squared_error(forecast, problem.targets, problem.weights)
         if self.differential_divergence_weight == 0:
             return {"loss": prediction_loss, "prediction_loss": prediction_loss}
         divergence = differential_divergence(

@@ -97,11 +97,15 @@ class ScheduledSampling(EndToEnd):
         forecast = _forecast_with_targets(
             problem.network, problem.inputs, problem.target_frames, use_truth
         )
-        truth = torch.cat([_seen_ahead(problem.network, problem.inputs), problem.targets], dim=1)
+        seen_ahead = _seen_ahead(problem.network, problem.inputs)
+        truth = torch.cat([seen_ahead, problem.targets], dim=1)
+        weights = problem.weights
         return {
-            "loss": self.squared_error(forecast, truth),
+            "loss": self.squared_error(
+                forecast, truth, _from_the_second_frame(weights, seen_ahead)
+            ),
             "prediction_loss": self.squared_error(
-                forecast[:, -targets.shape[1] :], problem.targets
+                forecast[:, -targets.shape[1] :], problem.targets, weights
             ),
             "truth_probability": probability,
         }
@@ -109,6 +113,15 @@ class ScheduledSampling(EndToEnd):
     def after_step(self, network: nn.Module) -> None:
         """Count the step."""
         self.step += 1
+
+
+def _from_the_second_frame(
+    weights: Float[Tensor, "t2 c"] | None, seen_ahead: Float[Tensor, "b t c h w"]
+) -> Float[Tensor, "t3 c"] | None:
+    """Give the weights of all frames that are forecast: input frames' successors count once."""
+    if weights is None:
+        return None
+    return torch.cat([weights.new_ones(seen_ahead.shape[1], weights.shape[1]), weights])
 
 
 def _forecast_with_targets(

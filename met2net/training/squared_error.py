@@ -101,21 +101,31 @@ class SquaredError(nn.Module):
         self.valid = valid
 
     def forward(
-        self, forecast: Float[Tensor, "b t c h w"], targets: Float[Tensor, "b t c h w"]
+        self,
+        forecast: Float[Tensor, "b t c h w"],
+        targets: Float[Tensor, "b t c h w"],
+        lead_weights: Float[Tensor, "t c"] | None = None,
     ) -> Float[Tensor, ""]:
         """Give the weighted mean.
+
+        Args:
+            forecast: frames.
+            targets: what they should be.
+            lead_weights: further factors, a lead time and channel, with mean 1 over lead times.
 
         Raises:
             ValueError: if the area weights are missing or belong to another grid.
         """
         weights = self._weights(forecast.shape[-2])
+        if lead_weights is not None:
+            factors = lead_weights[..., None, None]
+            weights = factors if weights is None else weights * factors
         if self.valid is not None:
             counted = self.valid if weights is None else weights * self.valid
             # Not multiplied by 0: what stands there may be no number.
             squared = torch.where(self.valid, forecast - targets, 0.0).square()
-            mean: Tensor = (counted * squared).sum() / (
-                counted.sum() * squared[:, :, 0, 0, 0].numel()
-            )
+            count = counted.expand(squared.shape[1:]).sum() * len(squared)
+            mean: Tensor = (counted * squared).sum() / count
             return mean
         if weights is None:
             return F.mse_loss(forecast, targets)

@@ -16,7 +16,7 @@ from pipelines.training.initial_weights import InitialWeights
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised whenever the same settings would train another network, so that nothing kept is taken for
 it: a finished training, or the state that an interrupted one left."""
 

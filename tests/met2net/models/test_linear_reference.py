@@ -155,6 +155,18 @@ def test_any_network_and_objective_learns_the_corrections(inner, objective):
     torch.testing.assert_close(back, targets)
 
 
+@pytest.mark.parametrize("inner", [partial(Zeros, num_targets=3), partial(TAU, **SIZES)])
+def test_lead_times_count_in_the_loss_as_they_do_in_the_score(inner):
+    if inner.func is TAU:
+        inner = partial(inner, num_inputs=2, num_targets=3)
+    network = make_network(inner)
+    inputs, targets, init_time = make_batch()
+    loss = EndToEnd()(network, inputs, targets, init_time)["loss"]
+    squared = (network(inputs, init_time) - targets).square().mean(dim=(0, 1, 3, 4))  # as scored
+    linear = network.residual.square().mean(dim=0)
+    torch.testing.assert_close(loss, (squared / linear).mean())
+
+
 def test_changing_the_targets_changes_no_input():
     network = make_network(partial(MET2NET, num_inputs=2, num_targets=3))
     inputs, targets, init_time = make_batch()

@@ -7,9 +7,11 @@ from torch.utils.data import DataLoader
 
 from met2net.models.baselines.convlstm import ConvLSTM
 from met2net.models.baselines.per_variable import PerVariable
+from met2net.models.baselines.recurrent import forecast_channels
 from met2net.models.baselines.tau import TAU
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.module import ForecastModule
+from met2net.training.problem import learning_problem
 from met2net.training.scheduled_sampling import ScheduledSampling
 from met2net.training.settings import OptimizationSettings
 from tests.met2net.models.model_builders import (
@@ -21,6 +23,8 @@ from tests.met2net.models.model_builders import (
     randomize,
     snapshot,
 )
+from tests.met2net.models.test_linear_reference import make_batch as make_linear_batch
+from tests.met2net.models.test_linear_reference import make_network as make_linear_network
 
 TINY = {"hidden_dim": 4, "num_layers": 2, "kernel_size": 3}
 FRAMES = {"num_inputs": 2, "num_targets": 3}
@@ -197,3 +201,26 @@ def test_a_network_that_is_not_recurrent_is_refused():
     ):
         with pytest.raises(ValueError, match=f"the network is a {name}; ScheduledSampling"):
             ScheduledSampling().prepare(network)
+
+
+def test_input_frames_count_once_and_lead_times_as_the_reference_says():
+    network = make_linear_network(partial(ConvLSTM, **FRAMES, **TINY))
+    network.set_linear(
+        network.linear,
+        scale=torch.ones(3),
+        residual=torch.tensor([[1.0], [2.0], [3.0]]).expand(3, 3),
+    )
+    inputs, targets, init_time = make_linear_batch()
+    problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
+    objective = at_step(0, start=0.0)
+    found = objective(network, inputs, targets, init_time)
+    forecast = problem.network.forward_with_targets(
+        problem.inputs, problem.target_frames, torch.zeros(len(inputs), 2, dtype=torch.bool)
+    )
+    assert forecast.shape[1] == 4  # T = 2, T' = 3
+    squared = (forecast[:, 1:] - problem.targets).square().mean(dim=(0, 2, 3, 4))
+    weights = torch.tensor([1.0, 4.0, 9.0]) * 3 / 14
+    torch.testing.assert_close(found["prediction_loss"], (weights * squared).mean())
+    ahead = problem.inputs[:, 1:, forecast_channels(VARIABLES, problem.network.input_variables)]
+    first = (forecast[:, :1] - ahead).square().mean()
+    torch.testing.assert_close(found["loss"], (first + (weights * squared).sum()) / 4)

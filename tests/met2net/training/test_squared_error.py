@@ -24,6 +24,22 @@ def test_without_weights_it_is_the_mean_squared_error():
     assert torch.equal(error(forecast, targets), expected)
 
 
+def test_lead_times_count_as_told_beside_channels_and_valid_points():
+    error = SquaredError(channel_weights={"t2m": 4.0})
+    error.prepare(make_met2net())  # weights 1/2 1/2 2
+    lead_weights = torch.tensor([[0.5, 1.0, 1.5], [1.5, 1.0, 0.5]])
+    forecast = torch.zeros(2, 2, 3, 1, 2)
+    forecast[:, 1, 2] = 1.0  # of two lead times the later, of three channels the last
+    aim = torch.zeros_like(forecast)
+    assert float(error(forecast, aim, lead_weights)) == pytest.approx(2 * 0.5 / 6)
+    valid = torch.ones(3, 1, 2, dtype=torch.bool)
+    valid[2, 0, 1] = False
+    error.set_valid_points(valid)
+    # Each lead time has 2 points of weight 1/2 in two channels, and one of weight 2 in the third,
+    # times its own factors: 0.5 + 1.0 + 3.0 and 1.5 + 1.0 + 1.0.
+    assert float(error(forecast, aim, lead_weights)) == pytest.approx(2 * 0.5 / 8)
+
+
 def test_weights_are_no_part_of_a_saved_state():
     objective = EndToEnd(channel_weights={"t2m": 4.0}, area_weighted=True)
     objective.set_area_weights(torch.ones(4))
