@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.backfill_status import backfill_status
 from flows.console.acquisition_progress import read_progress
 from flows.settings.backfill import BackfillSettings, load_backfill
 from flows.settings.config_error import ConfigError
 from pipelines.archive.ingest import ingest
+from pipelines.archive.reconcile import reconcile
 from pipelines.archive.state import open_archive
 from pipelines.errors import DataError
 from pipelines.sources.cds import Cds
@@ -108,23 +110,40 @@ def test_the_key_stands_nowhere(finished: Path) -> None:
     assert not holding
 
 
-def test_the_same_again_asks_for_nothing(finished: Path, store: ClimateDataStore) -> None:
+@pytest.fixture
+def settings(
+    finished: Path, store: ClimateDataStore, monkeypatch: pytest.MonkeyPatch
+) -> BackfillSettings:
+    """Those of the finished backfill, for what needs no process of its own."""
+    speak_to(store, monkeypatch)
+    return load_backfill(overrides(finished))
+
+
+def test_the_same_again_asks_for_nothing(
+    settings: BackfillSettings, store: ClimateDataStore
+) -> None:
     before = len(store.calls)
-    assert run("backfill", finished, store).returncode == 0
+    bring_in(settings)
     assert len(store.calls) == before
 
 
 def test_status_lists_preliminary_months_and_reconcile_replaces_them(
-    finished: Path, store: ClimateDataStore
+    finished: Path,
+    settings: BackfillSettings,
+    store: ClimateDataStore,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shown = run("backfill_status", finished, store)
-    assert shown.returncode == 0, shown.stderr[-2000:]
-    assert "2 archived months hold preliminary hours (ERA5T): 2021-02, 2021-03" in shown.stdout
-    assert "mixed (240 final, 432 preliminary)" in shown.stdout
+    backfill_status.fn(overrides(finished))
+    shown = capsys.readouterr().out
+    assert "2 archived months hold preliminary hours (ERA5T): 2021-02, 2021-03" in shown
+    assert "mixed (240 final, 432 preliminary)" in shown
     before = len(store.submissions)
     store.set_final_until(np.datetime64("2021-03-31T23"))
-    today = run("backfill", finished, store, "reconcile=true")
-    assert today.returncode == 0
+    reconcile(
+        settings.source, fields=settings.fields, grid=settings.grid,
+        raw_folder=settings.raw_folder, path=settings.archive,
+        received_after=settings.received_after,
+    )  # fmt: skip
     assert len(store.submissions) == before  # copies of today are recent enough
     moment = np.datetime64("now", "s")
     replaced = run("backfill", finished, store, "reconcile=true", f"received_after={moment}")
@@ -133,9 +152,10 @@ def test_status_lists_preliminary_months_and_reconcile_replaces_them(
     again = [request for _, request in store.submissions[before:]]
     assert len(again) == 2 and all("nocache" in request for request in again)
     assert set(open_archive(archive_of(finished))["expver"].values) == {"0001"}
-    shown = run("backfill_status", finished, store)
-    assert "preliminary" not in shown.stdout
-    assert shown.stdout.count("replace") == 2
+    backfill_status.fn(overrides(finished))
+    shown = capsys.readouterr().out
+    assert "preliminary" not in shown
+    assert shown.count("replace") == 2
 
 
 def test_a_refused_key_is_one_line_and_status_two(tmp_path: Path) -> None:
@@ -204,9 +224,7 @@ def test_one_more_channel_counts_right_before_while_and_after_it_is_fetched(
     """Of a month that an archive beside it holds, one channel is asked for; the rest is copied."""
     wind = ["period=2021-01-31/2021-02-02", "data.variables.t2m=[]", "data.variables.v10=[]"]
     with ClimateDataStore(key=KEY) as store:
-        monkeypatch.setenv("CDSAPI_URL", store.url)
-        monkeypatch.setenv("CDSAPI_KEY", KEY)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        speak_to(store, monkeypatch)
         first = load_backfill([*overrides(tmp_path), *wind])
         assert counts(first) == (["planned", "planned"], [0, 0])
         bring_in(first)
@@ -231,6 +249,13 @@ def test_one_more_channel_counts_right_before_while_and_after_it_is_fetched(
         for _ in "before", "after":  # nothing is asked for, nothing is missing
             assert counts(narrow) == (["verified", "verified"], [0, 0])
             bring_in(narrow)
+
+
+def speak_to(store: ClimateDataStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client of this process find the service."""
+    monkeypatch.setenv("CDSAPI_URL", store.url)
+    monkeypatch.setenv("CDSAPI_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 def bring_in(settings: BackfillSettings) -> None:
