@@ -142,6 +142,9 @@ class TwoStage(Objective):
             equal the online ones, so stage 2 uses stage 1's latents, detached, and no copy.
         prediction_weight: weight of L1.
         latent_weight: weight of L2.
+        translator_sees_forecast: stage 1 goes through the online translator, which then learns
+            from L1 too, and there is no momentum translator. Not the paper's: it shows what the
+            translator misses (docs/model.md).
 
     Raises:
         ValueError: if a momentum is outside [0, 1] or a weight is not positive.
@@ -154,6 +157,7 @@ class TwoStage(Objective):
         autoencoder_momentum: float = 0.0,
         prediction_weight: float = 1.0,
         latent_weight: float = 1.0,
+        translator_sees_forecast: bool = False,
         channel_weights: Mapping[str, float] | None = None,
         area_weighted: bool = False,
     ) -> None:
@@ -166,6 +170,7 @@ class TwoStage(Objective):
         self.autoencoder_momentum = autoencoder_momentum
         self.prediction_weight = prediction_weight
         self.latent_weight = latent_weight
+        self.translator_sees_forecast = translator_sees_forecast
         self.momentum_translator: nn.Module | None = None
         self.momentum_encoders: nn.Module | None = None
 
@@ -177,7 +182,8 @@ class TwoStage(Objective):
         """
         inner = inner_met2net(network)
         super().prepare(network)
-        self.momentum_translator = momentum_copy(inner.translator)
+        if not self.translator_sees_forecast:
+            self.momentum_translator = momentum_copy(inner.translator)
         if self.autoencoder_momentum > 0:
             self.momentum_encoders = momentum_copy(inner.encoders)
 
@@ -193,8 +199,8 @@ class TwoStage(Objective):
         Raises:
             ValueError: if `prepare` was not called, or the network is no Met2Net.
         """
-        translator = self._prepared_translator()
         inner = inner_met2net(network)
+        translator = self._translator_of_stage_1(inner)
         problem = learning_problem(network, inputs=inputs, targets=targets, init_time=init_time)
         latent = inner.encoders(problem.inputs)
         grid = (inputs.shape[-2], inputs.shape[-1])
@@ -223,16 +229,20 @@ class TwoStage(Objective):
             ValueError: if `prepare` was not called, or the network is no Met2Net.
         """
         inner = inner_met2net(network)
-        update_momentum(
-            self._prepared_translator(), inner.translator, momentum=self.translator_momentum
-        )
+        if not self.translator_sees_forecast:
+            update_momentum(
+                self._translator_of_stage_1(inner), inner.translator,
+                momentum=self.translator_momentum,
+            )  # fmt: skip
         if self.momentum_encoders is not None:
             update_momentum(
                 self.momentum_encoders, inner.encoders, momentum=self.autoencoder_momentum
             )
 
-    def _prepared_translator(self) -> nn.Module:
+    def _translator_of_stage_1(self, inner: Met2Net) -> nn.Module:
         """Give the momentum translator, or say that it is missing."""
+        if self.translator_sees_forecast:
+            return inner.translator
         if self.momentum_translator is None:
             raise ValueError("TwoStage has no momentum copies; expected prepare(network) first")
         return self.momentum_translator

@@ -4,4 +4,5 @@ __all__ = ["DRAWINGS"]
 
 DRAWINGS = (
     "maps", "lead_time_mse", "lead_time_pcc", "cka", "attention", "distributions", "tracks", "bars",
+    "learning_curves",
 )  # fmt: skip

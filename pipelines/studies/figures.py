@@ -14,6 +14,7 @@ from pipelines.figures import (
     cka_curves,
     lead_time_curves,
     save,
+    training_curves,
     value_distributions,
 )
 from pipelines.figures.comparison_maps import comparison_maps
@@ -23,6 +24,7 @@ from pipelines.maps.settings import MapSettings
 from pipelines.paper.cells import Cell
 from pipelines.run_folder import RunFolder
 from pipelines.studies.parts import ScoredPart
+from pipelines.training.curves import read_curves
 
 __all__ = ["FigureChoice", "draw_study"]
 
@@ -160,6 +162,15 @@ def _bars(_: ScoredPart, cells: Sequence[Cell], choice: FigureChoice) -> _Drawn:
     yield "bars", figure
 
 
+def _learning_curves(part: ScoredPart, _: Sequence[Cell], __: FigureChoice) -> _Drawn:
+    """Validation RMSE and losses of every row by epoch."""
+    curves = {
+        row: read_curves(part.checkpoints[model].parent / "metrics.csv")
+        for row, model in part.rows.items()
+    }
+    yield "learning_curves", training_curves(curves)
+
+
 def _channels(part: ScoredPart, choice: FigureChoice) -> list[str]:
     """Give the channels of the chosen variables."""
     names = choice.variables or tuple(part.variables)
@@ -184,5 +195,6 @@ _DRAW: Mapping[str, Callable[[ScoredPart, Sequence[Cell], FigureChoice], _Drawn]
     "distributions": _distributions,
     "tracks": _tracks,
     "bars": _bars,
+    "learning_curves": _learning_curves,
 }
 """Name of a drawing -> function of a part, the table's cells and the choice: figures by name."""

@@ -115,6 +115,23 @@ def test_after_step_averages_and_forward_does_not():
             assert torch.equal(tensor, leading)
 
 
+def test_a_translator_that_sees_the_forecast_has_the_gradients_of_both_stages():
+    inputs, targets = make_batch()
+    gradients = []
+    for objective in (TwoStage(translator_sees_forecast=True, latent_weight=0.5), EndToEnd()):
+        network = randomize(make_met2net()).eval()
+        objective.prepare(network)
+        objective(network, inputs, targets)["loss"].backward()
+        objective.after_step(network)
+        gradients.append([weight.grad.clone() for weight in network.translator.parameters()])
+        assert not snapshot(objective)  # no copy of the translator
+    network = randomize(make_met2net()).eval()
+    latent, aim = network.encoders(inputs).detach(), network.encoders(targets).detach()
+    (0.5 * F.mse_loss(network.translator(latent), aim)).backward()
+    for both, first, second in zip(*gradients, network.translator.parameters(), strict=True):
+        torch.testing.assert_close(both, first + second.grad)
+
+
 def test_in_training_the_momentum_translator_uses_batch_statistics_and_drop_path():
     network = randomize(make_met2net(drop_path=0.5))
     objective = prepared(network).train()
