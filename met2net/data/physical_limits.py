@@ -74,4 +74,6 @@ def describe_limits(field: Float[np.ndarray, "h w"], table: Variable) -> str:
     units, factor, shift = _MISTAKES.get(table.units, ("", 1.0, 0.0))
     other = found * factor + shift
     fits = bool(units) and low <= other.min() and other.max() <= high
+    if shift == 0:  # a smaller unit makes numbers larger: nothing explains a negative one
+        fits = fits and (factor < 1) == (found.max() > high)
     return expected + (f" (the whole field looks like {units})" if fits else "")

@@ -117,7 +117,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     _surface(
         "total_precipitation", "tp", "tp", "m", "lwe_thickness_of_precipitation_amount",
-        (-1e-3, 1.0), step_type="accum",
+        (-1e-4, 1.0), step_type="accum",
     ),
     _surface(
         "toa_incident_solar_radiation", "tisr", "tisr", "J m-2", None, (-1.0, 6e6),

@@ -19,6 +19,7 @@ from pipelines.formats.releases import merge_releases
 from pipelines.formats.step_kind import hours_summed_name, summed_name
 from pipelines.formats.time_bounds import hours_between_bounds
 from pipelines.formats.times import decoded_times
+from pipelines.formats.valid_range import within_valid_range
 from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical"]
@@ -147,6 +148,7 @@ def _field(field: xr.DataArray, expected: Variable, origin: str) -> xr.DataArray
     if set(field.dims) != set(dims):
         raise DataError(f"{origin}: found {field.name} with dimensions {field.dims}; "
                         f"expected {dims}")  # fmt: skip
+    field = within_valid_range(field, origin=origin)
     result = field.transpose(*dims).astype(np.float32).rename(expected.name)
     if (hours := hours_summed_name(str(field.name))) in field.coords:
         result = result.rename({hours: hours_summed_name(expected.name)})

@@ -24,10 +24,17 @@ def with_whole_levels(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     Levels between them (0.5 hPa) are left out with a log line: no channel can name them.
 
     Raises:
-        DataError: if no level is whole.
+        DataError: if no level is whole, or they count places and are no pressures.
     """
     levels = dataset["level"].values.astype(np.float64)
     whole = np.rint(levels)
+    says_nothing = not {"units", "standard_name"} & set(dataset["level"].attrs)
+    counts = len(levels) > 1 and levels.tolist() == list(range(int(levels[0]), len(levels) + 1))
+    if (levels <= 0).any() or (says_nothing and counts and levels[0] == 1):
+        raise DataError(
+            f"{origin}: found levels {', '.join(f'{level:g}' for level in levels)}; expected "
+            "pressures in hPa (do these count places on the axis?)"
+        )
     keep = np.abs(levels - whole) <= _TOLERANCE
     if not keep.all():
         left_out = ", ".join(f"{level:g}" for level in levels[~keep])

@@ -26,6 +26,10 @@ _DERIVED = re.compile(
 )
 _CELL_METHOD = re.compile(r"((?:\w+: ?)+)(\w+)")
 _CLIMATE = re.compile(r"\b(within|over) (hours|days|years)\b")
+_INTERVAL = re.compile(r"\(.*?\binterval: *([\d.]+) *(\w+)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # by first letter: hr, hour, hours ...
+_HEIGHT = re.compile(r"\b(\d+(?:\.\d+)?)[ -]?m(?:et(?:re|er)s?)?\b")
+_HEIGHTS = ("height", "height_above_ground", "heightAboveGround")
 _SPACE = {"area", "latitude", "longitude", "lat", "lon", "x", "y", "grid"}
 
 
@@ -44,7 +48,7 @@ def other_variable(field: xr.DataArray, table: Variable) -> str | None:
         field: one field of a file, with its attributes and scalar coordinates.
         table: what `named_variable` gave.
     """
-    for check in (_names, _standard_name, _long_names, _cell_methods, _grib_kind):
+    for check in (_names, _standard_name, _long_names, _height, _cell_methods, _grib_kind):
         found = check(field, table)
         if found is not None:
             return f"{field.name} with {found}"
@@ -109,6 +113,29 @@ def _long_names(field: xr.DataArray, table: Variable) -> str | None:
     return None
 
 
+def _height(field: xr.DataArray, table: Variable) -> str | None:
+    """Refuse another height above the ground than the name says, as 100 m for `u10`.
+
+    A coordinate of one value says it (CF conventions, 5.7), or the text for people.
+    """
+    own = _HEIGHT.search(table.long_name)
+    if own is None:
+        return None
+    found = {
+        f"{name} of {float(at):g} m": {float(at)}
+        for name, at in field.coords.items()
+        if at.size == 1 and str(at.attrs.get("standard_name", name)) in _HEIGHTS
+        and at.dtype.kind in "iuf" and str(at.attrs.get("units", "m")) == "m"
+    }  # fmt: skip
+    for key in ("long_name", "GRIB_name"):
+        text = str(field.attrs.get(key, ""))
+        found[f"{key} {text!r}"] = {float(m[1]) for m in _HEIGHT.finditer(text.lower())}
+    for said, heights in found.items():
+        if heights and float(own[1]) not in heights:
+            return f"{said}; expected {own[1]} m, as its name says"
+    return None
+
+
 def _derived(key: str, text: str, table: Variable) -> str | None:
     word = _DERIVED.search(text.lower())
     if word is None or word[0] in table.long_name.lower():
@@ -120,6 +147,11 @@ def _cell_methods(field: xr.DataArray, table: Variable) -> str | None:
     """Refuse statistics in time, or over an ensemble. Source: CF conventions, 7.3."""
     text = re.sub(r"\([^)]*\)", "", str(field.attrs.get("cell_methods", "")))
     allowed = ("point", "sum") if table.step_type == "accum" else ("point",)
+    spaced = _INTERVAL.search(str(field.attrs.get("cell_methods", "")))
+    if table.step_type == "accum" and spaced is not None:
+        # Data that stand further apart cannot be summed up over the hour before.
+        if float(spaced[1]) * _SECONDS.get(spaced[2][0].lower(), 3600) > 3600:
+            return f"cell_methods {field.attrs['cell_methods']!r}; expected an hour at most"
     for axes, method in _CELL_METHOD.findall(text):
         over = {axis.strip() for axis in axes.split(":") if axis.strip()}
         if not over <= _SPACE and (method not in allowed or _CLIMATE.search(text)):

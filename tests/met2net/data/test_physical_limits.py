@@ -77,6 +77,16 @@ def test_a_unit_is_guessed_only_where_it_makes_the_whole_field_possible():
     assert found == f"{limits} (the whole field looks like degrees Celsius)"
 
 
+def test_rain_below_none_is_refused_and_no_unit_is_blamed():
+    rain, limits = variable("total_precipitation"), "expected within -0.0001 to 1 m"
+    field = np.array([[-5e-4, -4e-4], [-5e-4, 0.0]])
+    assert describe_limits(field, rain) == limits
+    found = describe_limits(np.array([[3.0, 20.0], [0.0, 5.0]]), rain)
+    assert found == f"{limits} (the whole field looks like mm)"
+    with pytest.raises(ValueError, match=r"tp \(total precipitation\) is -0.0005 m at"):
+        check_inputs(np.full((1, 1, 1, *GRID.shape), -5e-4), ("tp",), grid=GRID)
+
+
 def test_a_dataset_is_refused_with_variable_hour_and_place():
     dataset = make_dataset()
     dataset["2m_temperature"].loc[{"time": INIT, "latitude": 23.0, "longitude": 110.0}] = -9999.0

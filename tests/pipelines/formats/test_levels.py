@@ -38,6 +38,22 @@ def test_levels_are_rounded_and_not_cut_off() -> None:
     assert single["level"].values.tolist() == [850]
 
 
+@pytest.mark.parametrize("levels", [[0, 1, 2], [-1, 500], [0.0]])
+def test_what_is_no_pressure_is_no_level(levels: list[float]) -> None:
+    with pytest.raises(DataError, match=r"a\.nc: found levels .*; expected pressures in hPa"):
+        canonical(on_levels(levels), origin="a.nc")
+
+
+def test_levels_that_count_places_are_pressures_only_where_the_file_says_so() -> None:
+    said = on_levels([1, 2, 3])
+    assert canonical(said, origin="a")["level"].values.tolist() == [1, 2, 3]
+    unsaid = said.assign_coords(level=[1, 2, 3])
+    with pytest.raises(DataError, match="found levels 1, 2, 3; expected pressures in hPa"):
+        canonical(unsaid, origin="a")
+    other = said.assign_coords(level=[1, 2, 5])  # as ARCO's axis, which says nothing
+    assert canonical(other, origin="a")["level"].values.tolist() == [1, 2, 5]
+
+
 def test_levels_between_whole_ones_are_left_out_with_a_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_dew_point_with_the_attributes_of_its_temperature_is_neither():
         ({"cell_methods": "area: mean time: minimum within days"}, "cell_methods"),
         ({"cell_methods": "number: standard_deviation"}, "cell_methods"),
         ({"cell_methods": "realization: mean"}, "cell_methods"),
+        ({"long_name": "100 metre temperature"}, "long_name '100 metre temperature'; expected 2 m"),
         ({"GRIB_stepType": "max"}, "stepType max; expected instant"),
         ({"GRIB_stepType": "avgua"}, "stepType avgua; expected instant"),
         ({"GRIB_dataType": "es"}, "dataType es; expected an analysis or a forecast"),
@@ -115,3 +116,32 @@ def test_a_member_of_an_ensemble_is_left_out_and_the_control_is_not(number, name
     made = dataset(**OF_CFGRIB).assign_coords(number=number)
     assert decoded(made)[0] == names
     assert decoded(made.expand_dims("number"))[0] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "at", "reason"),
+    [
+        ("t2m", {}, 2.0, None),
+        ("u10", {}, 10.0, None),
+        ("u10", {}, 100.0, "u10 with height of 100 m; expected 10 m, as its name says"),
+        ("t2m", {}, 50.0, "t2m with height of 50 m; expected 2 m, as its name says"),
+        ("t2m", {"units": "km"}, 0.002, None),  # not read: no number to compare
+        ("msl", {}, 300.0, None),  # its name has no height
+    ],
+)
+def test_a_height_beside_a_field_is_that_of_its_name(name, attrs, at, reason):
+    units = {"t2m": "K", "u10": "m s-1", "msl": "Pa"}[name]
+    made = dataset(name, units=units).assign_coords(
+        height=((), at, {"standard_name": "height", "units": "m", **attrs})
+    )
+    names, reasons = decoded(made)
+    assert reasons == (() if reason is None else (reason,)) and (names == []) == bool(reason)
+
+
+def test_a_sum_of_data_hours_apart_is_no_sum_over_the_hour_before():
+    for interval, is_one in (("1 hour", True), ("30 minutes", True), ("3 hours", False),
+                             ("1 day", False)):  # fmt: skip
+        made = dataset("tp", 0.001, units="m", cell_methods=f"time: sum (interval: {interval})")
+        names, reasons = decoded(made)
+        assert (names == ["total_precipitation"]) == is_one
+        assert is_one or "expected an hour at most" in reasons[0]
