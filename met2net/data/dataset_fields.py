@@ -2,7 +2,8 @@
 
 A variable goes by its CDS long name, its label, its GRIB short name, or a name that the caller
 gives; a level also by the channel's label as a variable of its own (`z500`). Nothing is guessed
-from values: units that differ are refused, not converted.
+from values: units that differ are refused, not converted, and so is what says that it is something
+else than its name.
 """
 
 import re
@@ -14,6 +15,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from met2net.data.grid import Grid, unbroken_longitudes
+from met2net.data.named_kind import other_variable
 from met2net.data.unit_spellings import same_units
 from met2net.data.variables import Channel, channel
 
@@ -90,10 +92,16 @@ class DatasetFields:
                 that says none is taken to have them.
 
         Raises:
-            ValueError: if no variable, or several, or no such level is there, or the units differ.
+            ValueError: if no variable, or several, or no such level is there, the units differ, or
+                an attribute says that it is something else, as a daily maximum.
         """
         parsed = channel(label)
         array = self._find(parsed)
+        # One member of an ensemble is weather, too, to whoever picks it by hand.
+        named = array.drop_vars("number", errors="ignore").rename(parsed.variable.label)
+        reason = other_variable(named, parsed.variable)
+        if reason is not None:
+            raise ValueError(f"{array.name} is no {parsed.variable.long_name}: found {reason}")
         units = parsed.variable.units if units is None else units
         found_units = str(array.attrs.get("units", units))
         if not same_units(found_units, units):

@@ -13,7 +13,9 @@ import met2net
 from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.climatology import Climatology, ClimatologyAccumulator, spans_two_years
 from met2net.data.dataset_fields import DatasetFields
+from met2net.data.grid import Grid
 from met2net.data.normalization import Method, Normalizer, check_method
+from met2net.data.physical_limits import check_inputs
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST, TrainingSet
 from met2net.data.training_statistics import (
     TrainingStatistics,
@@ -67,6 +69,7 @@ def training_set_of(
     fields = np.empty((len(times), len(labels), *source.grid.shape), np.float32)
     for number, label in enumerate(labels):
         fields[:, number] = source.read(label, times=times.astype("datetime64[ns]"))
+    _check_limits(fields, labels, times=times, grid=source.grid)
     in_train = split == SPLITS["train"]
     valid = _valid_points(fields[0], labels)
     statistics = _statistics(fields, times=times, in_train=in_train, channels=labels, valid=valid)
@@ -112,6 +115,19 @@ def training_set_of(
         },
         valid=valid,
     )
+
+
+def _check_limits(
+    fields: Float32[np.ndarray, "t c h w"],
+    labels: Sequence[str],
+    *,
+    times: np.ndarray,
+    grid: Grid,
+) -> None:
+    """Refuse values that no weather has: fields that say no unit, or a wrong one, show by them."""
+    for start in range(0, len(fields), _HOURS):
+        hours = slice(start, start + _HOURS)
+        check_inputs(fields[None, hours], labels, grid=grid, hours=[str(t) for t in times[hours]])
 
 
 def _select_hours(

@@ -69,6 +69,11 @@ class Grid:
             if name not in dataset.coords:
                 found = ", ".join(map(str, dataset.coords)) or "none"
                 raise ValueError(f"no coordinate {name!r}; found: {found}")
+            if dataset[name].dims != (name,):
+                raise ValueError(
+                    f"{name} is a coordinate along {', '.join(map(str, dataset[name].dims))}; "
+                    "expected an axis of a regular grid"
+                )
         return cls(
             tuple(dataset["latitude"].values.tolist()), tuple(dataset["longitude"].values.tolist())
         )

@@ -155,7 +155,8 @@ class TrainingSet:
 
         Raises:
             TypeError: if there is no Dataset, or a list where a mapping is due.
-            ValueError: if variables, levels, units, axes or hours are not as above, a value is
+            ValueError: if variables, levels, units, axes or hours are not as above, a field says
+                that it is something else (a maximum, an anomaly), a value cannot be weather, or is
                 missing (of a variable that lacks values in places: not at the same points at
                 every time), a channel is constant, or the training split has no climatology.
         """

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid, unbroken_longitudes
+from met2net.data.named_kind import named_variable, other_variable
+from met2net.data.step_kind import hours_summed_name, summed_name
 from met2net.data.unit_spellings import same_units
 from met2net.data.variables import Variable
 from met2net.data.windows import hours_since_epoch
@@ -14,9 +16,7 @@ from pipelines.errors import DataError
 from pipelines.formats.axes import find_axes
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import HELD_LEVELS, with_whole_levels
-from pipelines.formats.named_kind import named_variable, other_variable
 from pipelines.formats.releases import merge_releases
-from pipelines.formats.step_kind import hours_summed_name, summed_name
 from pipelines.formats.time_bounds import hours_between_bounds
 from pipelines.formats.times import decoded_times
 from pipelines.formats.valid_range import within_valid_range
@@ -31,7 +31,7 @@ _HOUSE_AXES = ("time", "level", "latitude", "longitude")
 def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
     """Bring fields of ERA5 into house form; variables that the table lacks are left out.
 
-    So are fields that are not what their names say (see `pipelines.formats.named_kind`), with
+    So are fields that are not what their names say (see `met2net.data.named_kind`), with
     the reason, which `pipelines.formats.left_out` gives.
 
     Args:
@@ -43,7 +43,7 @@ def canonical(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
         time and level [hPa] increasing, latitude decreasing, longitude as in a `Grid`;
         coordinate `expver(time)`, four characters. Without variables if none is known. Sums of
         other than the hour before have a name of their own, and a coordinate along time with
-        the number of hours (see `pipelines.formats.step_kind`).
+        the number of hours (see `met2net.data.step_kind`).
 
     Raises:
         DataError: if units, dimensions, hours, axes or experiment versions are not ERA5's.

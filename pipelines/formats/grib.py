@@ -6,13 +6,13 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from met2net.data.step_kind import hours_summed_name
 from pipelines.errors import DataError
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import GribMessage, open_message, read_message, read_messages
 from pipelines.formats.left_out import with_left_out
 from pipelines.formats.levels import side_by_side
-from pipelines.formats.step_kind import hours_summed_name
 
 __all__ = ["read_grib"]
 
@@ -27,7 +27,7 @@ def read_grib(path: Path) -> xr.Dataset:
         Dataset named by GRIB short names, dims `time[, level], latitude, longitude` as they
         lie in the file, Dask arrays of a day of a level a chunk at most,
         `expver(time)`, and along time the hours that sums are of, where it is not one (see
-        `pipelines.formats.step_kind`); not yet canonical. Fields of another kind than their
+        `met2net.data.step_kind`); not yet canonical. Fields of another kind than their
         variable are left out with the reason (see `pipelines.formats.left_out`).
 
     Raises:

@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from met2net.data.step_kind import hours_of_sum, other_kind
 from met2net.data.variables import Variable, variable_of_grib
 from pipelines.errors import DataError
 from pipelines.formats.grib2_fields import num_fields, single_field
 from pipelines.formats.grib_library import ECCODES, eccodes
 from pipelines.formats.grib_places import message_places
-from pipelines.formats.step_kind import hours_of_sum, other_kind
 
 __all__ = ["GribField", "GribMessage", "open_message", "read_message", "read_messages"]
 

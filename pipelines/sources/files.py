@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from met2net.data.step_kind import summed_name
 from met2net.data.variable_definitions import definitions_of
 from met2net.data.variables import known_variables, variable
 from met2net.data.windows import hours_since_epoch
@@ -15,7 +16,6 @@ from pipelines.fingerprint import LEFT_OUT_IF_NONE, fingerprint
 from pipelines.formats.decode import decode
 from pipelines.formats.file_names import check_file_names
 from pipelines.formats.levels import held_levels, side_by_side
-from pipelines.formats.step_kind import summed_name
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.files_present import check_present
 from pipelines.sources.folder_files import check_name

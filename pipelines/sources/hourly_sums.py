@@ -8,8 +8,8 @@ https://confluence.ecmwf.int/display/CKB/ERA5-Land%3A+data+documentation.
 import numpy as np
 import xarray as xr
 
+from met2net.data.step_kind import hours_summed_name
 from pipelines.errors import DataError
-from pipelines.formats.step_kind import hours_summed_name
 
 __all__ = ["hourly_sums", "hours_needed"]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from met2net.data.variables import channel
 from pipelines.formats.canonical import canonical
 from pipelines.formats.left_out import left_out
 
@@ -134,8 +135,14 @@ def test_a_height_beside_a_field_is_that_of_its_name(name, attrs, at, reason):
     made = dataset(name, units=units).assign_coords(
         height=((), at, {"standard_name": "height", "units": "m", **attrs})
     )
+    assert decoded(made) == ([variable_of(name)], ())  # whose height it is, nothing says
+    made[name].encoding["coordinates"] = "height"
     names, reasons = decoded(made)
     assert reasons == (() if reason is None else (reason,)) and (names == []) == bool(reason)
+
+
+def variable_of(name: str) -> str:
+    return channel(name).variable.name
 
 
 def test_a_sum_of_data_hours_apart_is_no_sum_over_the_hour_before():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from met2net.data.step_kind import hours_of_sum, other_kind
 from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.formats.decode import decode
 from pipelines.formats.left_out import because, left_out
-from pipelines.formats.step_kind import hours_of_sum, other_kind
 from tests.pipelines.formats.grib_files import message
 
 FIELD = 280.0 + np.arange(6.0).reshape(3, 2)

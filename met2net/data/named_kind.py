@@ -1,4 +1,4 @@
-"""Which variable a field of a netCDF file is: its name and its attributes must agree.
+"""Which variable a field of a file or Dataset is: its name and its attributes must agree.
 
 xarray keeps attributes through arithmetic, so that an anomaly, a climatology or a dew point
 made from `t2m` still says `GRIB_shortName = 2t`, `long_name = 2 metre temperature`. One attribute
@@ -10,8 +10,8 @@ import re
 import numpy as np
 import xarray as xr
 
+from met2net.data.step_kind import other_kind
 from met2net.data.variables import Variable, known_variables, variable_of_grib
-from pipelines.formats.step_kind import other_kind
 
 __all__ = ["named_variable", "other_variable"]
 
@@ -116,17 +116,19 @@ def _long_names(field: xr.DataArray, table: Variable) -> str | None:
 def _height(field: xr.DataArray, table: Variable) -> str | None:
     """Refuse another height above the ground than the name says, as 100 m for `u10`.
 
-    A coordinate of one value says it (CF conventions, 5.7), or the text for people.
+    A coordinate of one value says it (CF conventions, 5.7), or the text for people. xarray gives
+    such a coordinate to all fields of a file; whose it is stands in the attribute `coordinates`,
+    which it keeps in `encoding`.
     """
     own = _HEIGHT.search(table.long_name)
     if own is None:
         return None
+    claimed = str(field.encoding.get("coordinates", field.attrs.get("coordinates", ""))).split()
     found = {
         f"{name} of {float(at):g} m": {float(at)}
         for name, at in field.coords.items()
-        if at.size == 1 and str(at.attrs.get("standard_name", name)) in _HEIGHTS
-        and at.dtype.kind in "iuf" and str(at.attrs.get("units", "m")) == "m"
-    }  # fmt: skip
+        if name in claimed and _is_height(at)
+    }
     for key in ("long_name", "GRIB_name"):
         text = str(field.attrs.get(key, ""))
         found[f"{key} {text!r}"] = {float(m[1]) for m in _HEIGHT.finditer(text.lower())}
@@ -134,6 +136,17 @@ def _height(field: xr.DataArray, table: Variable) -> str | None:
         if heights and float(own[1]) not in heights:
             return f"{said}; expected {own[1]} m, as its name says"
     return None
+
+
+def _is_height(coordinate: xr.DataArray) -> bool:
+    """Tell whether a coordinate is a single height in metres."""
+    attrs = coordinate.attrs
+    return (
+        coordinate.size == 1
+        and coordinate.dtype.kind in "iuf"
+        and str(attrs.get("standard_name", coordinate.name)) in _HEIGHTS
+        and str(attrs.get("units", "m")) == "m"
+    )
 
 
 def _derived(key: str, text: str, table: Variable) -> str | None:
