@@ -3,7 +3,7 @@
 Imports nothing heavy: a command reads its settings before anything else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = ["CONFIGS", "compose", "resolve"]
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _WRONG = (HydraException, OmegaConfBaseException, ValueError, OSError)
 """Hydra lets the last two through: a group set to null, a name too long for a file."""
+_NO_VALUE = "???"  # as OmegaConf writes it
 
 
 def compose(overrides: Sequence[str], *, config: str = "full_experiment") -> DictConfig:
@@ -42,11 +43,23 @@ def resolve(overrides: Sequence[str], *, config: str = "full_experiment") -> dic
     Raises:
         ConfigError: as `compose`, or if a value is missing.
     """
-    composed, settings = _compose(overrides, config)
-    missing = sorted(OmegaConf.missing_keys(composed))
+    settings = _compose(overrides, config)[1]
+    missing = sorted(_without_value(settings))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; expected one: {missing[0]}=...")
     return settings
+
+
+def _without_value(node: object, name: str = "") -> Iterator[str]:
+    """Name the settings that have none, in plain values: OmegaConf's own search resolves anew."""
+    if node == _NO_VALUE:
+        yield name
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _without_value(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from _without_value(value, f"{name}[{place}]")
 
 
 def _compose(overrides: Sequence[str], config: str) -> tuple[DictConfig, dict[str, Any]]:

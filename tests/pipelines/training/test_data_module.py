@@ -72,7 +72,7 @@ if __name__ == "__main__":
 NUM_TRAIN, NUM_VALIDATION = 144 - 4, 48 - 4  # windows of five frames
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_score_every_window_once_and_train_on_none_twice(tmp_path: Path):
     store = make_training_set(tmp_path)
     script = tmp_path / "count.py"

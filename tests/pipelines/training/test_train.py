@@ -220,7 +220,7 @@ def test_two_processes_train_one_model_in_a_scheduler_s_job_too(
     assert [float(row["epoch"]) for row in read_metrics(tmp_path)] == list(range(EPOCHS))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_machines_train_one_model(
     job: TrainingJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
