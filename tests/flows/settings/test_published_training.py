@@ -13,7 +13,7 @@ from met2net.training.settings import OptimizationSettings
 from tests.flows.studies.test_studies import STUDIES
 
 OWN = (
-    "demo", "mumbai", "mumbai_baselines", "mumbai_monthly", "pearl_river", "results_mumbai",
+    "demo", "mumbai", "mumbai_monthly", "pearl_river", "results_mumbai",
     "results_year",
 )  # fmt: skip
 FILES = {
