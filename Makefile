@@ -13,7 +13,7 @@ SERVICES = $(BIN)/python -m flows.services --workspace '$(WORKSPACE)' --host $(H
   --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT) --pool $(POOL)
 
 .DEFAULT_GOAL := help
-.PHONY: help experiment test long lint docs bench chaos long-run ui up deploy down status clean lock audit
+.PHONY: help experiment test long lint docs bench bench-gpu chaos long-run ui up deploy down status clean lock audit
 
 help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -52,6 +52,11 @@ docs: $(INSTALLED) ## the documentation as a site, from docs/: site/index.html
 
 bench: $(INSTALLED) ## speed and memory, as ratios
 	$(BIN)/pytest tests/benchmarks -m bench -s
+
+bench-gpu: $(INSTALLED) ## on a GPU: that it computes as the CPU, what steps and full runs cost there
+	@$(BIN)/python -c 'import torch; raise SystemExit(0 if torch.cuda.is_available() else "found no GPU that PyTorch can use; expected one (torch.cuda.is_available())")'
+	BENCHMARKS_JSON=benchmarks-gpu.json $(BIN)/pytest -m bench -s \
+	  tests/benchmarks/test_gpu_training.py tests/benchmarks/test_full_run_costs.py
 
 # Goes on where it was stopped: results are kept line by line in workspace/chaos.
 SEEDS ?= 1 2 3
