@@ -7,43 +7,26 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.cf_metadata import COORDINATES
 from met2net.data.dataset_fields import DatasetFields
 from met2net.data.physical_bounds import bounds_of, within_bounds
-from met2net.data.physical_limits import check_inputs
 from met2net.data.variables import channel
-from met2net.data.windows import hours_since_epoch
+from met2net.forecast_inputs import (
+    InitTime,
+    check_frames,
+    init_hours,
+    input_times,
+    plain_numbers,
+)
 from met2net.forecasting.rollout import rollout_hours
 from met2net.models.evaluation_mode import evaluation_mode
 from met2net.models.wrapper import needs_init_time, run_network
 
-__all__ = ["Forecaster", "InitTime", "init_hours"]
-
-InitTime = Sequence[np.datetime64 | str | int] | np.ndarray
-"""Init times, UTC: `datetime64`, texts that NumPy reads as such, or hours since 1970-01-01T00."""
-
-
-def init_hours(init_time: InitTime) -> Int64[np.ndarray, " b"]:
-    """Give whole hours since 1970-01-01T00 UTC.
-
-    Raises:
-        ValueError: if a time cannot be read or does not lie on a full hour.
-    """
-    given = np.atleast_1d(np.asarray(init_time))
-    if given.ndim != 1:
-        raise ValueError(f"init_time has {given.ndim} axes; expected one, a time a sample")
-    if np.issubdtype(given.dtype, np.integer):
-        return given.astype(np.int64)
-    if given.dtype.kind not in "MUSO":
-        raise ValueError(
-            f"init_time is of type {given.dtype}; expected datetime64, texts such as "
-            "2026-04-07T12, or whole hours since 1970-01-01T00"
-        )
-    return hours_since_epoch(given.astype("datetime64[ns]"))
+__all__ = ["Forecaster"]
 
 
 class Forecaster:
@@ -120,7 +103,8 @@ class Forecaster:
                 be weather (`met2net.data.physical_limits`), or the init times are missing, not
                 one a sample, or not on a full hour.
         """
-        self._check(inputs)
+        inputs = plain_numbers(inputs)
+        check_frames(self.checkpoint, inputs)
         return self._run(inputs, self._init_hours(init_time, len(inputs)))
 
     def _init_hours(self, init_time: InitTime | None, num_samples: int) -> Tensor | None:
@@ -136,38 +120,6 @@ class Forecaster:
         if len(hours) != num_samples:
             raise ValueError(f"found {len(hours)} init times; expected {num_samples}, one a sample")
         return torch.from_numpy(hours)
-
-    def _check(self, inputs: Float[np.ndarray, "b t c h w"], hours: Sequence[str] = ()) -> None:
-        """Refuse arrays of another shape, and values that no weather has; `hours` say when."""
-        checkpoint = self.checkpoint
-        if not isinstance(inputs, np.ndarray):
-            raise TypeError(
-                f"inputs are a {type(inputs).__module__}.{type(inputs).__name__}; expected a "
-                "numpy.ndarray in physical units, (sample, frame, channel, latitude, longitude); "
-                "of a tensor, give .cpu().numpy()"
-            )
-        labels = checkpoint.normalizer.channels
-        expected = (checkpoint.window.num_inputs, len(labels), *checkpoint.grid.shape)
-        if inputs.ndim != 5 or inputs.shape[1:] != expected:
-            raise ValueError(
-                f"inputs have shape {inputs.shape[1:]} a sample; expected {expected}: "
-                f"{expected[0]} frames of {', '.join(labels)}, latitudes and longitudes"
-            )
-        is_finite = np.isfinite(inputs)
-        if checkpoint.valid is not None:
-            is_finite |= ~checkpoint.valid.mask
-            inputs = checkpoint.valid.blanked(inputs)  # what stands there is not looked at
-        is_bad = ~is_finite.all(axis=(0, 1, 3, 4))
-        if is_bad.any():
-            wrong = ", ".join(np.asarray(labels)[is_bad])
-            allowed = () if checkpoint.valid is None else checkpoint.valid.masked(labels)
-            wanted = "none" if not allowed else (
-                f"none but at the points where {', '.join(allowed)} had no value in training"
-            )  # fmt: skip
-            raise ValueError(
-                f"inputs hold values that are not finite in {wrong}; expected {wanted}"
-            )
-        check_inputs(inputs, labels, grid=checkpoint.grid, hours=hours)
 
     def _run(
         self, inputs: Float[np.ndarray, "b t c h w"], init_hours: Tensor | None
@@ -226,13 +178,13 @@ class Forecaster:
         if not source.grid.matches(checkpoint.grid):
             raise ValueError(f"dataset has grid {source.grid}; expected {checkpoint.grid}")
         start = np.datetime64(init_time).astype("datetime64[ns]")
-        times = _input_times(source, start=start, hours=checkpoint.window.input_hours)
+        times = input_times(source, start=start, hours=checkpoint.window.input_hours)
         fields = [
             source.read(label, times=times, units=units).astype(np.float64)
             for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
         ]
         inputs = np.stack(fields, axis=1)[None]
-        self._check(inputs, [str(time.astype("datetime64[h]")) for time in times])
+        check_frames(self.checkpoint, inputs, [str(time.astype("datetime64[h]")) for time in times])
         predicted = self.roll_out(inputs, [start], num_leads=num_leads)
         return self._to_dataset(predicted[0], start=start, lead_hours=lead_hours)
 
@@ -256,7 +208,8 @@ class Forecaster:
         """
         wanted = len(rollout_hours(self.checkpoint.window, num_leads=num_leads))
         num_inputs = self.checkpoint.window.num_inputs
-        self._check(inputs)
+        inputs = plain_numbers(inputs)
+        check_frames(self.checkpoint, inputs)
         hours = self._init_hours(init_time, len(inputs))
         predicted = self._run(inputs, hours)
         while predicted.shape[1] < wanted:
@@ -321,22 +274,6 @@ def _name_channels(
             array = xr.DataArray(fields[:, :, position], dims=dims)
             arrays[key] = array.assign_attrs(attrs, **extra, position=position)
     return arrays
-
-
-def _input_times(
-    fields: DatasetFields, *, start: np.datetime64, hours: tuple[int, ...]
-) -> np.ndarray:
-    """Give the input times, after checking that the dataset has them all."""
-    if "time" not in fields.dataset.coords:
-        raise ValueError("dataset has no coordinate 'time'; expected the hours of the analyses")
-    times: np.ndarray = start + np.asarray(hours).astype("timedelta64[h]")
-    missing = times[~np.isin(times, fields.dataset["time"].values)]
-    if len(missing):
-        shown = ", ".join(str(time.astype("datetime64[h]")) for time in missing)
-        raise ValueError(
-            f"dataset has no fields at {shown}; expected {len(hours)} hours up to the init time"
-        )
-    return times
 
 
 def _device(network: nn.Module) -> torch.device:

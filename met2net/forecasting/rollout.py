@@ -1,5 +1,7 @@
 """Lead times past the trained horizon, where a network's forecasts can be its next inputs."""
 
+import numpy as np
+
 from met2net.data.windows import WindowSpec
 
 __all__ = ["rollout_hours"]
@@ -16,14 +18,14 @@ def rollout_hours(window: WindowSpec, *, num_leads: int | None) -> tuple[int, ..
         num_leads: how many; None: the trained ones.
 
     Raises:
-        ValueError: if `num_leads` is below 1, or a roll-out is needed whose next inputs would
-            not be as far apart as the trained ones.
+        ValueError: if `num_leads` is below 1 or no whole number, or a roll-out is needed whose
+            next inputs would not be as far apart as the trained ones.
     """
     trained = window.target_hours
     if num_leads is None:
         return trained
-    if num_leads < 1:
-        raise ValueError(f"num_leads is {num_leads}; expected at least 1")
+    if not isinstance(num_leads, int | np.integer) or num_leads < 1:
+        raise ValueError(f"num_leads is {num_leads}; expected a whole number, at least 1")
     if num_leads <= len(trained):
         return trained[:num_leads]
     frames = (*window.input_hours, *trained)

@@ -12,7 +12,7 @@ import xarray as xr
 
 import met2net
 from met2net.checkpoint import Checkpoint, content_of, load_checkpoint
-from met2net.forecast import init_hours
+from met2net.forecast_inputs import init_hours
 from met2net.models.wrapper import needs_init_time
 from pipelines.errors import DataError
 from pipelines.evaluation.summary import networks_of, open_scores

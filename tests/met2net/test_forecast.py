@@ -9,7 +9,8 @@ from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.windows import WindowSpec
-from met2net.forecast import Forecaster, init_hours
+from met2net.forecast import Forecaster
+from met2net.forecast_inputs import init_hours, plain_numbers
 from met2net.models.build import build
 from met2net.models.linear_reference import LinearReference
 from met2net.models.met2net import Met2Net
@@ -216,7 +217,7 @@ def units_in_celsius(dataset: xr.Dataset) -> xr.Dataset:
         (lambda d: d.drop_vars("latitude"), "no coordinate 'latitude'"),
         (lambda d: d.isel(time=slice(18)), "no fields at 2020-01-01T18; expected 2 hours"),
         (lambda d: d.isel(time=slice(13, None)), "no fields at 2020-01-01T12"),
-        (lambda d: d.drop_vars("time"), "dataset has no coordinate 'time'"),
+        (lambda d: d.drop_vars("time"), "dataset has no axis 'time' of datetime64"),
         (lambda d: d.sel(level=[850]), "relative_humidity has levels 850; expected 1000"),
         (lambda d: d.isel(level=0), "relative_humidity has levels none; expected 1000"),
         (lambda d: d.where(d["time"] != INIT), "not finite in t2m, r1000, r850"),
@@ -347,3 +348,52 @@ def test_the_service_s_names_and_other_axes_are_read():
     radians = turned.assign_coords(lat=("lat", turned["lat"].values, {"units": "radian"}))
     with pytest.raises(ValueError, match="lat has units 'radian'; expected degrees"):
         forecaster.forecast(radians, INIT)
+
+
+def make_inputs(forecaster: Forecaster) -> np.ndarray:
+    """Two samples around the means."""
+    checkpoint, rng = forecaster.checkpoint, np.random.default_rng(0)
+    normalizer = checkpoint.normalizer
+    mean, std = (np.array(x)[:, None, None] for x in (normalizer.mean, normalizer.std))
+    shape = (2, checkpoint.window.num_inputs, len(normalizer.channels), *checkpoint.grid.shape)
+    return (mean + 0.1 * std * rng.normal(size=shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "number", [1_577_901_600, 1_577_901_600_000_000_000, -62_135_596_800]
+)  # seconds, nanoseconds, seconds before 1970
+def test_numbers_that_count_something_else_than_hours_are_no_init_times(number):
+    with pytest.raises(ValueError, match=rf"init_time goes up to {number}; expected whole hours"):
+        init_hours(np.array([number]))
+
+
+def test_what_is_masked_has_no_value_whatever_lies_under_the_mask():
+    forecaster = make_forecaster()
+    inputs = make_inputs(forecaster)
+    plain = forecaster.predict(inputs)
+    np.testing.assert_array_equal(forecaster.predict(np.ma.masked_array(inputs)), plain)
+    mask = np.zeros(inputs.shape, dtype=bool)
+    mask[0, 1, 0, 2, 1] = True
+    for use in (forecaster.predict, forecaster.roll_out):
+        with pytest.raises(ValueError, match="inputs hold values that are not finite in t2m"):
+            use(np.ma.masked_array(inputs, mask=mask))
+
+
+@pytest.mark.parametrize("kind", [complex, object, str])
+def test_other_numbers_than_real_ones_are_refused(kind):
+    with pytest.raises(TypeError, match="inputs are of type .*; expected real numbers"):
+        plain_numbers(np.zeros(3).astype(kind))
+
+
+@pytest.mark.parametrize(
+    ("change", "init_time", "message"),
+    [
+        (lambda d: d, "2020-01-01T18:30", "init_time 2020-01-01T18:30.* not lie on a full hour"),
+        (lambda d: xr.concat([d, d], "time"), INIT, "2020-01-01T18 more than once"),
+        (lambda d: d.assign_coords(time=np.arange(d.sizes["time"])), INIT,
+         r"no axis 'time' of datetime64 \(found one of int64\); expected hours, UTC"),
+    ],
+)  # fmt: skip
+def test_hours_that_are_not_what_they_must_be_are_told(change, init_time, message):
+    with pytest.raises(ValueError, match=message):
+        make_forecaster().forecast(change(make_dataset()), init_time)

@@ -95,6 +95,9 @@ MISTAKES = {
     "expected a numpy.ndarray in physical units",
     "forecaster.predict(np.zeros((2, 3)))": "ValueError: inputs have shape (3,) a sample; "
     "expected (4, 3, 4, 5): 4 frames of t2m, u10, v10",
+    "forecaster.forecast(dataset, '2020-01-20T12', names={'t2m': 'T_2M'}, num_leads=2.0)": "ValueError: num_leads is 2.0; expected a whole number, at least 1",
+    "forecaster.predict(np.zeros((1, 4, 3, 4, 5), complex))": "TypeError: inputs are of type "
+    "complex128; expected real numbers",
     "forecaster.forecast([1], '2020-01-20T12')": "TypeError: found a list; expected an xarray.Dat",
     "forecaster.forecast(dataset, '2020-01-20T12', names=['T_2M'])": "TypeError: names is a list; "
     "expected a mapping of channel labels to variables",

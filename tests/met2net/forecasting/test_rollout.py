@@ -39,7 +39,7 @@ def test_a_roll_out_over_unequal_steps_is_refused(window):
 
 
 def test_no_lead_time_is_refused():
-    with pytest.raises(ValueError, match="num_leads is 0; expected at least 1"):
+    with pytest.raises(ValueError, match="num_leads is 0; expected a whole number, at least 1"):
         rollout_hours(EQUAL, num_leads=0)
 
 
