@@ -27,7 +27,8 @@ _DERIVED = re.compile(
 _CELL_METHOD = re.compile(r"((?:\w+: ?)+)(\w+)")
 _CLIMATE = re.compile(r"\b(within|over) (hours|days|years)\b")
 _INTERVAL = re.compile(r"\(.*?\binterval: *([\d.]+) *(\w+)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # by first letter: hr, hour, hours ...
+_WITHIN_AN_HOUR = re.compile(r"(s|sec|second|min|minute|h|hr|hour)s?$", re.IGNORECASE)
+_HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0}  # by first letter
 _HEIGHT = re.compile(r"\b(\d+(?:\.\d+)?)[ -]?m(?:et(?:re|er)s?)?\b")
 _HEIGHTS = ("height", "height_above_ground", "heightAboveGround")
 _SPACE = {"area", "latitude", "longitude", "lat", "lon", "x", "y", "grid"}
@@ -163,7 +164,8 @@ def _cell_methods(field: xr.DataArray, table: Variable) -> str | None:
     spaced = _INTERVAL.search(str(field.attrs.get("cell_methods", "")))
     if table.step_type == "accum" and spaced is not None:
         # Data that stand further apart cannot be summed up over the hour before.
-        if float(spaced[1]) * _SECONDS.get(spaced[2][0].lower(), 3600) > 3600:
+        unit = spaced[2].lower()
+        if not _WITHIN_AN_HOUR.match(unit) or float(spaced[1]) * _HOURS[unit[0]] > 1:
             return f"cell_methods {field.attrs['cell_methods']!r}; expected an hour at most"
     for axes, method in _CELL_METHOD.findall(text):
         over = {axis.strip() for axis in axes.split(":") if axis.strip()}

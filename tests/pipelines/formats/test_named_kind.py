@@ -146,8 +146,8 @@ def variable_of(name: str) -> str:
 
 
 def test_a_sum_of_data_hours_apart_is_no_sum_over_the_hour_before():
-    for interval, is_one in (("1 hour", True), ("30 minutes", True), ("3 hours", False),
-                             ("1 day", False)):  # fmt: skip
+    for interval, is_one in (("1 hour", True), ("30 minutes", True), ("60 min", True), ("0.5 h", True),
+                             ("3 hours", False), ("1 day", False), ("1 month", False)):  # fmt: skip
         made = dataset("tp", 0.001, units="m", cell_methods=f"time: sum (interval: {interval})")
         names, reasons = decoded(made)
         assert (names == ["total_precipitation"]) == is_one
