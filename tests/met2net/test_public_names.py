@@ -95,7 +95,8 @@ MISTAKES = {
     "expected a numpy.ndarray in physical units",
     "forecaster.predict(np.zeros((2, 3)))": "ValueError: inputs have shape (3,) a sample; "
     "expected (4, 3, 4, 5): 4 frames of t2m, u10, v10",
-    "forecaster.forecast(dataset, '2020-01-20T12', names={'t2m': 'T_2M'}, num_leads=2.0)": "ValueError: num_leads is 2.0; expected a whole number, at least 1",
+    "forecaster.forecast(dataset, '2020-01-20T12', names=NAMES, num_leads=2.0)": "ValueError: "
+    "num_leads is 2.0; expected a whole number, at least 1",
     "forecaster.predict(np.zeros((1, 4, 3, 4, 5), complex))": "TypeError: inputs are of type "
     "complex128; expected real numbers",
     "forecaster.forecast([1], '2020-01-20T12')": "TypeError: found a list; expected an xarray.Dat",
@@ -132,8 +133,9 @@ from met2net import Forecaster, Met2Net, load_checkpoint
 {TRAINING.replace("max_epochs=2", "max_epochs=1")}
 splits = {{name: ends for name, ends in zip(("train", "validation", "test"), (
     ("2020-01-01", "2020-01-12"), ("2020-01-13", "2020-01-15"), ("2020-01-16", "2020-01-20")))}}
+NAMES = {{"t2m": "T_2M"}}
 def made(**changes):
-    given = {{"variables": {{"t2m": ["t2m"]}}, "names": {{"t2m": "T_2M"}}, "splits": splits}}
+    given = {{"variables": {{"t2m": ["t2m"]}}, "names": NAMES, "splits": splits}}
     return TrainingSet.from_dataset(dataset, **(given | changes))
 for mistake in {list(MISTAKES)!r}:
     try:
