@@ -58,7 +58,8 @@ def plain_numbers(inputs: np.ndarray) -> np.ndarray:
     if inputs.dtype.kind not in "fiu":
         raise TypeError(f"inputs are of type {inputs.dtype}; expected real numbers")
     if isinstance(inputs, np.ma.MaskedArray):
-        return np.asarray(inputs.astype(np.result_type(inputs, np.float32)).filled(np.nan))
+        floats = inputs.astype(np.result_type(inputs, np.float32))
+        return np.asarray(np.ma.filled(floats, np.nan))
     return inputs
 
 
