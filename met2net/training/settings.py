@@ -21,7 +21,8 @@ class OptimizationSettings:
         schedule: `one_cycle`, `cosine` or `constant`; see `learning_rate_factor`.
         max_epochs: passes over the training split.
         batch_size: windows that one device works on at once.
-        batches_per_epoch: batches of a device that make an epoch, drawn anew each time; None: all.
+        batches_per_epoch: batches of a device that make an epoch, drawn anew each time, at most as
+            many as there are; None: all.
         accumulate_batches: batches of a device whose gradients make one step: a step takes
             batch_size * accumulate_batches * devices windows, at an epoch's end maybe fewer.
         warmup_fraction: share of all steps in which the learning rate rises.

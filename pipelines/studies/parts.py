@@ -11,6 +11,7 @@ from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.evaluation.summary import open_scores
 from pipelines.run_folder import RunFolder
+from pipelines.training.batches_in_epoch import batches_in_epoch
 from pipelines.training.cost import TrainingCost, training_cost
 from pipelines.training.job import TrainingJob
 
@@ -72,8 +73,8 @@ class ScoredPart:
             for name, job in jobs.items()
         }
         steps = {
-            name: job.optimization.batches_per_epoch or -(-num_windows // cost.batch_size)
-            for (name, job), cost in zip(jobs.items(), costs.values(), strict=True)
+            name: batches_in_epoch(job.optimization, num_windows=num_windows)
+            for name, job in jobs.items()
         }
         return replace(self, costs=costs, steps_an_epoch=steps)
 

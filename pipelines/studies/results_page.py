@@ -162,8 +162,11 @@ def _margin_ends(
 
 def _training_times(part: ScoredPart, settings: Mapping[str, Any]) -> dict[str, str]:
     """Give steps and seconds of each training, where the study measured what a step costs."""
-    epochs = int(settings["training"]["max_epochs"]) if part.costs else 0
-    steps = {model: epochs * part.steps_an_epoch[model] for model in part.costs}
+    models = settings["models"]
+    steps = {
+        model: int(models[model]["optimization"]["max_epochs"]) * part.steps_an_epoch[model]
+        for model in part.costs
+    }
     return {
         model: f"{count} | {count * part.costs[model].step_time:.0f}"
         for model, count in steps.items()

@@ -1,14 +1,19 @@
 """The windows of a training, for Lightning."""
 
+import logging
+
 import lightning as L
 
 from met2net.data.batches import BatchOrder, WindowBatches
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowDataset
+from pipelines.training.batches_in_epoch import batches_in_epoch
 from pipelines.training.job import TrainingJob
 from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["WindowModule"]
+
+logger = logging.getLogger("met2net.training")
 
 
 class WindowModule(L.LightningDataModule):
@@ -37,6 +42,7 @@ class WindowModule(L.LightningDataModule):
         self._prefetch = prefetch
         self._on_device = on_device
         self._windows = self._cut()
+        self._tell_fewer_batches()
 
     def setup(self, stage: str) -> None:
         """Move the fields to this process's device, where that is asked for."""
@@ -45,6 +51,19 @@ class WindowModule(L.LightningDataModule):
             assert self.trainer is not None  # who calls this
             self._data = self._data.on_device(self.trainer.strategy.root_device)
             self._windows = self._cut()
+
+    def _tell_fewer_batches(self) -> None:
+        """Say that an epoch has fewer batches than it is asked to take."""
+        settings, devices = self._job.optimization, self._job.trainer.num_processes
+        windows = len(self._windows["train"])
+        there = batches_in_epoch(settings, num_windows=windows, num_devices=devices)
+        asked = settings.batches_per_epoch
+        if asked is not None and there < asked:
+            logger.warning(
+                "%s: batches_per_epoch is %d, and %d windows make %d batches of %d: an epoch takes "
+                "those; for as many steps, more epochs",
+                self._job.name, asked, windows, there, settings.batch_size,
+            )  # fmt: skip
 
     def train_dataloader(self) -> WindowBatches:
         """Give shuffled batches, as many on every device."""

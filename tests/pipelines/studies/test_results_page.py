@@ -62,7 +62,7 @@ def make_study(
     write_parts(folder / "study.json", parts)
     settings = {
         "name": "results", "title": "Made up", "study": {"learning_rates": list(rates)},
-        "training": {"max_epochs": 3},
+        "models": {"tau": {"optimization": {"max_epochs": 3}}},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return folder
