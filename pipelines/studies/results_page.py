@@ -20,6 +20,7 @@ from pipelines.studies.parts import ScoredPart, read_parts
 __all__ = ["CLAIMS", "Claim", "judged", "results_section", "write_results_page"]
 
 _PERSISTENCE = "persistence"
+_SHOWN = 5e-5  # differences have four decimals
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ def _beating(
             continue
         margins = [1 - own / other for own, other in zip(errors[model], errors[best], strict=True)]
         ends = _margin_ends(parts, model=model, other=best)
-        paired = f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends else ""
-        said.append(f"{names[model]} by {np.mean(margins):.1%}{paired}")
+        paired = f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else ""
+        said.append(f"{names[model]} by {np.mean(margins):.2%}{paired}")
     listed = ", ".join(said) or "none"
     brackets = " Brackets: paired 95 % intervals, averaged over seeds." if "[" in listed else ""
     return f"Better than the best yardstick, {best.replace('_', ' ')}: {listed}.{brackets}"
@@ -176,8 +177,11 @@ def _training_times(part: ScoredPart, settings: Mapping[str, Any]) -> dict[str, 
 def judged(better: Sequence[float], worse: Sequence[float]) -> str:
     """Say whether errors bear a claim out: only where every seed of one is below all the other's.
 
-    With a single seed nothing is decided, and the direction alone is said.
+    With a single seed nothing is decided, and the direction alone is said; a difference that the
+    page's four decimals do not show is none.
     """
+    if abs(np.mean(better) - np.mean(worse)) < _SHOWN:
+        return "no difference"
     if len(better) < 2 or len(worse) < 2:
         return f"one seed: {'agrees' if better[0] < worse[0] else 'contradicts'}"
     if max(better) < min(worse):

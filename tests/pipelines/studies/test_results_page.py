@@ -79,8 +79,8 @@ def test_the_page_ranks_models_and_judges_claims(tmp_path) -> None:
     assert "| Met2Net is better than TAU (Table 1) | -0.2000 | agrees |" in text
     assert "| Met2Net is better than ConvLSTM (Table 1) | +0.2000 | **contradicts** |" in text
     assert (
-        "Better than the best yardstick, ridge: ConvLSTM by 16.4% [12.0, 20.0]. Brackets: paired "
-        "95 % intervals, averaged over seeds." in text
+        "Better than the best yardstick, ridge: ConvLSTM by 16.40% [12.00, 20.00]. Brackets: "
+        "paired 95 % intervals, averaged over seeds." in text
     )
     assert "training [s]" not in text
     assert text.index("| ConvLSTM |") < text.index("| ridge |") < text.index("| Met2Net |")
@@ -114,6 +114,8 @@ def test_it_is_said_whose_learning_rate_lies_at_the_end_of_the_search(tmp_path, 
         ([0.1, 0.3], [0.2, 0.4], "undecided: the seeds overlap"),
         ([0.1], [0.2], "one seed: agrees"),
         ([0.2], [0.1], "one seed: contradicts"),
+        ([0.10001], [0.10002], "no difference"),
+        ([0.1, 0.10002], [0.10001, 0.10002], "no difference"),
     ],
 )
 def test_a_claim_is_judged_by_whether_the_seeds_overlap(better, worse, says) -> None:
