@@ -137,13 +137,7 @@ def _batches(
     windows: WindowDataset, optimization: OptimizationSettings, *, training: bool
 ) -> WindowBatches:
     """Give a split's batches; those of training are shuffled."""
-    size = optimization.batch_size
-    order = BatchOrder(
-        len(windows),
-        size,
-        shuffle=training,
-        seed=optimization.seed,
-        # A last batch of one sample would give batch statistics of a single point.
-        drop_last=training and len(windows) >= size,
+    order = BatchOrder.of_split(
+        len(windows), optimization.batch_size, training=training, seed=optimization.seed
     )
     return WindowBatches(windows, order)

@@ -65,6 +65,30 @@ class BatchOrder:
                 f"expected at least {least}, one batch each"
             )
 
+    @classmethod
+    def of_split(
+        cls,
+        num_windows: int,
+        batch_size: int,
+        *,
+        training: bool,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> "BatchOrder":
+        """Give the order that a split has: training's is shuffled, of full batches where there are.
+
+        A last batch of one sample would give batch statistics of a single point.
+
+        Raises:
+            ValueError: as the class does.
+        """
+        return cls(
+            num_windows, batch_size, shuffle=training, seed=seed,
+            drop_last=training and num_windows >= batch_size * world_size,
+            rank=rank, world_size=world_size,
+        )  # fmt: skip
+
     @property
     def num_batches(self) -> int:
         """Number of batches of this device in an epoch."""

@@ -1,5 +1,6 @@
 """How many batches an epoch of a training has."""
 
+from met2net.data.batches import BatchOrder
 from met2net.training.settings import OptimizationSettings
 
 __all__ = ["batches_in_epoch"]
@@ -18,5 +19,8 @@ def batches_in_epoch(
         num_windows: of the training split.
         num_devices: that share them.
     """
-    there = max(1, num_windows // (settings.batch_size * num_devices))
+    order = BatchOrder.of_split(
+        num_windows, settings.batch_size, training=True, world_size=num_devices
+    )
+    there = order.num_batches
     return min(there, settings.batches_per_epoch or there)

@@ -54,11 +54,14 @@ class WindowModule(L.LightningDataModule):
 
     def _tell_fewer_batches(self) -> None:
         """Say that an epoch has fewer batches than it is asked to take."""
-        settings, devices = self._job.optimization, self._job.trainer.num_processes
-        windows = len(self._windows["train"])
-        there = batches_in_epoch(settings, num_windows=windows, num_devices=devices)
+        settings, windows = self._job.optimization, len(self._windows["train"])
         asked = settings.batches_per_epoch
-        if asked is not None and there < asked:
+        if asked is None:
+            return
+        there = batches_in_epoch(
+            settings, num_windows=windows, num_devices=self._job.trainer.num_processes
+        )
+        if there < asked:
             logger.warning(
                 "%s: batches_per_epoch is %d, and %d windows make %d batches of %d: an epoch takes "
                 "those; for as many steps, more epochs",
@@ -79,19 +82,11 @@ class WindowModule(L.LightningDataModule):
 
     def _batches(self, split: str) -> WindowBatches:
         windows, settings = self._windows[split], self._job.optimization
-        training = split == "train"
         assert self.trainer is not None  # who asks for them
-        devices = self.trainer.world_size
-        order = BatchOrder(
-            len(windows),
-            settings.batch_size,
-            shuffle=training,
-            seed=settings.seed,
-            # A last batch of one sample would give batch statistics of a single point.
-            drop_last=training and len(windows) >= settings.batch_size * devices,
-            rank=self.trainer.global_rank,
-            world_size=devices,
-        )
+        order = BatchOrder.of_split(
+            len(windows), settings.batch_size, training=split == "train", seed=settings.seed,
+            rank=self.trainer.global_rank, world_size=self.trainer.world_size,
+        )  # fmt: skip
         return WindowBatches(
             windows,
             order,
