@@ -14,6 +14,7 @@ __all__ = [
     "BASELINES",
     "Verdict",
     "decimals_for",
+    "margin_intervals",
     "networks_of",
     "open_scores",
     "skill",
@@ -123,11 +124,11 @@ def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
         margins,
         num_windows=int(scores.attrs["num_windows"]),
         split=str(scores.attrs["split"]),
-        intervals=_margin_intervals(scores, network=chosen, others=margins),
+        intervals=margin_intervals(scores, network=chosen, others=margins),
     )
 
 
-def _margin_intervals(
+def margin_intervals(
     scores: xr.Dataset, *, network: str, others: Iterable[str]
 ) -> dict[str, tuple[float, float]]:
     """Read the intervals of a network's margins; none where the scores have none."""

@@ -14,7 +14,7 @@ import yaml
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
-from pipelines.evaluation.summary import BASELINES
+from pipelines.evaluation.summary import BASELINES, margin_intervals
 from pipelines.studies.parts import ScoredPart, read_parts
 
 __all__ = ["CLAIMS", "Claim", "judged", "results_section", "write_results_page"]
@@ -150,15 +150,14 @@ def _margin_ends(
     parts: Sequence[ScoredPart], *, model: str, other: str
 ) -> tuple[float, float] | None:
     """Average the ends of the margins' paired intervals; None where a seed has none."""
-    ends = []
-    for part in parts:
-        scores = part.scores()
-        if "margin_low" not in scores:
-            return None
-        pair = scores[["margin_low", "margin_high"]].sel(model=model, other_model=other)
-        ends.append([float(pair["margin_low"]), float(pair["margin_high"])])
-    low, high = map(float, np.mean(ends, axis=0))
-    return (low, high) if np.isfinite(low) else None
+    ends = [
+        margin_intervals(part.scores(), network=model, others=[other]).get(other) for part in parts
+    ]
+    known = [pair for pair in ends if pair is not None]
+    if len(known) < len(parts):
+        return None
+    low, high = map(float, np.mean(known, axis=0))
+    return low, high
 
 
 def _training_times(part: ScoredPart, settings: Mapping[str, Any]) -> dict[str, str]:
