@@ -4,7 +4,6 @@ import math
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import xarray as xr
 
 from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
+from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.classic_netcdf import check_classic_netcdf
@@ -96,11 +96,9 @@ def _read_zip(path: Path, names: Mapping[str, str], limit: int) -> xr.Dataset:
                     shutil.copyfileobj(source, target)
                 origin = f"{path}, member {member.filename!r}"
                 parts.append(_read_member(unpacked, names, origin))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
-            UnicodeDecodeError, OSError) as error:  # fmt: skip
+    except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
         if is_of_disk(error):
             raise
-        # RuntimeError: a member that wants a password.
         raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
     reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]

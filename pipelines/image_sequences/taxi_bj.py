@@ -1,7 +1,5 @@
 """TaxiBJ: flows of taxis in Beijing, from the NumPy archive that its benchmarks use."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256
+from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
 
 __all__ = ["TaxiBJ", "TaxiBJReader"]
@@ -86,10 +85,7 @@ class TaxiBJ:
                     raise ValueError(f"{size} bytes unpacked; expected at most {_LARGEST}")
                 arrays = {name: archive[name] for name in _ARRAYS if name in found}
         # MemoryError: an array's header may claim any shape.
-        except (
-            ValueError, OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile,
-            zlib.error,
-        ) as error:  # fmt: skip
+        except (*OF_BROKEN_ZIPS, ValueError, MemoryError) as error:
             if is_of_disk(error):
                 raise
             raise DataError(f"cannot read {self.file} as a plain npz file: {error}") from error

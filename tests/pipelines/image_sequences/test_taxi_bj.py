@@ -88,6 +88,16 @@ def test_pickles_and_damaged_files_are_refused_unread(tmp_path: Path):
         TaxiBJ(str(path)).open(COUNTS)
 
 
+def test_a_member_that_wants_a_password_is_refused(tmp_path: Path) -> None:
+    source = save(tmp_path / "taxi.npz", make_taxi())
+    content = bytearray((tmp_path / "taxi.npz").read_bytes())
+    content[6] |= 1  # "encrypted", in the first member's header and in the directory
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "taxi.npz").write_bytes(content)
+    with pytest.raises(DataError, match="as a plain npz file: .*password"):
+        source.open(COUNTS)
+
+
 def test_an_error_of_the_disk_is_not_taken_for_a_damaged_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
