@@ -13,7 +13,7 @@ from pipelines.archive.month import MonthMaker
 from pipelines.archive.plan import MonthPlan, WantedMonth, plan_month, plan_months
 from pipelines.archive.shared_fields import SharedFields, UnlikeMonth, shared_months
 from pipelines.archive.state import ArchiveState, state_of
-from pipelines.archive.storage import S3Settings, writing
+from pipelines.archive.storage import S3Settings, open_repository, writing
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Month, Period
@@ -84,6 +84,9 @@ def ingest(
             f"period {period} has none of the hours {step_hours} h apart from hour 00 on; expected "
             "a longer one"
         )
+    complete = _complete(maker, wanted, path, s3)
+    if complete is not None:
+        return complete
     with writing(path, s3=s3) as repository:
         bring_in_months(repository, maker, wanted, beside=path)
         state = state_of(repository, path, s3=s3)
@@ -110,14 +113,7 @@ def bring_in_months(
     Raises:
         DataError: as `ingest`.
     """
-    archived = ArchiveContents.read(repository)
-    maker.check_settings(archived)
-    plans = plan_months(wanted, archived.hours, step_hours=maker.step_hours)
-    needed = [
-        (month, plan)
-        for month, plan in zip(wanted, plans, strict=True)
-        if plan.action != "none" or _must_fetch(maker, archived, month)
-    ]
+    needed = _needed(repository, maker, wanted)
     shared = {} if beside is None else _shared(maker, beside, needed)
     while True:
         try:
@@ -126,6 +122,30 @@ def bring_in_months(
         except UnlikeMonth as error:
             _log.warning("%s; all fields of this month are fetched", error)
             del shared[error.month]
+
+
+def _complete(
+    maker: MonthMaker, wanted: Sequence[WantedMonth], path: str | Path, s3: S3Settings | None
+) -> ArchiveState | None:
+    """Give the state of an archive that lacks nothing; whoever only looks needs no lock."""
+    repository = open_repository(path, create=False, s3=s3)
+    if repository is None or _needed(repository, maker, wanted):
+        return None
+    return state_of(repository, path, s3=s3)
+
+
+def _needed(
+    repository: icechunk.Repository, maker: MonthMaker, wanted: Sequence[WantedMonth]
+) -> list[tuple[WantedMonth, MonthPlan]]:
+    """Give the months to fetch, each with what is to be done, as the archive is now."""
+    archived = ArchiveContents.read(repository)
+    maker.check_settings(archived)
+    plans = plan_months(wanted, archived.hours, step_hours=maker.step_hours)
+    return [
+        (month, plan)
+        for month, plan in zip(wanted, plans, strict=True)
+        if plan.action != "none" or _must_fetch(maker, archived, month)
+    ]
 
 
 def _shared(

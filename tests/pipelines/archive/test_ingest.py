@@ -340,6 +340,14 @@ def test_second_writer_is_refused(tmp_path: Path):
         run(tmp_path, "2016-01-01", "2016-01-01")
 
 
+def test_complete_archive_is_read_beside_a_writer(tmp_path: Path):
+    before = run(tmp_path, "2016-01-01", "2016-01-02")
+    with filelock.FileLock(tmp_path / "archive.lock"):
+        assert run(tmp_path, "2016-01-01", "2016-01-02") == before
+        with pytest.raises(DataError, match="another process is writing"):
+            run(tmp_path, "2016-01-01", "2016-01-03")
+
+
 def test_something_else_at_the_path_is_refused(tmp_path: Path):
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "notes.txt").touch()
