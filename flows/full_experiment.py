@@ -50,7 +50,7 @@ from pipelines.registry.register import register
 from pipelines.report.page import report_run
 from pipelines.run_folder import RunFolder
 from pipelines.storms.checks import check_storms
-from pipelines.tracking.runs import track_run
+from pipelines.tracking.track_run import track_run
 from pipelines.training.job import TrainingJob
 from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set

@@ -16,7 +16,7 @@ from pipelines.retraining.drift import Drift
 from pipelines.retraining.outcome import COLUMNS, Outcome
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
-from pipelines.tracking.runs import log_files
+from pipelines.tracking.track_run import log_files
 
 __all__ = ["month_markdown", "write_history", "write_month_page", "write_report"]
 

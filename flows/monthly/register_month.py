@@ -16,7 +16,7 @@ from pipelines.registry.versions import RegisteredVersion, list_versions
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.retraining.promotion import Decision
 from pipelines.run_folder import RunFolder
-from pipelines.tracking.runs import log_files, track_run
+from pipelines.tracking.track_run import log_files, track_run
 
 __all__ = ["finish_decision", "register_challenger"]
 

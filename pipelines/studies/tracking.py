@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.paper.cells import Cell
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
+from pipelines.tracking.logged_values import log_settings
 from pipelines.tracking.mlflow_quiet import mlflow, mlflow_client
-from pipelines.tracking.runs import find_or_start_run, log_settings, open_experiment
 from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["track_study"]

@@ -10,8 +10,9 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipelines.errors import DataError, TrainingError
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment, open_run
+from pipelines.tracking.logged_values import log_curves
 from pipelines.tracking.mlflow_quiet import mlflow_client
-from pipelines.tracking.runs import find_or_start_run, log_curves, open_experiment, open_run
 from pipelines.tracking.store_lock import one_at_a_time
 
 __all__ = ["LiveRun", "live_curves"]

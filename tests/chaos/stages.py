@@ -23,8 +23,9 @@ from pipelines.registry.register import register
 from pipelines.run_folder import RunFolder
 from pipelines.sources.files import Files
 from pipelines.sources.source import MonthRequest
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow
-from pipelines.tracking.runs import find_or_start_run, open_experiment, track_run
+from pipelines.tracking.track_run import track_run
 from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import Splits, TrainingSetSettings

@@ -27,8 +27,8 @@ from pipelines.forecasting.forecast import open_forecast
 from pipelines.period import Period
 from pipelines.registry.register import register
 from pipelines.sources.files import Files
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
-from pipelines.tracking.runs import find_or_start_run, open_experiment
 from tests.builders import make_month
 from tests.pipelines.registry.served_model import end, free_port, wait_for
 from tests.pipelines.synthetic_run import make_run_folder

@@ -13,8 +13,8 @@ from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
 from met2net.models.build import build
 from pipelines.registry.register import register
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow
-from pipelines.tracking.runs import find_or_start_run, open_experiment
 from tests.met2net.models.baseline_catalogue import BASELINES, tiny_settings
 from tests.met2net.models.model_builders import randomize
 from tests.pipelines.synthetic_run import axes, make_run_folder

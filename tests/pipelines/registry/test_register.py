@@ -22,8 +22,9 @@ from pipelines.registry.aliases import alias_history, promote
 from pipelines.registry.register import register
 from pipelines.registry.versions import fetch_checkpoint
 from pipelines.run_folder import RunFolder
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow
-from pipelines.tracking.runs import find_or_start_run, open_experiment, track_run
+from pipelines.tracking.track_run import track_run
 from tests.pipelines.synthetic_run import axes, make_run_folder
 
 CHANNELS = ("t2m", "u10", "v10")

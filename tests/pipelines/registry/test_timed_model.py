@@ -20,8 +20,8 @@ from met2net.models.build import build
 from met2net.training.references import set_any_references
 from pipelines.errors import DataError
 from pipelines.registry.register import register
+from pipelines.tracking.find_runs import find_or_start_run, open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow
-from pipelines.tracking.runs import find_or_start_run, open_experiment
 from tests.met2net.models.model_builders import randomize
 from tests.pipelines.synthetic_run import axes, make_run_folder
 

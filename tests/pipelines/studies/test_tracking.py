@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.paper.cells import Cell
 from pipelines.studies.tracking import track_study
+from pipelines.tracking.find_runs import open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow
-from pipelines.tracking.runs import open_experiment
 
 
 def test_a_study_has_one_run_although_two_log_it_at_once(

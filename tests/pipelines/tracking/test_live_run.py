@@ -11,7 +11,7 @@ from pipelines.errors import TrainingError
 from pipelines.run_folder import RunFolder
 from pipelines.tracking.live_run import live_curves
 from pipelines.tracking.mlflow_quiet import mlflow_client
-from pipelines.tracking.runs import track_run
+from pipelines.tracking.track_run import track_run
 from tests.pipelines.synthetic_run import make_run_folder
 
 COLUMNS = "epoch,train_loss,val_mse\n"

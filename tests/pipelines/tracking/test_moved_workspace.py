@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
+from pipelines.tracking.find_runs import open_experiment
 from pipelines.tracking.mlflow_quiet import mlflow, tracking_at
 from pipelines.tracking.moved_workspace import main, readdress_artifacts
-from pipelines.tracking.runs import open_experiment
 from tests.pipelines.registry.test_register import (
     SHAPE,
     make_checkpoint,
