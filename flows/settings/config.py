@@ -31,7 +31,7 @@ from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
 from pipelines.sources.source import Source
 from pipelines.training.job import TrainerSettings
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = ["REGISTERED", "Experiment", "ModelSettings", "load_experiment"]
 

@@ -30,7 +30,7 @@ from pipelines.retraining.promotion import PromotionRule
 from pipelines.retraining.rolling_splits import RollingSplits
 from pipelines.sources.source import Source
 from pipelines.training.job import TrainerSettings
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = ["Archive", "Backfill", "BackfillStatus", "Forecast", "FullExperiment", "MonthlyRetrain",
            "ProfileTraining", "Registry", "Replay"]  # fmt: skip

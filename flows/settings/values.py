@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.settings.built_setting import built
 from flows.settings.config_error import ConfigError
 from met2net.data.variables import channel
 from met2net.training.settings import OptimizationSettings
@@ -41,6 +42,9 @@ def check_values(settings: Mapping[str, Any]) -> None:
         for name, labels in data.get("variables", {}).items():
             for label in labels:
                 _check_label(label, f"data.variables.{name}")
+        for name in ("period", "splits"):
+            if data.get(name) is not None:
+                built(settings, f"data.{name}")  # refuses ends that do not fit each other
 
 
 def _check_training(training: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ from pipelines.image_sequences.sequences import (
 )
 from pipelines.training_sets.layout import Layout, chunk_hours_for, write_metadata
 from pipelines.training_sets.prepare import build_once
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = ["FORMAT_VERSION", "PIXEL_DEGREES", "SequenceSetSettings", "build_sequence_set"]
 

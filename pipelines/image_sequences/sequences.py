@@ -13,7 +13,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.period import Period
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = [
     "FIRST_DAY",

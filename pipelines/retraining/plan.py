@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
 from pipelines.period import Period
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = ["RetrainingPlan", "pinned"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.period import Month, Period
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 __all__ = ["RollingSplits"]
 

@@ -29,7 +29,8 @@ from pipelines.cluster import Workers
 from pipelines.errors import DataError, as_data_error
 from pipelines.fingerprint import to_plain
 from pipelines.training_sets.layout import Layout, write_metadata
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from pipelines.training_sets.tasks import (
     ClimatologyPart,
     FieldBlock,

@@ -28,7 +28,8 @@ from pipelines.tracking.mlflow_quiet import mlflow
 from pipelines.tracking.track_run import track_run
 from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import make_month
 from tests.chaos.content import (
     archive_content,

@@ -15,7 +15,8 @@ from pipelines.archive.state import ArchiveState
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FakeSource
 
 WINDOW = WindowSpec.regular(num_inputs=3, num_targets=2)

@@ -17,7 +17,7 @@ from pipelines.errors import DataError
 from pipelines.fields.target_grids import Box, GridSettings
 from pipelines.period import Period
 from pipelines.sources.files import Files
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 from tests.pipelines.formats.grib_files import LATITUDE, LONGITUDE, message
 
 GOOD = Period("2016-01-31", "2016-01-31")

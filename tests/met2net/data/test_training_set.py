@@ -18,7 +18,8 @@ from pipelines.archive.ingest import ingest
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import SMALL_GRID, FakeSource
 
 SPEC = WindowSpec.regular(num_inputs=4, num_targets=3)

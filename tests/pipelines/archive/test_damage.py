@@ -12,7 +12,8 @@ from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": ()}

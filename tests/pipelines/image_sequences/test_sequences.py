@@ -10,7 +10,7 @@ from pipelines.image_sequences.sequences import (
     sequence_splits,
 )
 from pipelines.period import Period
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 
 @pytest.mark.parametrize("num_frames", [7, 8, 20, MOST_FRAMES])

@@ -12,7 +12,8 @@ from pipelines.period import Month, Period
 from pipelines.retraining.drift import Drift, DriftLimits, measure_drift
 from pipelines.sources.source import MonthRequest, RawMonth
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FakeSource
 
 FIELDS = {"2m_temperature": (), "10m_u_component_of_wind": ()}

@@ -6,7 +6,7 @@ from pipelines.period import Period
 from pipelines.report.operations import Section, to_markdown, write_page
 from pipelines.retraining.outcome import COLUMNS, Outcome, read_outcome, write_outcome
 from pipelines.retraining.plan import RetrainingPlan, pinned
-from pipelines.training_sets.settings import Splits
+from pipelines.training_sets.splits import Splits
 
 SPLITS = Splits(
     Period("2019-01", "2019-12"), Period("2020-01", "2020-01"), Period("2020-02", "2020-02")

@@ -23,7 +23,8 @@ from pipelines.storms.best_tracks import MAWAR, Storm, find_storm
 from pipelines.storms.checks import check_storms
 from pipelines.storms.follow import storm_file, track_storms
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FakeSource
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
 from tests.pipelines.storms.storm_fields import GRID, fields_along, make_best, position, write_table

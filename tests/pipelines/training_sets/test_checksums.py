@@ -15,7 +15,8 @@ from pipelines.training_sets import checksums
 from pipelines.training_sets import tasks as training_set_tasks
 from pipelines.training_sets.checksums import checksum_file, damaged_files
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.pipelines.small_project import VARIABLES, make_archive
 from tests.pipelines.training_sets.test_prepare_killed import contents
 

@@ -37,7 +37,8 @@ from pipelines.sources.source import MonthRequest, RawMonth
 from pipelines.training.network_grid import network_on_grid
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.ridge import fitted_ridge
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FakeSource, make_month
 from tests.pipelines.small_project import make_checkpoint
 

@@ -23,7 +23,8 @@ from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.sources.source import MonthRequest, RawMonth
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FIELDS, FakeSource, make_month
 
 SPLITS = Splits(

@@ -19,7 +19,8 @@ from pipelines.cluster import Cluster, Distributed, LocalCluster, Threads
 from pipelines.fields.target_grids import GridSettings
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from tests.builders import FIELDS, FakeSource
 from tests.s3_server import BUCKET, s3_server
 

@@ -16,7 +16,8 @@ from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.split_statistics import split_normalizer
 from pipelines.period import Period
 from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import Splits, TrainingSetSettings
+from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from pipelines.training_sets.windows import load_fitting
 from tests.pipelines.small_project import (
     VARIABLES,
