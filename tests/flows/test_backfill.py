@@ -40,12 +40,12 @@ def overrides(folder: Path) -> list[str]:
 
 
 def run(
-    flow: str, folder: Path, store: ClimateDataStore, *more: str
+    flow: str, folder: Path, store: ClimateDataStore, *more: str, prefect_api: str = ""
 ) -> subprocess.CompletedProcess[str]:
     environment = {
         "PATH": str(PREFECT.parent), "HOME": str(folder), "CDSAPI_URL": store.url,
         "CDSAPI_KEY": KEY, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1",
-        "PREFECT_HOME": str(folder / "prefect_home"),
+        "PREFECT_HOME": str(folder / "prefect_home"), "PREFECT_API_URL": prefect_api,
     }  # fmt: skip
     return subprocess.run(
         [PREFECT, "run", f"flows/{flow}.py", *overrides(folder), *more],
@@ -132,6 +132,7 @@ def test_status_lists_preliminary_months_and_reconcile_replaces_them(
     settings: BackfillSettings,
     store: ClimateDataStore,
     capsys: pytest.CaptureFixture[str],
+    prefect_api: str,
 ) -> None:
     backfill_status.fn(overrides(finished))
     shown = capsys.readouterr().out
@@ -146,7 +147,8 @@ def test_status_lists_preliminary_months_and_reconcile_replaces_them(
     )  # fmt: skip
     assert len(store.submissions) == before  # copies of today are recent enough
     moment = np.datetime64("now", "s")
-    replaced = run("backfill", finished, store, "reconcile=true", f"received_after={moment}")
+    replaced = run("backfill", finished, store, "reconcile=true", f"received_after={moment}",
+                   prefect_api=prefect_api)  # fmt: skip
     assert replaced.returncode == 0, replaced.stderr[-3000:]
     # Past the service's cache: both months were asked for in a new form.
     again = [request for _, request in store.submissions[before:]]
@@ -158,9 +160,9 @@ def test_status_lists_preliminary_months_and_reconcile_replaces_them(
     assert shown.count("replace") == 2
 
 
-def test_a_refused_key_is_one_line_and_status_two(tmp_path: Path) -> None:
+def test_a_refused_key_is_one_line_and_status_two(tmp_path: Path, prefect_api: str) -> None:
     with ClimateDataStore(key="another") as other:
-        ran = run("backfill", tmp_path, other)
+        ran = run("backfill", tmp_path, other, prefect_api=prefect_api)
     assert ran.returncode == 2
     [line] = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
     assert "does not accept the key" in line

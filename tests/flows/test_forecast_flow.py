@@ -200,11 +200,14 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, override: str, mess
 
 
 @pytest.mark.slow
-def test_the_guide_s_code_runs_as_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guide_s_code_runs_as_written(
+    place: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str
+) -> None:
     command, serve, ask = code_blocks("sh")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(place), "PREFECT_HOME": str(place / "prefect_home"), "OMP_NUM_THREADS": "1",
+        "PREFECT_API_URL": prefect_api,
         "PREFECT_PLUGINS_ENABLED": "1",  # in a checkout, pyproject.toml says so
     }  # fmt: skip
     ran = subprocess.run(

@@ -63,13 +63,17 @@ def overrides(folder: Path) -> list[str]:
     ]
 
 
-def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *more: str, prefect_api: str = "") -> subprocess.CompletedProcess[str]:
+    """Run it with a server of the user's, by default with the embedded one."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     return subprocess.run(
         [Path(sys.executable).with_name("prefect"), "run", "flows/full_experiment.py",
          *overrides(folder), *more],
-        cwd=ROOT, env=os.environ | {"HOME": str(home), "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        env=os.environ | {
+            "HOME": str(home), "OMP_NUM_THREADS": "1", "PREFECT_API_URL": prefect_api,
+        },
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
 
@@ -125,12 +129,12 @@ def test_the_champion_forecasts_the_worked_window(finished: Path) -> None:
 
 
 def test_what_is_shown_may_change_without_new_trainings_scores_and_versions(
-    finished: Path,
+    finished: Path, prefect_api: str
 ) -> None:
     folder = run_folder(finished)
     watched = [folder / "scores.nc", *folder.glob("models/*/model.safetensors")]
     before = {path: path.stat().st_mtime_ns for path in watched}
-    ran = run(finished, "title=Another title", "evaluation.num_examples=2")
+    ran = run(finished, "title=Another title", "evaluation.num_examples=2", prefect_api=prefect_api)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert run_folder(finished) == folder
     assert {path: path.stat().st_mtime_ns for path in watched} == before
@@ -145,7 +149,7 @@ def test_what_is_shown_may_change_without_new_trainings_scores_and_versions(
     assert parents[0].info.status == "FINISHED"
 
 
-def test_new_weights_are_scored_anew(finished: Path) -> None:
+def test_new_weights_are_scored_anew(finished: Path, prefect_api: str) -> None:
     """As of a training with other code: the same job, other weights."""
     folder, client = run_folder(finished), _client(finished)
     training = (folder / "models" / "met2net").resolve()
@@ -154,7 +158,7 @@ def test_new_weights_are_scored_anew(finished: Path) -> None:
         next(checkpoint.network.parameters()).mul_(0.5)
     save_checkpoint(training / "model.safetensors", checkpoint)
     old = json.loads((folder / "scores.json").read_text())["normalized_rmse"]
-    ran = run(finished)
+    ran = run(finished, prefect_api=prefect_api)
     assert ran.returncode == 0, ran.stderr[-3000:]
     new = json.loads((folder / "scores.json").read_text())["normalized_rmse"]
     assert new["met2net"] != old["met2net"] and new["tau_single"] == old["tau_single"]
@@ -176,8 +180,10 @@ def test_a_run_writes_nothing_outside_its_workspace(finished: Path) -> None:
     assert not (ROOT / "mlruns").exists()
 
 
-def test_a_period_that_the_files_lack_is_one_line_and_status_two(finished: Path) -> None:
-    ran = run(finished, "data.period.end=2016-01-12")
+def test_a_period_that_the_files_lack_is_one_line_and_status_two(
+    finished: Path, prefect_api: str
+) -> None:
+    ran = run(finished, "data.period.end=2016-01-12", prefect_api=prefect_api)
     assert ran.returncode == 2
     last = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
     assert len(last) == 1

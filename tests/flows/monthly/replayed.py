@@ -27,13 +27,16 @@ def overrides(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def run(flow: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(
+    flow: str, folder: Path, *more: str, prefect_api: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, f"flows/{flow}.py", *more],
         cwd=ROOT,
         env=os.environ | {
             "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(folder),
-            "PREFECT_HOME": str(folder / "prefect_home"), "COLUMNS": "200",
+            "PREFECT_HOME": str(folder / "prefect_home"), "PREFECT_API_URL": prefect_api,
+            "COLUMNS": "200",
         },
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

@@ -11,14 +11,14 @@ from tests.flows.monthly.replayed import NAME, history, months_folder, overrides
 
 @pytest.mark.slow
 def test_two_months_make_two_versions_and_two_decisions_whose_final_pages_are_in_mlflow(
-    tmp_path: Path,
+    tmp_path: Path, prefect_api: str
 ) -> None:
     settings = [
         *overrides(tmp_path),
         "rolling.fewest_training_months=1", "replay.months=2016-03/2016-04",
         "training.batches_per_epoch=2", "evaluation.num_examples=1",
     ]  # fmt: skip
-    ran = run("replay", tmp_path, *settings)
+    ran = run("replay", tmp_path, *settings, prefect_api=prefect_api)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-3000:]
     first, second = history(tmp_path)
     assert (first["month"], first["decision"], first["champion"]) == ("2016-03", "promoted", "1")

@@ -64,6 +64,8 @@ MONTHLY, FORECAST = "monthly_retrain", "forecast"
         (["workspace="], "workspace is ''; expected a path"),
         (["workspace=/etc/passwd"], "workspace is '/etc/passwd', and /etc/passwd is a file; expec"),
         (["workspace=/etc/passwd/x"], "workspace is '/etc/passwd/x', and /etc/passwd is a file"),
+        # Hours that do not fit each other.
+        (["data.splits.test.end=2001-01-01"], "data.splits.test: period ends 2001-01-01, before"),
         (["tracking.uri=nonsense"], "tracking.uri is 'nonsense'; expected sqlite:///FILE or http"),
     ],
 )  # fmt: skip
@@ -81,7 +83,6 @@ def test_what_is_wrong_is_said(overrides: list[str], message: str) -> None:
         ("models.tau.optimization.max_epochs=0", "models.tau.optimization.max_epochs is 0; expec"),
         ("evaluation.scoring.block_days=0", "evaluation.scoring.block_days is 0"),
         ("data.splits.test.start=2001-01-01", "data.splits: splits train .* overlap"),
-        ("data.splits.test.end=2001-01-01", "data.splits.test: period ends 2001-01-01, before it"),
         ("source.spin_up_days=0", "source.spin_up_days is 0; expected at least 1"),
     ],
 )
