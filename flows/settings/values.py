@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.settings.built_setting import built
-from flows.settings.config_error import ConfigError
+from flows.settings.config_error import ConfigError, refusing_wrong_settings
 from met2net.data.variables import channel
 from met2net.training.settings import OptimizationSettings
 
@@ -42,9 +42,10 @@ def check_values(settings: Mapping[str, Any]) -> None:
         for name, labels in data.get("variables", {}).items():
             for label in labels:
                 _check_label(label, f"data.variables.{name}")
-        for name in ("period", "splits"):
-            if data.get(name) is not None:
-                built(settings, f"data.{name}")  # refuses ends that do not fit each other
+        with refusing_wrong_settings():  # as ends that do not fit each other
+            for name in ("period", "splits"):
+                if data.get(name) is not None:
+                    built(settings, f"data.{name}")
 
 
 def _check_training(training: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's mounts and /proc")
 def test_the_campaign_finds_what_is_lost_and_runs_real_stages(tmp_path: Path) -> None:
     checks = subprocess.run(

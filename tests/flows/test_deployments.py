@@ -111,13 +111,18 @@ def test_a_triggered_deployment_completes(deployed: ServiceSettings) -> None:
     ("listed", "shown"),
     [
         ("deployment", "full-experiment"),
-        ("work-pool", "met2net"),
-        ("flow", "forecast"),
-        ("flow-run", ""),
         ("automation", "met2net: a"),
-        ("artifact", ""),
-        ("block", ""),
         ("gcl", "gpu"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.long)
+            for pair in [
+                ("work-pool", "met2net"),
+                ("flow", "forecast"),
+                ("flow-run", ""),
+                ("artifact", ""),
+                ("block", ""),
+            ]
+        ),
     ],
 )
 def test_every_list_answers(deployed: ServiceSettings, listed: str, shown: str) -> None:

@@ -11,7 +11,10 @@ import pytest
 import torch
 import xarray as xr
 
+from flows.full_experiment import update_archive
+from flows.settings.config import load_experiment
 from met2net.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.errors import DataError
 from pipelines.period import Period
 from pipelines.tracking.mlflow_quiet import mlflow
 from tests.builders import make_month
@@ -128,6 +131,7 @@ def test_the_champion_forecasts_the_worked_window(finished: Path) -> None:
     np.testing.assert_allclose(forecast / scale, worked / scale, atol=1e-3)
 
 
+@pytest.mark.long  # tests/flows/test_what_is_done_again.py has what follows from a title
 def test_what_is_shown_may_change_without_new_trainings_scores_and_versions(
     finished: Path, prefect_api: str
 ) -> None:
@@ -180,12 +184,8 @@ def test_a_run_writes_nothing_outside_its_workspace(finished: Path) -> None:
     assert not (ROOT / "mlruns").exists()
 
 
-def test_a_period_that_the_files_lack_is_one_line_and_status_two(
-    finished: Path, prefect_api: str
-) -> None:
-    ran = run(finished, "data.period.end=2016-01-12", prefect_api=prefect_api)
-    assert ran.returncode == 2
-    last = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
-    assert len(last) == 1
-    assert "download.nc" in last[0] and "2016-01-11T00" in last[0]
-    assert "Traceback" not in ran.stderr
+def test_a_period_that_the_files_lack_is_told_in_one_line(finished: Path) -> None:
+    experiment = load_experiment([*overrides(finished), "data.period.end=2016-01-12"])
+    with pytest.raises(DataError, match="download.nc.*2016-01-11T00") as caught:
+        update_archive.fn(experiment)
+    assert "\n" not in str(caught.value)

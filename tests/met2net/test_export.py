@@ -46,11 +46,10 @@ def on_a_closed_circle(forecaster):
 
 
 @pytest.mark.parametrize(
-    "wrap",
-    [lambda f: f, in_reference_frame, on_a_closed_circle, correcting_linear],
+    ("wrap", "batch"),
+    [(lambda f: f, 1), (in_reference_frame, 4), (on_a_closed_circle, 1), (correcting_linear, 4)],
     ids=["alone", "in_frame", "closed", "linear"],
 )
-@pytest.mark.parametrize("batch", [1, 4])
 def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
     forecaster = wrap(make_forecaster())
     inputs = make_inputs(batch)

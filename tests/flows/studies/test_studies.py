@@ -53,9 +53,7 @@ def built(name: str, scale: str) -> tuple[Study, list[PartRun]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    # Between smallest and published nothing but numbers differs.
-    "scale",
-    [pytest.param(s, marks=pytest.mark.long) if s == "small" else s for s in SCALES],
+    "scale", [s if s == "paper" else pytest.param(s, marks=pytest.mark.long) for s in SCALES]
 )
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_composes_and_builds(name: str, scale: str) -> None:

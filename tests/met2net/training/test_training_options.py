@@ -232,7 +232,7 @@ def assert_compiled(found: dict[str, float]) -> None:
     assert found["state_difference"] < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_recomputed_parts_are_captured_whole_and_give_the_same_gradients():
     assert_compiled(run_compiled("aot_eager", recompute=True))
 

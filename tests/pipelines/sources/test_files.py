@@ -201,7 +201,7 @@ def test_real_hours_of_the_pearl_river_are_found(tmp_path):
         source.fetch(MonthRequest(Month(2026, 4), Month(2026, 4).hours(), fields), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_real_data
 def test_all_real_months_of_mumbai_are_found(tmp_path):
     folder = REAL / "era5-mumbai"

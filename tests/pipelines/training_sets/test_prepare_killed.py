@@ -21,7 +21,7 @@ from pipelines.training_sets.settings import TrainingSetSettings
 from pipelines.training_sets.splits import Splits
 from tests.builders import FIELDS, FakeSource
 
-NUM_KILLS = int(os.environ.get("NUM_KILLS", "3"))
+NUM_KILLS = int(os.environ.get("NUM_KILLS", "2"))
 SETTINGS = TrainingSetSettings(
     {"u10": ("u10",), "t2m": ("t2m",), "r": ("r1000", "r850")},
     Splits(
