@@ -14,6 +14,7 @@ from flows.settings.config_error import refusing_wrong_settings
 from flows.settings.data import check_form, check_step, data_settings
 from flows.settings.model_name import model_name
 from flows.settings.network_wrappers import wrapped_network
+from flows.settings.optimization import optimization_settings
 from met2net.data.normalization import Method
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import required_fields
@@ -188,7 +189,9 @@ def _build(plain: Mapping[str, Any]) -> Experiment:
             name: ModelSettings(
                 network=networks[name],
                 objective=node["objective"],
-                optimization=built(plain, f"models.{name}.optimization"),
+                optimization=optimization_settings(
+                    node["optimization"], f"models.{name}.optimization"
+                ),
             )
             for name, node in plain["models"].items()
         },

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings.safe_instantiate import trusted_packages
+from pipelines.trusted_packages import trusted_packages
 
 __all__ = ["Constructor", "Name", "Parameter", "constructor", "definition", "is_dataclass"]
 

@@ -149,6 +149,8 @@ def expected(alternatives: Sequence[Kind]) -> str:
                 words += ["null" if value is None else str(value) for value in values]
             case ListOf(items):
                 words.append(f"a list of {_several(items)}")
+            case MappingOf((Anything(),)):
+                words.append("a mapping")
             case MappingOf(values):
                 words.append(f"names, each with {expected(values)}")
             case Settings(class_name):

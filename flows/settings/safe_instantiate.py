@@ -7,22 +7,16 @@ settings classes that a flow is made of.
 import dataclasses
 import importlib
 import inspect
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.utils import instantiate as hydra_instantiate
 
 from pipelines.errors import DataError
+from pipelines.trusted_packages import trusted_packages
 
-__all__ = ["TRUSTED", "check_targets", "instantiate", "trusted_packages"]
+__all__ = ["check_targets", "instantiate"]
 
-TRUSTED = "MET2NET_TRUSTED_PACKAGES"
-"""Environment variable: further packages, separated by commas, whose classes settings may name.
-
-It is read from the environment, never from a configuration: who writes one cannot widen it.
-"""
-_PACKAGES = ("met2net", "pipelines")
 _FUNCTIONS = ("pipelines.image_sequences.sequences.sequence_splits",)
 _KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")  # of Hydra
 
@@ -79,11 +73,6 @@ def _check_target(name: Any) -> None:
             found = None
     if found is None or not dataclasses.is_dataclass(found):
         raise DataError(f"_target_ is {name!r}, which is no settings class; expected one")
-
-
-def trusted_packages() -> tuple[str, ...]:
-    """Give the packages whose classes may be named."""
-    return (*_PACKAGES, *filter(None, os.environ.get(TRUSTED, "").split(",")))
 
 
 def _defined_class(name: str) -> type | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from flows.settings.built_setting import built
 from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from flows.settings.optimization import optimization_settings
 from met2net.data.variables import channel
-from met2net.training.settings import OptimizationSettings
 
 __all__ = ["check_values"]
 
@@ -51,10 +51,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
 def _check_training(training: Mapping[str, Any]) -> None:
     """Refuse what no model could be trained with."""
     rate = training["learning_rate"]
-    try:
-        OptimizationSettings(**{**training, "learning_rate": 1.0 if rate is None else rate})
-    except ValueError as error:
-        raise ConfigError(f"training.{error}") from error
+    optimization_settings({**training, "learning_rate": 1.0 if rate is None else rate}, "training")
 
 
 def _check_workspace(workspace: str) -> None:

@@ -1,4 +1,4 @@
-"""Build networks and objectives from plain settings, as a checkpoint carries them."""
+"""Build networks, objectives and schedules from plain settings, as checkpoints carry them."""
 
 import functools
 import importlib

@@ -19,7 +19,7 @@ from met2net.training.devices import average_gradients, copy_from_first_device, 
 from met2net.training.objective import Objective
 from met2net.training.optimizers import make_optimizer
 from met2net.training.sample_means import SampleMeans
-from met2net.training.schedule import cycles_factor, steps_per_epoch
+from met2net.training.schedule import cycles_factor, schedule_of, steps_per_epoch
 from met2net.training.settings import OptimizationSettings
 
 __all__ = ["ForecastModule"]
@@ -185,9 +185,7 @@ class ForecastModule(LightningModule):
         factor = partial(
             cycles_factor,
             cycles=self.objective.cycles(total_steps),
-            schedule=settings.schedule,
-            warmup_fraction=settings.warmup_fraction,
-            final_factor=settings.final_learning_rate / settings.learning_rate,
+            schedule=schedule_of(settings),
         )
         return [optimizer], [LambdaLR(optimizer, factor)]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-__all__ = ["OptimizationSettings", "Precision"]
+__all__ = ["OptimizationSettings", "Precision", "ScheduleName"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 _LARGEST_SEED = 2**32 - 1  # NumPy's
@@ -18,14 +18,16 @@ class OptimizationSettings:
 
     Attributes:
         learning_rate: the largest one in training.
-        schedule: `one_cycle`, `cosine` or `constant`; see `learning_rate_factor`.
+        schedule: `one_cycle`, `cosine` or `constant`; see `learning_rate_factor`. Or settings of
+            an own one, as `settings_of` gives them; see `Schedule`.
         max_epochs: passes over the training split.
         batch_size: windows that one device works on at once.
         batches_per_epoch: batches of a device that make an epoch, drawn anew each time, at most as
             many as there are; None: all.
         accumulate_batches: batches of a device whose gradients make one step: a step takes
             batch_size * accumulate_batches * devices windows, at an epoch's end maybe fewer.
-        warmup_fraction: share of all steps in which the learning rate rises.
+        warmup_fraction: share of all steps in which the learning rate rises; an own schedule has
+            its own.
         final_learning_rate: at the end of a `cosine` schedule; the other schedules have none.
         drop_path_fraction: share of the epochs in which drop path works; after it, no branch is
             left out any more. None: in all.
@@ -46,7 +48,7 @@ class OptimizationSettings:
     """
 
     learning_rate: float
-    schedule: ScheduleName
+    schedule: ScheduleName | Mapping[str, Any]
     max_epochs: int
     batch_size: int
     batches_per_epoch: int | None = None
@@ -82,7 +84,11 @@ class OptimizationSettings:
             ("patience", patience is None or patience >= 1, "at least 1 or none"),
             ("average_decay", decay is None or 0 < decay < 1, "0 < decay < 1 or none"),
             ("seed", 0 <= self.seed <= _LARGEST_SEED, f"0 to {_LARGEST_SEED}"),
-            ("schedule", self.schedule in get_args(ScheduleName), _one_of(ScheduleName)),
+            (
+                "schedule",
+                isinstance(self.schedule, Mapping) or self.schedule in get_args(ScheduleName),
+                _one_of(ScheduleName),
+            ),
             ("precision", self.precision in get_args(Precision), _one_of(Precision)),
         ):
             if not is_right:
@@ -92,6 +98,10 @@ class OptimizationSettings:
             from met2net.training.optimizers import check_optimizer
 
             check_optimizer(self.optimizer, self.optimizer_arguments)
+        if isinstance(self.schedule, Mapping):
+            from met2net.training.schedule import own_schedule
+
+            own_schedule(self.schedule)
 
 
 def _one_of(choices: object) -> str:

@@ -13,6 +13,7 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint
 from pipelines.memory_limit import parse_memory_limit
 from pipelines.training.initial_weights import InitialWeights
+from pipelines.training.own_schedule import admit_schedule
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
@@ -187,6 +188,7 @@ def read_job(path: Path) -> TrainingJob:
         k: tuple(v) if isinstance(v, list) else v for k, v in plain["window"].items()
     }
     plain["window"] = WindowSpec(**window)
+    admit_schedule(plain["optimization"]["schedule"])
     plain["optimization"] = OptimizationSettings(**plain["optimization"])
     plain["trainer"] = TrainerSettings(**plain["trainer"])
     if plain.get("initial_weights") is not None:

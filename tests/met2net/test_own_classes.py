@@ -1,7 +1,8 @@
-"""A network, a block and an objective from outside the package: trained, saved, loaded again."""
+"""A network, a block, an objective and a schedule from outside the package, trained with."""
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from met2net import (
     train,
 )  # fmt: skip
 from met2net.models import own_classes
+from met2net.training.schedule import cycles_factor, schedule_of
 from tests.met2net.test_public_names import odd_weather
 
 CODE = '''
@@ -60,6 +62,16 @@ class MeanAbsoluteError(Objective):
 
     def forward(self, network, inputs, targets, init_time=None):
         return {"loss": (network(inputs) - targets).abs().mean()}
+
+
+class Halving:
+    """A learning rate that halves at every step, from a share of the largest one on."""
+
+    def __init__(self, *, start):
+        self.start = start
+
+    def __call__(self, step, *, total_steps):
+        return self.start / 2**step
 
 
 class NoNetwork:
@@ -147,8 +159,43 @@ def test_an_own_block_stands_in_met2net(mine, data, tmp_path) -> None:
     assert all(torch.equal(own[name], kept[name]) for name in own)
 
 
-def test_only_modules_can_be_registered(mine) -> None:
-    with pytest.raises(TypeError, match="NoNetwork.*expected a class of torch.nn.Module"):
+def test_an_own_schedule_says_the_factor_of_every_step(mine, data) -> None:
+    with pytest.raises(ValueError, match=r"^schedule: _target_ is 'my_networks.Halving'; .*regist"):
+        replace(ONE_EPOCH, schedule=settings_of(mine.Halving, start=1.0))
+    register(mine.Halving)
+    schedule = schedule_of(replace(ONE_EPOCH, schedule=settings_of(mine.Halving, start=0.5)))
+    assert [schedule(step, total_steps=3) for step in range(3)] == [0.5, 0.25, 0.125]
+    # One step of SGD, without momentum yet: as far as its factor says.
+    steps = []
+    for start in (1.0, 0.5, 0.0):
+        one_step = replace(
+            ONE_EPOCH, batches_per_epoch=1, schedule=settings_of(mine.Halving, start=start)
+        )
+        network = settings_of(register(mine.Drift))
+        trained = train(data, window=WINDOW, network=network, optimization=one_step)
+        steps.append(trained.checkpoint.network.step.item())
+    assert steps[0] != 0 and steps[2] == 0
+    assert steps[1] == pytest.approx(steps[0] / 2)
+
+
+def test_a_wrong_schedule_is_refused_before_training(mine) -> None:
+    register(mine.Halving)
+    register(mine.MeanAbsoluteError)
+    for wrong, message in (
+        ({}, "schedule: settings have no _target_"),
+        (settings_of(mine.Halving, begin=1), "schedule: arguments of Halving do not fit"),
+        (settings_of(mine.Halving, _partial_=True, start=1), "schedule is partial"),
+        (settings_of(mine.NoNetwork), "schedule: _target_ is 'my_networks.NoNetwork'; expected"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(ONE_EPOCH, schedule=wrong)
+    for start in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="at step 0 of 2; expected a factor of the learning"):
+            cycles_factor(0, cycles=[2], schedule=mine.Halving(start=start))
+
+
+def test_only_what_can_be_called_can_be_registered(mine) -> None:
+    with pytest.raises(TypeError, match="NoNetwork.*expected a class whose objects can be called"):
         register(mine.NoNetwork)
 
     class Inside(torch.nn.Module):
@@ -158,12 +205,12 @@ def test_only_modules_can_be_registered(mine) -> None:
         register(Inside)
 
 
-def test_an_allowed_module_must_hold_the_network(mine) -> None:
+def test_an_allowed_module_must_define_the_class(mine) -> None:
     for name, message in (
-        ("my_networks.Missing", "my_networks defines no torch.nn.Module 'Missing'"),
-        ("my_networks.NoNetwork", "my_networks defines no torch.nn.Module 'NoNetwork'"),
-        ("my_networks.nn", "my_networks defines no torch.nn.Module 'nn'"),
-        ("my_networks.Objective", "my_networks defines no torch.nn.Module 'Objective'"),
+        ("my_networks.Missing", "my_networks defines no class 'Missing'"),
+        ("my_networks.NoNetwork", "my_networks defines no class 'NoNetwork'"),
+        ("my_networks.nn", "my_networks defines no class 'nn'"),
+        ("my_networks.Objective", "my_networks defines no class 'Objective'"),
         ("my_network.Drift", "there is no module 'my_network'"),
     ):
         with pytest.raises(ValueError, match=message):

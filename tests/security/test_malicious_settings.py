@@ -10,9 +10,10 @@ from flows.settings.config import load_experiment
 from flows.settings.config_error import ConfigError
 from flows.settings.forecast import load_forecast
 from flows.settings.monthly import load_monthly
-from flows.settings.safe_instantiate import TRUSTED, check_targets, instantiate
+from flows.settings.safe_instantiate import check_targets, instantiate
 from pipelines.errors import DataError
 from pipelines.period import Period
+from pipelines.trusted_packages import TRUSTED
 
 TARGETS = [
     "os.system",
@@ -52,6 +53,8 @@ NODES = (
     "training",
     "models.met2net.network",
     "models.met2net.objective",
+    "models.met2net.optimization",
+    "models.met2net.optimization.schedule",
 )
 
 

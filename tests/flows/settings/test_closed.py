@@ -13,8 +13,8 @@ from flows.settings.closed import checked
 from flows.settings.compose import CONFIGS, compose, resolve
 from flows.settings.config import load_experiment
 from flows.settings.config_error import ConfigError
-from flows.settings.safe_instantiate import TRUSTED
 from pipelines.period import Period
+from pipelines.trusted_packages import TRUSTED
 
 ROOTS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 HEAD = """# @package _global_

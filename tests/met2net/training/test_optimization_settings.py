@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from met2net.training.schedule import cycles_factor, learning_rate_factor
+from met2net.training.schedule import cycles_factor, learning_rate_factor, schedule_of
 from met2net.training.settings import OptimizationSettings
 
 RIGHT = {"learning_rate": 1e-3, "schedule": "one_cycle", "max_epochs": 2, "batch_size": 4}
@@ -86,8 +86,8 @@ def test_cosine_ends_at_its_final_rate():
 
 
 def test_schedules_of_stages_follow_one_another():
-    settings = {"schedule": "one_cycle", "warmup_fraction": 0.5}
-    found = [cycles_factor(step, cycles=(4, 6), **settings) for step in range(11)]
+    schedule = schedule_of(OptimizationSettings(**RIGHT, warmup_fraction=0.5))
+    found = [cycles_factor(step, cycles=(4, 6), schedule=schedule) for step in range(11)]
     first = factors("one_cycle", warmup_fraction=0.5, total_steps=4)
     second = factors("one_cycle", warmup_fraction=0.5, total_steps=6)
     assert found == [*first, *second, second[-1]]

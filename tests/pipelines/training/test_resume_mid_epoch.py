@@ -8,10 +8,12 @@ import pytest
 import torch
 
 import pipelines.training.process as training_process
+from met2net import register, settings_of
 from met2net.checkpoint import load_checkpoint
 from pipelines.training.callbacks import MidEpochCheckpoint
 from pipelines.training.job import TrainingJob
 from pipelines.training.process import run_training
+from tests.own_schedule import PowerDecay
 from tests.pipelines.small_project import make_training_set
 from tests.pipelines.training.training_jobs import make_job, with_trainer
 
@@ -57,6 +59,7 @@ def run_until(stop: Callable[[L.Trainer], bool], job: TrainingJob, folder: Path)
         ({}, [11, 12]),  # twice in the second of 8 batches
         # Steps of 3, 3 and 2 batches; the state before batch 5 is that of the step before.
         ({"accumulate_batches": 3, "average_decay": 0.9}, [4, 13]),
+        ({"schedule": settings_of(register(PowerDecay), power=2)}, [11]),
     ],
 )
 def test_a_training_stopped_mid_epoch_ends_as_an_undisturbed_one(
