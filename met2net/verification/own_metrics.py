@@ -12,7 +12,7 @@ from met2net.verification.metrics import METRICS, Metric
 from met2net.verification.own_statistics import add_statistics, remove_statistics
 from met2net.verification.statistics import STATISTICS, Statistics, Sums
 
-__all__ = ["OwnMetric", "register_metric", "unregister_metric"]
+__all__ = ["OwnMetric", "register_metric", "registered_metrics", "unregister_metric"]
 
 _BUILT_IN = frozenset(METRICS)
 
@@ -25,8 +25,7 @@ class OwnMetric(ABC):
         statistics: names of the sums of its own; empty where those of `Statistics` are enough.
         power: exponent of the channel's unit in the metric's: 1 for errors, 2 for squares, 0 for
             ratios.
-        scale: on which confidence intervals are taken, where its sums are all of `Statistics`;
-            sums of its own are not kept by init time, and such a metric has no intervals.
+        scale: on which its error is close to symmetric: confidence intervals are taken there.
     """
 
     name: str
@@ -80,7 +79,7 @@ def register_metric(own: _Own) -> _Own:
     def compute(statistics: Statistics) -> Sums:
         sums = {key: getattr(statistics, key) for key in STATISTICS}
         for key in metric.statistics:
-            if f"{name}.{key}" not in statistics.own:  # out of a file
+            if f"{name}.{key}" not in statistics.own:  # made before it was registered
                 return np.full_like(statistics.weight, np.nan)
             sums[key] = statistics.own[f"{name}.{key}"]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -89,6 +88,11 @@ def register_metric(own: _Own) -> _Own:
 
     METRICS[name] = Metric(compute, metric.power, metric.scale)
     return own
+
+
+def registered_metrics() -> tuple[str, ...]:
+    """Name the metrics of one's own that are registered."""
+    return tuple(name for name in METRICS if name not in _BUILT_IN)
 
 
 def unregister_metric(name: str) -> None:

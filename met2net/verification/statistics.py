@@ -72,7 +72,7 @@ class Statistics:
     def of(
         cls, stacked: Float64[np.ndarray, "statistic *group weighting lead channel"]
     ) -> "Statistics":
-        """Take `stacked` apart again; sums of one's own may be missing, as they are in files.
+        """Take `stacked` apart again; the sums of registered metrics may be missing, all of them.
 
         Raises:
             ValueError: if metrics were registered meanwhile.

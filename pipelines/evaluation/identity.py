@@ -13,6 +13,7 @@ from typing import Any
 from met2net.checkpoint import content_of
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
+from met2net.verification.own_metrics import registered_metrics
 from pipelines.errors import DataError
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import ScoringSettings
@@ -85,8 +86,10 @@ def scoring_identity(scoring: ScoringSettings) -> list[Any]:
     mask = None if scoring.land_sea_mask is None else Path(scoring.land_sea_mask)
     if mask is not None and not mask.exists():
         raise DataError(f"land_sea_mask is {mask}; expected a file, or a Zarr store")
+    own = list(registered_metrics())
     return [
         [[name, dict(edges)] for name, edges in scoring.regions.items()],
         None if mask is None else content_sha256(mask),
         scoring.bootstrap,
+        *([own] if own else []),  # so that scores without any keep their names
     ]

@@ -8,6 +8,7 @@ import netCDF4
 import numpy as np
 
 from met2net.data.cf_metadata import COORDINATES
+from met2net.verification.own_statistics import own_names
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import OBSERVED, STATISTICS, WEIGHTINGS, Statistics
 from pipelines.errors import DataError
@@ -25,7 +26,8 @@ class StatisticsWriter:
 
     `observed(init_time, observed_statistic, weighting, lead_time, channel)` and
     `compared(init_time, model, compared_statistic, weighting, lead_time, channel)`: sums over
-    the points of the whole field, of normalized values. Names: `met2net.verification.statistics`.
+    the points of the whole field, of normalized values. Names: `met2net.verification.statistics`,
+    and as `metric.sum` those of the metrics that are registered when the file is made.
     `scale(channel)` times a normalized value is in standard deviations of the training split.
     """
 
@@ -41,13 +43,15 @@ class StatisticsWriter:
     ) -> None:
         """Create the file at `path`."""
         self._models = {name: place for place, name in enumerate(models)}
+        self._compared_names = (*_COMPARED, *own_names())
         self._file = netCDF4.Dataset(path, "w")
         self._file.setncatts(attrs)
         self._size = 0
         self._file.createDimension("init_time", None)
         for name, labels in (
-            ("model", models), ("observed_statistic", OBSERVED), ("compared_statistic", _COMPARED),
-            ("weighting", WEIGHTINGS), ("channel", channels),
+            ("model", models), ("observed_statistic", OBSERVED),
+            ("compared_statistic", self._compared_names), ("weighting", WEIGHTINGS),
+            ("channel", channels),
         ):  # fmt: skip
             self._file.createDimension(name, len(labels))
             self._file.createVariable(name, str, (name,))[:] = np.array(labels, dtype=object)
@@ -71,7 +75,7 @@ class StatisticsWriter:
         )  # fmt: skip
         self._compared = self._file.createVariable(
             "compared", "f4", ("init_time", "model", "compared_statistic", *_DIMS),
-            chunksizes=(_CHUNK, 1, len(_COMPARED), *tail),
+            chunksizes=(_CHUNK, 1, len(self._compared_names), *tail),
         )  # fmt: skip
         self._observed.long_name = "sums over the field, of the observations"
         self._compared.long_name = "sums over the field, of forecasts and observations"
@@ -97,7 +101,7 @@ class StatisticsWriter:
         if place == 0:
             self._file["init_time"][rows] = batch.init_time
             self._observed[rows] = _stack(batch.statistics, OBSERVED)
-        self._compared[rows, place] = _stack(batch.statistics, _COMPARED)
+        self._compared[rows, place] = _stack(batch.statistics, self._compared_names)
 
 
 def read_init_times(path: Path) -> np.ndarray:
@@ -127,8 +131,10 @@ def read_statistics(path: Path, model: str, lead: int) -> Iterator[tuple[np.ndar
         lead: place of the lead time.
 
     Yields:
-        Init times, and sums by init time, statistic (as `STATISTICS`), weighting and channel.
+        Init times, and sums by init time, statistic (as `STATISTICS`, then the sums of registered
+        metrics, NaN where the file was made without them), weighting and channel.
     """
+    names = (*STATISTICS, *own_names())
     with netCDF4.Dataset(path) as file:
         place = list(file["model"][:]).index(model)
         for start in range(0, file.dimensions["init_time"].size, _PART):
@@ -136,11 +142,14 @@ def read_statistics(path: Path, model: str, lead: int) -> Iterator[tuple[np.ndar
             observed = file["observed"][rows, :, :, lead].filled()
             compared = file["compared"][rows, place, :, :, lead].filled()
             by_name = dict(zip(OBSERVED, np.moveaxis(observed, 1, 0), strict=True))
-            by_name |= dict(zip(_COMPARED, np.moveaxis(compared, 1, 0), strict=True))
-            stacked = np.stack([by_name[name] for name in STATISTICS], axis=1)
+            labels = file["compared_statistic"][:]
+            by_name |= dict(zip(labels, np.moveaxis(compared, 1, 0), strict=True))
+            unknown = np.full_like(by_name["weight"], np.nan)
+            stacked = np.stack([by_name.get(name, unknown) for name in names], axis=1)
             yield file["init_time"][rows].filled(), stacked.astype(np.float64)
 
 
 def _stack(statistics: Statistics, names: Sequence[str]) -> np.ndarray:
     """Give some sums of the whole field (region 0), by init time first."""
-    return np.stack([getattr(statistics, name)[:, 0] for name in names], axis=1)
+    sums = {name: getattr(statistics, name) for name in STATISTICS} | dict(statistics.own)
+    return np.stack([sums[name][:, 0] for name in names], axis=1)

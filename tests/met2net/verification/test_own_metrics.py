@@ -11,7 +11,9 @@ from met2net.verification.metrics import METRICS
 from met2net.verification.own_metrics import OwnMetric, register_metric, unregister_metric
 from met2net.verification.own_statistics import own_names
 from met2net.verification.statistics import PLAIN, Statistics, compute_statistics
+from tests.met2net.verification.test_score_intervals import _intervals, _scored
 from tests.met2net.verification.test_scores import _fields, _score, _windows
+from tests.own_metric import MeanDistance
 
 PAGE = (Path(__file__).parents[3] / "docs" / "library.md").read_text(encoding="utf-8")
 (HIT_RATE,) = re.findall(r"```python\n(from met2net import OwnMetric.*?)```", PAGE, re.DOTALL)
@@ -43,6 +45,22 @@ def test_the_metric_of_the_page_stands_in_the_scores(hit_rate) -> None:
         assert "hit_rate" in scores[name]["metric"].values
     again = _score({"last": last}, fields, batch_size=5)
     np.testing.assert_allclose(again["score"], scores["score"], rtol=1e-12)
+
+
+def test_a_metric_with_sums_of_its_own_has_the_intervals_of_the_built_in_one() -> None:
+    register_metric(MeanDistance)
+    try:
+        found = _intervals(*_scored())
+    finally:
+        unregister_metric("mean_distance")
+    for name in ("score_low", "score_high", "pooled_low", "pooled_high"):
+        own, built_in = (found[name].sel(metric=m).values for m in ("mean_distance", "mae"))
+        assert np.isfinite(own).all()
+        np.testing.assert_array_equal(own, built_in)
+    alone = _intervals(*_scored())  # and changes no other
+    np.testing.assert_array_equal(
+        found["score_low"].drop_sel(metric="mean_distance"), alone["score_low"]
+    )
 
 
 def test_without_it_the_sums_are_those_of_before(hit_rate) -> None:

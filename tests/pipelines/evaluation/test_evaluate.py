@@ -9,11 +9,13 @@ import xarray as xr
 from met2net.checkpoint import load_checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.verification.metrics import in_physical_units
-from met2net.verification.statistics import Statistics
+from met2net.verification.own_metrics import register_metric, unregister_metric
+from met2net.verification.statistics import STATISTICS, Statistics
 from pipelines.errors import DataError
 from pipelines.evaluation.evaluate import evaluate, write_examples
 from pipelines.evaluation.settings import EvaluationSettings, ScoringSettings
 from pipelines.evaluation.statistics_file import read_init_times, read_statistics
+from tests.own_metric import MeanDistance
 from tests.pipelines.small_project import TEST_HOURS, WINDOW, make_checkpoint, make_training_set
 
 BASELINES = ["persistence", "anomaly_persistence", "climatology", "ridge"]
@@ -159,6 +161,37 @@ def test_statistics_of_every_init_time_add_up_to_the_scores(training_set, checkp
                 found = in_physical_units(Statistics(*sums[:, :, None]), std=std)[:, :, 0]
                 expected = scores["score"].sel(model=model).isel(lead_time=lead)
                 np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_metric_of_one_s_own_has_intervals_and_leaves_the_files_readable(training_set, tmp_path):
+    settings = ScoringSettings(block_days=1, num_resamples=100)
+    register_metric(MeanDistance)
+    try:
+        with xr.open_dataset(
+            _evaluate(training_set, {}, tmp_path / "own", split="train", scoring=settings)
+        ) as scores:
+            low, high = (scores[f"score_{end}"] for end in ("low", "high"))
+            for ends in (low, high):
+                found = ends.sel(metric="mean_distance").values
+                assert np.isfinite(found).all()
+                np.testing.assert_array_equal(found, ends.sel(metric="mae").values)
+    finally:
+        unregister_metric("mean_distance")
+    path = tmp_path / "own" / "statistics.nc"
+    ((_, without),) = read_statistics(path, "persistence", 0)  # whoever knows no such metric
+    with xr.open_dataset(path) as file:
+        assert file["compared_statistic"].values[-1] == "mean_distance.distance"
+    _evaluate(training_set, {}, tmp_path / "plain", split="train", scoring=settings)
+    register_metric(MeanDistance)
+    try:
+        ((_, own),) = read_statistics(path, "persistence", 0)
+        ((_, unknown),) = read_statistics(tmp_path / "plain" / "statistics.nc", "persistence", 0)
+    finally:
+        unregister_metric("mean_distance")
+    np.testing.assert_array_equal(own[:, :-1], without)
+    np.testing.assert_array_equal(own[:, -1], own[:, STATISTICS.index("absolute_error")])
+    np.testing.assert_array_equal(unknown[:, :-1], without)
+    assert np.isnan(unknown[:, -1]).all()
 
 
 def test_regions_intervals_and_kept_forecasts(training_set, checkpoint, tmp_path):

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from met2net.data.windows import WindowSpec
+from met2net.verification.own_metrics import register_metric, unregister_metric
 from pipelines.errors import DataError
 from pipelines.evaluation import identity as result_identity
 from pipelines.evaluation.identity import ScoredModels, scoring_identity
 from pipelines.evaluation.protocol import Protocol
 from pipelines.evaluation.settings import ScoringSettings
 from pipelines.fingerprint import file_sha256
+from tests.own_metric import MeanDistance
 
 
 @pytest.fixture
@@ -47,6 +49,16 @@ def test_scores_follow_from_weights_and_not_from_their_place(
         before,
     }
     assert len(names) == 8
+
+
+def test_a_metric_of_one_s_own_counts_by_its_name_while_it_is_registered() -> None:
+    before = scoring_identity(ScoringSettings())
+    register_metric(MeanDistance)
+    try:
+        assert scoring_identity(ScoringSettings()) == [*before, ["mean_distance"]]
+    finally:
+        unregister_metric("mean_distance")
+    assert scoring_identity(ScoringSettings()) == before
 
 
 def test_a_mask_counts_by_its_content(tmp_path: Path) -> None:
