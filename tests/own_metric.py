@@ -1,7 +1,7 @@
 """A metric from outside the package, with a sum of its own, that a built-in one can check."""
 
 from met2net import OwnMetric
-from met2net.verification.interval_scales import LOGARITHM
+from met2net.verification.metrics import LOGARITHM
 
 
 class MeanDistance(OwnMetric):

@@ -14,8 +14,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from met2net.data.normalization import Normalizer
+from met2net.verification.image_quality import UNIFORM, structural_similarity
 from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.structural_similarity import UNIFORM, structural_similarity
 
 __all__ = ["BENCHMARK_METRICS", "BenchmarkSums", "benchmark_scores"]
 

@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64, Int64
 
-from met2net.verification.block_bootstrap import BlockBootstrap
-from met2net.verification.bootstrap_estimate import Estimate
-from met2net.verification.interval_scales import LOGARITHM
+from met2net.verification.block_bootstrap import BlockBootstrap, Estimate
+from met2net.verification.metrics import LOGARITHM
 from met2net.verification.score_stream import ScoredBatch
 from met2net.verification.statistics import STATISTICS, WEIGHTINGS
 

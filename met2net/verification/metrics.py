@@ -1,4 +1,4 @@
-"""Metrics: pure functions of statistics.
+"""Metrics: pure functions of statistics, and the scales on which their intervals are taken.
 
 Undefined values are NaN: ACC where a forecast or the observations never leave the
 climatology (a forecast *of* the climatology has no anomaly to correlate), PCC where one of
@@ -12,19 +12,55 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from met2net.verification.interval_scales import (
-    COMPLEMENT,
-    FISHER,
-    IDENTITY,
-    LOGARITHM,
-    Scale,
-)
 from met2net.verification.statistics import PLAIN, Statistics, Sums
 
 __all__ = [
-    "METRICS", "Metric", "acc", "acc_centred", "bias", "in_physical_units", "mae", "mse",
-    "normalized_rmse", "pcc", "r2", "rmse", "skill", "vector_rmse", "wind_pairs",
-]  # fmt: skip
+    "COMPLEMENT",
+    "FISHER",
+    "IDENTITY",
+    "LOGARITHM",
+    "METRICS",
+    "Metric",
+    "Scale",
+    "acc",
+    "acc_centred",
+    "bias",
+    "in_physical_units",
+    "mae",
+    "mse",
+    "normalized_rmse",
+    "pcc",
+    "r2",
+    "rmse",
+    "skill",
+    "vector_rmse",
+    "wind_pairs",
+]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A monotonic function of a score, and its inverse.
+
+    Attributes:
+        name: in words.
+        to_scale: from the score.
+        from_scale: back to the score.
+    """
+
+    name: str
+    to_scale: Callable[[np.ndarray], np.ndarray]
+    from_scale: Callable[[np.ndarray], np.ndarray]
+
+
+IDENTITY = Scale("as it is", lambda x: x, lambda x: x)
+"""For a bias, a difference: any real number."""
+LOGARITHM = Scale("logarithm", np.log, np.exp)
+"""For errors and their ratios, above 0: ends of intervals stay there."""
+FISHER = Scale("Fisher's z", np.arctanh, np.tanh)
+"""For correlations, between -1 and 1. Source: Fisher 1915, doi:10.1093/biomet/10.4.507."""
+COMPLEMENT = Scale("logarithm of 1 - score", lambda x: np.log(1 - x), lambda x: 1 - np.exp(x))
+"""For explained variance, below 1, whose complement is a ratio of squares."""
 
 
 def mse(statistics: Statistics) -> Sums:

@@ -7,10 +7,14 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from met2net.verification.interval_scales import IDENTITY, Scale
-from met2net.verification.metrics import METRICS, Metric
-from met2net.verification.own_statistics import add_statistics, remove_statistics
-from met2net.verification.statistics import STATISTICS, Statistics, Sums
+from met2net.verification.metrics import IDENTITY, METRICS, Metric, Scale
+from met2net.verification.statistics import (
+    STATISTICS,
+    Statistics,
+    Sums,
+    add_statistics,
+    remove_statistics,
+)
 
 __all__ = ["OwnMetric", "register_metric", "registered_metrics", "unregister_metric"]
 

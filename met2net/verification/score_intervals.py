@@ -8,11 +8,9 @@ import xarray as xr
 from jaxtyping import Float64, Int64
 
 from met2net.data.seasons import SEASONS, season_of
-from met2net.verification.block_bootstrap import BlockBootstrap, resampled_sums
-from met2net.verification.bootstrap_estimate import Estimate
+from met2net.verification.block_bootstrap import BlockBootstrap, Estimate, resampled_sums
 from met2net.verification.group_intervals import DailySums, grouped_rmse
-from met2net.verification.interval_scales import LOGARITHM
-from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
+from met2net.verification.metrics import LOGARITHM, METRICS, in_physical_units, normalized_rmse
 from met2net.verification.paired_tests import error_margins, loss_tests, losses_of
 from met2net.verification.statistics import Statistics
 

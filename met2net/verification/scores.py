@@ -15,9 +15,8 @@ from met2net.data.windows import Sample, WindowDataset, WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.verification.metrics import METRICS, in_physical_units, normalized_rmse
 from met2net.verification.regions import Region, everywhere, point_weights
-from met2net.verification.score_breakdowns import breakdowns
+from met2net.verification.score_breakdowns import ScoreSums, breakdowns
 from met2net.verification.score_stream import ScoredBatch, score_stream
-from met2net.verification.score_sums import ScoreSums
 from met2net.verification.statistics import WEIGHTINGS, Statistics
 
 __all__ = ["accumulate_sums", "score_windows", "to_dataset"]

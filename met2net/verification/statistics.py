@@ -1,24 +1,28 @@
 """Statistics that add up: sums from which every metric follows, over any chunking."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Float64
+import torch.distributed as dist
+from jaxtyping import Float64
 from torch import Tensor
-
-from met2net.verification.own_statistics import own_names, own_summands
 
 __all__ = [
     "OBSERVED",
     "PLAIN",
     "STATISTICS",
     "WEIGHTINGS",
-    "Observations",
     "Statistics",
-    "compute_statistics",
+    "Summands",
+    "add_statistics",
+    "own_names",
+    "own_summands",
+    "reduce_over_ranks",
+    "remove_statistics",
+    "windows_of_rank",
     "zero_statistics",
 ]
 
@@ -52,7 +56,7 @@ class Statistics:
         anomaly_product: sum of f' o'.
         observed_anomaly: sum of o'.
         product: sum of f o.
-        own: sums of registered metrics, by full name (`met2net.verification.own_statistics`).
+        own: sums of registered metrics, by full name (`own_names`).
     """
 
     weight: Sums
@@ -118,134 +122,72 @@ def zero_statistics(*, num_leads: int, num_channels: int) -> Statistics:
     return Statistics(*np.zeros(shape))
 
 
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """What a batch of forecasts is compared with; its own sums are taken once.
+Summands: TypeAlias = Callable[[Tensor, Tensor, Tensor], Mapping[str, Tensor]]
+"""Forecast, observation, climatology (B L C H W, normalized) -> summand of every point, by name."""
 
-    Attributes:
-        fields: what happened, normalized.
-        climatology: climatological fields of the valid times, normalized.
-        weights: weights of the points, by region and weighting.
-        is_valid: points that count, or None where all do. What the fields hold elsewhere
-            (NaN, say) does not matter.
-        sums: those of `OBSERVED`, by init time, region, weighting, lead and channel.
-    """
-
-    fields: Float[Tensor, "b l c h w"]
-    climatology: Float[Tensor, "b l c h w"]
-    weights: Float64[np.ndarray, "region weighting h w"]
-    is_valid: Bool[Tensor, "b l c h w"] | None
-    sums: dict[str, Tensor]
-
-    @classmethod
-    def of(
-        cls,
-        fields: Float[Tensor, "b l c h w"],
-        *,
-        climatology: Float[Tensor, "b l c h w"],
-        weights: Float64[np.ndarray, "region weighting h w"],
-        is_valid: Bool[Tensor, "b l c h w"] | None = None,
-    ) -> "Observations":
-        """Sum what does not depend on a forecast.
-
-        Fields should be normalized: near zero, so that sums of squares keep their digits when
-        metrics take differences of them (the total variance in R2).
-        """
-        o, clim = (_without_invalid(x, is_valid).double() for x in (fields, climatology))
-        ones = torch.ones_like(o) if is_valid is None else is_valid.double()
-        summands = (ones, o, o.square(), o - clim, (o - clim).square())
-        sums = {
-            name: _integrate(summand, weights)
-            for name, summand in zip(OBSERVED, summands, strict=True)
-        }
-        return cls(fields, climatology, weights, is_valid, sums)
-
-    def compare(self, forecast: Float[Tensor, "b l c h w"]) -> Statistics:
-        """Sum a batch of forecasts by init time, region, weighting, lead and channel.
-
-        Raises:
-            ValueError: if a value that counts is not finite.
-        """
-        f, o, clim = (
-            _without_invalid(x, self.is_valid).double()
-            for x in (forecast, self.fields, self.climatology)
-        )
-        sums = self.sums | {name: _integrate(x, self.weights) for name, x in _compared(f, o, clim)}
-        own = {
-            name: _integrate(_without_invalid(x, self.is_valid), self.weights)
-            for name, x in own_summands(f, o, clim).items()
-        }
-        stacked = torch.stack([*(sums[name] for name in STATISTICS), *own.values()])
-        if not torch.isfinite(stacked).all():
-            raise ValueError(_not_finite(f, o, clim))
-        return Statistics.of(stacked.cpu().numpy())
+_ADDED: dict[str, tuple[tuple[str, ...], Summands]] = {}
+"""Metric -> names of its sums, and what gives the summands."""
 
 
-def compute_statistics(
-    forecast: Float[Tensor, "b l c h w"],
-    observation: Float[Tensor, "b l c h w"],
-    *,
-    climatology: Float[Tensor, "b l c h w"],
-    latitude_weights: Float[np.ndarray, " h"],
-) -> Statistics:
-    """Sum one batch of forecasts over its init times and the whole field.
+def add_statistics(metric: str, names: tuple[str, ...], summands: Summands) -> None:
+    """Have every scoring pass sum these; a metric of the same name before is replaced."""
+    _ADDED[metric] = (names, summands)
 
-    Args:
-        forecast: normalized forecast fields.
-        observation: what happened, normalized.
-        climatology: climatological fields of the valid times.
-        latitude_weights: area weights of the rows, mean 1.
+
+def remove_statistics(metric: str) -> None:
+    """Sum them no more; a metric may have had none."""
+    _ADDED.pop(metric, None)
+
+
+def own_names() -> tuple[str, ...]:
+    """Give the full names of all sums, in the order in which they are kept."""
+    return tuple(f"{metric}.{name}" for metric, (names, _) in _ADDED.items() for name in names)
+
+
+def own_summands(forecast: Tensor, observation: Tensor, climatology: Tensor) -> dict[str, Tensor]:
+    """Give all summands by full name, in the order of `own_names`.
 
     Raises:
-        ValueError: if the weights' mean is not 1, or a value is not finite.
+        ValueError: if a metric gives other sums than it said, or of another shape than the fields.
     """
-    if not np.isclose(latitude_weights.mean(), 1.0, rtol=0, atol=1e-9):
-        raise ValueError(f"latitude weights have mean {latitude_weights.mean()}; expected 1")
-    rows = np.stack([latitude_weights, np.ones_like(latitude_weights)])
-    shape = (1, len(WEIGHTINGS), *observation.shape[-2:])
-    weights = np.broadcast_to(rows[None, :, :, None], shape).astype(np.float64)
-    observations = Observations.of(observation, climatology=climatology, weights=weights)
-    return observations.compare(forecast).summed().group(0)
-
-
-def _integrate(
-    summand: Float[Tensor, "b l c h w"], weights: Float64[np.ndarray, "region weighting h w"]
-) -> Float[Tensor, "b region weighting l c"]:
-    """Sum over points with every region's weights at once, as one matrix product."""
-    columns = torch.from_numpy(rearrange(weights, "r k h w -> (h w) (r k)")).to(summand)
-    sums = rearrange(summand, "b l c h w -> (b l c) (h w)") @ columns
-    b, lead, c = summand.shape[:3]
-    return rearrange(sums, "(b l c) (r k) -> b r k l c", b=b, l=lead, c=c, r=weights.shape[0])
-
-
-def _compared(f: Tensor, o: Tensor, clim: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Give what is summed of a forecast, one at a time to save memory."""
-    yield "error", f - o
-    yield "absolute_error", (f - o).abs()
-    yield "squared_error", (f - o).square()
-    yield "squared_forecast_anomaly", (f - clim).square()
-    yield "anomaly_product", (f - clim) * (o - clim)
-    yield "product", f * o
-
-
-def _without_invalid(values: Tensor, is_valid: Tensor | None) -> Tensor:
-    """Put zeros where nothing counts."""
-    return values if is_valid is None else torch.where(is_valid, values, 0.0)
-
-
-def _not_finite(forecast: Tensor, observation: Tensor, climatology: Tensor) -> str:
-    """Say which fields are not finite, and where first."""
-    named = {"forecast": forecast, "observation": observation, "climatology": climatology}
-    for name, values in named.items():
-        bad = ~torch.isfinite(values)
-        if bad.any():
-            by_place = rearrange(bad, "b l c h w -> l c (b h w)").any(dim=-1)
-            lead, channel = by_place.nonzero()[0].tolist()
-            return (
-                f"{name} has {int(bad.sum())} values that are not finite, first at lead index "
-                f"{lead}, channel index {channel}; expected none"
+    found: dict[str, Tensor] = {}
+    for metric, (names, summands) in _ADDED.items():
+        given = dict(summands(forecast, observation, climatology))
+        if set(given) != set(names):
+            raise ValueError(
+                f"metric {metric} gives sums {', '.join(given) or 'none'}; expected "
+                f"{', '.join(names)}, as its `statistics` say"
             )
-    return (
-        "sums of squares overflow float64, or a registered metric gives what is not finite; "
-        "expected normalized fields"
-    )
+        for name in names:
+            if given[name].shape != forecast.shape:
+                raise ValueError(
+                    f"metric {metric} gives {name} of shape {tuple(given[name].shape)}; expected "
+                    f"{tuple(forecast.shape)}, one number a point"
+                )
+            found[f"{metric}.{name}"] = given[name].double()
+    return found
+
+
+def windows_of_rank(num_windows: int, *, rank: int, num_ranks: int) -> range:
+    """Give the windows that one of several processes scores; together they are all, each once.
+
+    A sampler for training repeats windows so that all ranks have as many; scores must not.
+    """
+    return range(rank, num_windows, num_ranks)
+
+
+def reduce_over_ranks(statistics: Statistics) -> Statistics:
+    """Add up the statistics of all ranks; every rank gets the same sums.
+
+    Raises:
+        ValueError: if no process group is initialized.
+    """
+    if not dist.is_initialized():
+        raise ValueError("no process group is initialized; expected one over all ranks")
+    # NCCL moves tensors of a GPU only.
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    own = torch.from_numpy(statistics.stacked()).to(device)
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own)
+    # Added in the order of ranks: the same bits on every rank and in every run.
+    return Statistics.of(np.sum([part.cpu().numpy() for part in parts], axis=0))

@@ -8,9 +8,8 @@ import netCDF4
 import numpy as np
 
 from met2net.data.cf_metadata import COORDINATES
-from met2net.verification.own_statistics import own_names
 from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.statistics import OBSERVED, STATISTICS, WEIGHTINGS, Statistics
+from met2net.verification.statistics import OBSERVED, STATISTICS, WEIGHTINGS, Statistics, own_names
 from pipelines.errors import DataError
 
 __all__ = ["StatisticsWriter", "read_init_times", "read_scale", "read_statistics"]

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from met2net.verification.block_bootstrap import BlockBootstrap, resampled_sums
-from met2net.verification.bootstrap_estimate import Estimate
-from met2net.verification.interval_scales import LOGARITHM
+from met2net.verification.block_bootstrap import BlockBootstrap, Estimate, resampled_sums
+from met2net.verification.metrics import LOGARITHM
 from met2net.verification.paired_tests import paired_test
 from met2net.verification.statistics import PLAIN, STATISTICS
 from pipelines.errors import DataError

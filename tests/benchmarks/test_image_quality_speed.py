@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from met2net.verification.structural_similarity import structural_similarity
+from met2net.verification.image_quality import structural_similarity
 from tests.benchmarks.training_steps import quickest
 
 pytestmark = pytest.mark.bench

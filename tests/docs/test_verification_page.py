@@ -5,7 +5,7 @@ climatology: test_climatology.py
 (test_smoothing_weighs_days_by_their_samples_and_goes_round_the_year); ridge: test_ridge.py
 (test_it_agrees_with_least_squares_on_the_whole_field); regions as boxes, land and sea:
 test_regions.py; `benchmark`: test_benchmark_scores.py; how often intervals hold the truth and
-differences are found: test_bootstrap_estimate.py, test_diebold_mariano.py; sums and batches:
+differences are found: test_block_bootstrap.py, test_paired_tests.py; sums and batches:
 test_statistics.py, test_scores.py; CKA and HSIC: test_cka.py (test_hsic_equals_the_formula_of_song,
 test_batches_are_averaged_before_the_ratio); distributions: test_sample_properties.py; costs:
 test_costs_file.py; attention: test_attention.py; storms: test_cyclones.py, test_great_circle.py.
@@ -22,8 +22,7 @@ from met2net.data.grid import Grid, equiangular
 from met2net.data.normalization import Normalizer
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
-from met2net.verification.block_bootstrap import BlockBootstrap
-from met2net.verification.bootstrap_estimate import Estimate
+from met2net.verification.block_bootstrap import BlockBootstrap, Estimate
 from met2net.verification.field_sums import FieldSums
 from met2net.verification.regions import box
 from met2net.verification.score_intervals import score_intervals

@@ -9,8 +9,7 @@ from met2net.verification.benchmark_scores import (
     BenchmarkSums,
     benchmark_scores,
 )
-from met2net.verification.score_stream import ScoredBatch
-from met2net.verification.statistics import compute_statistics
+from met2net.verification.score_stream import ScoredBatch, compute_statistics
 
 RNG = np.random.default_rng(0)
 FORECAST = torch.from_numpy(RNG.normal(0.5, 0.4, size=(3, 2, 2, 12, 14))).float()

@@ -23,7 +23,8 @@ from met2net.verification.metrics import (
     vector_rmse,
     wind_pairs,
 )
-from met2net.verification.statistics import Observations, compute_statistics, zero_statistics
+from met2net.verification.score_stream import Observations, compute_statistics
+from met2net.verification.statistics import zero_statistics
 
 GRID = Grid((60.0, 40.0, 20.0), (0.0, 10.0, 20.0, 30.0))
 AREA, PLAIN = 0, 1

@@ -9,8 +9,8 @@ import torch
 
 from met2net.verification.metrics import METRICS
 from met2net.verification.own_metrics import OwnMetric, register_metric, unregister_metric
-from met2net.verification.own_statistics import own_names
-from met2net.verification.statistics import PLAIN, Statistics, compute_statistics
+from met2net.verification.score_stream import compute_statistics
+from met2net.verification.statistics import PLAIN, Statistics, own_names
 from tests.met2net.verification.test_score_intervals import _intervals, _scored
 from tests.met2net.verification.test_scores import _fields, _score, _windows
 from tests.own_metric import MeanDistance

@@ -1,74 +1,58 @@
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import Subset
 
+from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
+from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting.baseline_forecasts import baseline_forecasts
+from met2net.verification.metrics import METRICS
+from met2net.verification.score_stream import compute_statistics
+from met2net.verification.scores import accumulate_sums
 from met2net.verification.statistics import (
     STATISTICS,
-    Observations,
     Statistics,
-    compute_statistics,
+    reduce_over_ranks,
+    windows_of_rank,
     zero_statistics,
 )
 
 PLAIN = np.ones(2)
 
 
-def _fields(*, samples=6, seed=0):
+def fields_of_noise(*, samples=6, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randn(samples, 2, 3, 2, 4, generator=generator) for _ in range(3))
 
 
-def _assert_close(a: Statistics, b: Statistics):
+def assert_close(a: Statistics, b: Statistics):
     for name in STATISTICS:
         # Sums of some hundred float64 numbers near 1, added in another order.
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-13, atol=1e-12)
 
 
-def test_sums_by_hand():
-    # One window, lead, channel; two rows of one point, of area weight 0.5 and 1.5.
-    forecast = torch.tensor([3.0, 1.0]).reshape(1, 1, 1, 2, 1)
-    observation = torch.tensor([1.0, 2.0]).reshape(1, 1, 1, 2, 1)
-    climatology = torch.tensor([1.0, 4.0]).reshape(1, 1, 1, 2, 1)
-    s = compute_statistics(
-        forecast, observation, climatology=climatology, latitude_weights=np.array([0.5, 1.5])
-    )
-    expected = {  # area, plain
-        "weight": (2.0, 2.0),
-        "error": (0.5 * 2 - 1.5 * 1, 1.0),
-        "absolute_error": (0.5 * 2 + 1.5 * 1, 3.0),
-        "squared_error": (0.5 * 4 + 1.5 * 1, 5.0),
-        "observation": (0.5 * 1 + 1.5 * 2, 3.0),
-        "squared_observation": (0.5 * 1 + 1.5 * 4, 5.0),
-        "squared_forecast_anomaly": (0.5 * 4 + 1.5 * 9, 13.0),
-        "squared_observed_anomaly": (1.5 * 4, 4.0),
-        "anomaly_product": (1.5 * 6, 6.0),
-        "observed_anomaly": (-1.5 * 2, -2.0),
-        "product": (0.5 * 3 + 1.5 * 2, 5.0),
-    }
-    sums = {name: x for name, x in vars(s).items() if name != "own"}
-    assert {name: tuple(x[:, 0, 0]) for name, x in sums.items()} == expected
-    assert s.own == {}
-
-
 @settings(max_examples=20, deadline=None)
 @given(cut=st.integers(0, 6), other_cut=st.integers(0, 6))
 def test_any_chunking_gives_the_same_sums(cut, other_cut):
-    f, o, c = _fields()
+    f, o, c = fields_of_noise()
     weights = np.array([0.4, 1.6])
     total = zero_statistics(num_leads=2, num_channels=3)
     for part in np.split(np.arange(6), sorted((cut, other_cut))):
         total = total + compute_statistics(
             f[part], o[part], climatology=c[part], latitude_weights=weights
         )
-    _assert_close(total, compute_statistics(f, o, climatology=c, latitude_weights=weights))
+    assert_close(total, compute_statistics(f, o, climatology=c, latitude_weights=weights))
 
 
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(6)), cut=st.integers(1, 5))
 def test_any_order_gives_the_same_sums_to_1e_12(order, cut):
-    f, o, c = _fields()
+    f, o, c = fields_of_noise()
     weights = np.array([0.4, 1.6])
     total = zero_statistics(num_leads=2, num_channels=3)
     for part in (order[:cut], order[cut:]):
@@ -79,68 +63,65 @@ def test_any_order_gives_the_same_sums_to_1e_12(order, cut):
     np.testing.assert_allclose(total.stacked(), whole.stacked(), rtol=1e-12, atol=1e-12)
 
 
-def test_sums_by_init_time_and_region_add_to_those_of_all():
-    f, o, c = _fields()
-    weights = np.zeros((2, 2, 2, 4))
-    weights[0], weights[1, :, 0] = 1.0, 1.0  # all points; the first row
-    observations = Observations.of(o, climatology=c, weights=weights)
-    s = observations.compare(f)
-    assert s.error.shape == (6, 2, 2, 2, 3)  # init time, region, weighting, lead, channel
-    whole = compute_statistics(f, o, climatology=c, latitude_weights=PLAIN)
-    _assert_close(s.summed().group(0), whole)
-    row = compute_statistics(
-        f[..., :1, :], o[..., :1, :], climatology=c[..., :1, :], latitude_weights=np.ones(1)
-    )
-    _assert_close(s.summed().group(1), row)
-    one = compute_statistics(f[3:4], o[3:4], climatology=c[3:4], latitude_weights=PLAIN)
-    _assert_close(s.group(3, 0), one)
-
-
-def test_points_that_do_not_count_may_hold_anything():
-    f, o, c = _fields()
-    is_valid = torch.rand(o.shape, generator=torch.Generator().manual_seed(1)) > 0.3
-    weights = np.ones((1, 2, 2, 4))
-    holed = torch.where(is_valid, o, torch.nan)
-    s = Observations.of(holed, climatology=c, weights=weights, is_valid=is_valid).compare(f)
-    expected = torch.where(is_valid, (f.double() - o.double()).square(), 0.0)
-    np.testing.assert_allclose(
-        s.squared_error[:, 0, 0], expected.sum(dim=(-2, -1)).numpy(), rtol=1e-13
-    )
-    np.testing.assert_array_equal(s.weight[:, 0, 0], is_valid.sum(dim=(-2, -1)).numpy())
-    with pytest.raises(ValueError, match="observation has .* not finite"):
-        Observations.of(holed, climatology=c, weights=weights).compare(f)
-
-
 def test_pooling_is_the_sum_over_leads():
-    f, o, c = _fields()
+    f, o, c = fields_of_noise()
     pooled = compute_statistics(f, o, climatology=c, latitude_weights=PLAIN).pooled()
     as_one_lead = [x.flatten(0, 1).unsqueeze(1) for x in (f, o, c)]
-    _assert_close(
+    assert_close(
         pooled,
         compute_statistics(*as_one_lead[:2], climatology=as_one_lead[2], latitude_weights=PLAIN),
     )
 
 
-def test_weights_must_have_mean_one():
-    f, o, c = _fields()
-    with pytest.raises(ValueError, match="mean 2.0; expected 1"):
-        compute_statistics(f, o, climatology=c, latitude_weights=2 * PLAIN)
+GRID = Grid((60.0, 30.0), (0.0, 10.0, 20.0))
+WINDOW = WindowSpec((-1, 0), (1, 2, 6))
+RANKS = 3
 
 
-@pytest.mark.parametrize("which", ["forecast", "observation", "climatology"])
-def test_values_that_are_not_finite_are_located(which):
-    fields = dict(zip(("forecast", "observation", "climatology"), _fields(), strict=True))
-    fields[which][3, 1, 2, 0, 0] = torch.nan
-    with pytest.raises(ValueError, match=f"{which} has 1 values .* lead index 1, channel index 2"):
-        compute_statistics(
-            fields["forecast"],
-            fields["observation"],
-            climatology=fields["climatology"],
-            latitude_weights=PLAIN,
+def _totals(*, rank=0, num_ranks=1):
+    rng = np.random.default_rng(0)
+    fields = rng.normal(size=(40, 2, 2, 3)).astype(np.float32)
+    climatology = Climatology(rng.normal(size=(1, 24, 2, 2, 3)).astype(np.float32))
+    hours = np.arange(1000, 1040)
+    found = find_windows(hours, spec=WINDOW, in_split=np.ones(40, bool))
+    windows = WindowDataset(fields, hours=hours, windows=found, spec=WINDOW)
+    own = windows_of_rank(len(windows), rank=rank, num_ranks=num_ranks)
+    sums = accumulate_sums(
+        baseline_forecasts(climatology, WINDOW), Subset(windows, own), window=WINDOW,
+        climatology=climatology, grid=GRID, batch_size=5,
+    )  # fmt: skip
+    return sums.totals()["anomaly_persistence"]
+
+
+def _score_share(rank, folder):
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS
+    )
+    merged = reduce_over_ranks(_totals(rank=rank, num_ranks=RANKS))
+    np.save(f"{folder}/{rank}.npy", merged.stacked())
+    dist.destroy_process_group()
+
+
+def test_ranks_share_the_windows_without_padding():
+    shares = [list(windows_of_rank(7, rank=rank, num_ranks=3)) for rank in range(3)]
+    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+
+
+@pytest.mark.slow
+def test_three_ranks_score_as_one_to_1e_12(tmp_path):
+    mp.spawn(_score_share, args=(str(tmp_path),), nprocs=RANKS)
+    merged = [np.load(tmp_path / f"{rank}.npy") for rank in range(RANKS)]
+    np.testing.assert_array_equal(merged[1], merged[0])
+    np.testing.assert_array_equal(merged[2], merged[0])
+    alone = _totals()
+    np.testing.assert_allclose(merged[0], alone.stacked(), rtol=1e-12, atol=1e-12)
+    for metric in METRICS.values():
+        np.testing.assert_allclose(
+            metric.compute(Statistics(*merged[0])), metric.compute(alone), rtol=1e-12, atol=1e-12
         )
 
 
-def test_overflow_is_refused():
-    f, o, c = (x.double() for x in _fields())
-    with pytest.raises(ValueError, match="overflow"):
-        compute_statistics(f + 1e200, o, climatology=c, latitude_weights=PLAIN)
+def test_one_process_without_a_group_is_told_so():
+    assert not torch.distributed.is_initialized()
+    with pytest.raises(ValueError, match="no process group"):
+        reduce_over_ranks(zero_statistics(num_leads=1, num_channels=1))
