@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from met2net.data.channel_groups import channel_labels
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.valid_points import ValidPoints
@@ -23,7 +24,6 @@ from met2net.data.variable_definitions import DEFINITIONS, define_all, definitio
 from met2net.data.variables import channel, is_channel
 from met2net.data.windows import WindowSpec
 from met2net.models.build import build
-from met2net.models.channels import channel_labels
 from met2net.models.met2net import Met2Net
 from met2net.models.own_classes import dotted_name
 

@@ -21,6 +21,7 @@ from met2net.training.best_weights import BestWeights
 from met2net.training.fitted_settings import settings_for
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd, Objective, TwoStage
+from met2net.training.patience import ForecastPatience
 from met2net.training.references import set_references
 from met2net.training.settings import OptimizationSettings
 
@@ -90,14 +91,17 @@ def train(
         if data.valid is not None:
             objective.set_valid_points(data.valid.tensor)
         module = ForecastModule(built, objective, optimization)
-        best = BestWeights(patience=optimization.patience)
+        best = BestWeights()
+        callbacks: list[L.Callback] = [best]
+        if optimization.patience is not None:
+            callbacks.append(ForecastPatience(optimization.patience))
         trainer = L.Trainer(
             accelerator=accelerator,
             devices=1,
             precision=optimization.precision,
             max_epochs=optimization.max_epochs,
             limit_train_batches=optimization.batches_per_epoch or 1.0,
-            callbacks=[best],
+            callbacks=callbacks,
             plugins=[LightningEnvironment()],  # a scheduler's variables say nothing about this
             logger=False,
             enable_checkpointing=False,

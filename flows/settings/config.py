@@ -15,11 +15,11 @@ from flows.settings.data import check_form, check_step, data_settings
 from flows.settings.model_name import model_name
 from flows.settings.network_wrappers import wrapped_network
 from flows.settings.optimization import optimization_settings
+from met2net.data.channel_groups import channel_labels
 from met2net.data.normalization import Method
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import required_fields
 from met2net.data.windows import WindowSpec
-from met2net.models.channels import channel_labels
 from met2net.training.settings import OptimizationSettings
 from pipelines.cluster import Cluster
 from pipelines.evaluation.identity import scoring_identity

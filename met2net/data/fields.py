@@ -130,14 +130,18 @@ class StoredFields:
         """
         if len(rows) and not (0 <= rows.min() and rows.max() < len(self)):
             raise IndexError(f"rows {rows.min()} to {rows.max()}; expected 0 to {len(self) - 1}")
+        self._copy(rows, out)
+        if self._valid is not None:
+            self._valid.fill(out)
+
+    def _copy(self, rows: Int64[np.ndarray, " n"], out: Float32[np.ndarray, "n c h w"]) -> None:
+        """Copy some hours as they are stored, whatever stands at points without a value."""
         for start, stop in _runs(rows, self._chunk_hours):
             number, first = divmod(int(rows[start]), self._chunk_hours)
             if self.is_mapped:
                 out[start:stop] = self._maps[number][first : first + stop - start]
             else:
                 _read(self._files[number], first * self._row_bytes, out[start:stop])
-        if self._valid is not None:
-            self._valid.fill(out)
 
 
 Fields: TypeAlias = StoredFields | np.ndarray | Tensor

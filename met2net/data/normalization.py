@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-__all__ = ["METHODS", "Method", "Normalizer", "check_method"]
+__all__ = ["METHODS", "Method", "Normalizer", "check_method", "conversion", "renormalize"]
 
 Method = Literal["mean_std", "min_max", "none"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -117,3 +117,40 @@ class Normalizer:
             for values in (self.mean, self.std)
         )
         return mean, std
+
+
+def renormalize(
+    fields: Float[Tensor, "*batch c h w"], *, source: Normalizer, target: Normalizer
+) -> Float[Tensor, "*batch c h w"]:
+    """Turn values normalized by one normalizer into those of another; the same, if equal.
+
+    Raises:
+        ValueError: if the normalizers are for different channels.
+    """
+    scale, shift = conversion(source, target)
+    if source == target:
+        return fields
+    return fields * torch.from_numpy(scale).to(fields) + torch.from_numpy(shift).to(fields)
+
+
+def conversion(
+    source: Normalizer, target: Normalizer
+) -> tuple[Float64[np.ndarray, "c 1 1"], Float64[np.ndarray, "c 1 1"]]:
+    """Give the factor and the summand that turn values of one normalizer into those of another.
+
+    One step in float64 constants: going through physical units would lose digits where a
+    channel's mean is large beside its std (pressure).
+
+    Raises:
+        ValueError: if the normalizers are for different channels.
+    """
+    if source.channels != target.channels:
+        raise ValueError(
+            f"found normalizers of channels {', '.join(source.channels)} and of "
+            f"{', '.join(target.channels)}; expected the same channels"
+        )
+    mean, std, target_mean, target_std = (
+        np.array(values)[:, None, None]
+        for values in (source.mean, source.std, target.mean, target.std)
+    )
+    return std / target_std, (mean - target_mean) / target_std

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.data.normalization import Normalizer
+from met2net.data.normalization import Normalizer, renormalize
 from met2net.data.valid_points import ValidPoints
-from met2net.forecasting.forecast_function import ForecastFunction, renormalize
+from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.models.wrapper import run_network
 
 __all__ = ["network_forecast"]

@@ -11,6 +11,11 @@ from met2net.models.own_classes import allowed_class
 __all__ = ["build", "find_class"]
 
 _ALLOWED = ("met2net.models.", "met2net.training.")
+_MOVED = {
+    f"met2net.models.baselines.{name.lower()}.{name}": f"met2net.models.baselines.metaformer.{name}"
+    for name in ("ConvNeXt", "HorNet", "MogaNet", "PoolFormer", "SimVPv2", "TAU")
+}
+"""Names that files of before give classes, and where these are now."""
 
 
 def build(settings: Mapping[str, Any], *, allow: Sequence[str] = ()) -> Any:
@@ -73,7 +78,7 @@ def find_class(name: Any, *, allow: Sequence[str] = ()) -> type:
             f"{' or '.join(p[:-1] for p in _ALLOWED)}, or, if you trust its code, one of your own: "
             f"registered (`@met2net.register`), or of an allowed module (`allow=[{defining!r}]`)"
         )
-    module_name, _, class_name = name.rpartition(".")
+    module_name, _, class_name = _MOVED.get(name, name).rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

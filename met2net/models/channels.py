@@ -1,4 +1,4 @@
-"""Groups of channels: a model's variables, checked, and cut out of a channel axis."""
+"""A model's groups of channels: which its encoders see, and how they lie on a channel axis."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,15 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from met2net.data.channel_groups import Variables, channel_labels, check_variables
+from met2net.data.channel_groups import Variables, check_variables
 
-__all__ = [
-    "Variables",
-    "channel_labels",
-    "check_input_variables",
-    "check_variables",
-    "interleave_channels",
-]
+__all__ = ["check_input_variables", "interleave_channels"]
 
 
 def check_input_variables(

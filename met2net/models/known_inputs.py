@@ -10,11 +10,12 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.climatology import Climatology
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
 from met2net.data.valid_points import ValidPoints
 from met2net.data.year_phase import year_phase
-from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.channels import check_input_variables
 from met2net.models.seasonal_cycle import SeasonalCycle
 from met2net.models.wrapper import LearningProblem, Wrapper, known_init_time, run_network
 

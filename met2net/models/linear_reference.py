@@ -9,7 +9,8 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.models.channels import channel_labels, check_variables, interleave_channels
+from met2net.data.channel_groups import channel_labels, check_variables
+from met2net.models.channels import interleave_channels
 from met2net.models.linear_forecast import LinearForecast
 from met2net.models.output_layers import start_from_zero
 from met2net.models.scale import check_scale

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.variables import channel, is_channel
-from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.channels import check_input_variables
 from met2net.models.wrapper import LearningProblem, Wrapper, run_network
 
 __all__ = ["MirroredHemispheres", "check_hemispheres", "odd_channels"]

@@ -7,11 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.models.channels import (
-    channel_labels,
-    check_variables,
-    interleave_channels,
-)
+from met2net.data.channel_groups import channel_labels, check_variables
+from met2net.models.channels import interleave_channels
 from met2net.models.scale import check_scale
 from met2net.models.wrapper import LearningProblem, Wrapper, run_network
 

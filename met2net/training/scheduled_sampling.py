@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from met2net.data.channel_groups import channel_labels
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.baselines.recurrent import RecurrentForecaster, forecast_channels
-from met2net.models.channels import channel_labels
 from met2net.models.wrapper import innermost
 from met2net.training.objective import EndToEnd
 from met2net.training.problem import learning_problem

@@ -33,7 +33,8 @@ class OptimizationSettings:
             left out any more. None: in all.
         weight_decay: decoupled from the gradient (AdamW); 0 is plain Adam.
         gradient_clip: largest norm of all gradients together; None: no limit.
-        patience: epochs without a better validation score before training stops; None: never.
+        patience: epochs without a better validation score before training stops, which it then
+            does at once where the score is no number; None: never.
         average_decay: weights are averaged over steps, keeping this share each step, and the
             average is what is validated and saved; None: no average.
         precision: number format of training: `32-true`; `bf16-mixed`; `16-mixed`, which scales

@@ -8,7 +8,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from met2net.models.channels import channel_labels
+from met2net.data.channel_groups import channel_labels
 
 __all__ = ["SquaredError"]
 

@@ -13,9 +13,9 @@ from met2net.analysis.attention import attention_array, mean_attention, seasonal
 from met2net.analysis.cka import MIN_SAMPLES, CkaAccumulator
 from met2net.analysis.feature_hooks import layer_features, listed_layers
 from met2net.checkpoint import Checkpoint
+from met2net.data.normalization import renormalize
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
-from met2net.forecasting.forecast_function import renormalize
 from met2net.models.wrapper import Wrapper
 from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError

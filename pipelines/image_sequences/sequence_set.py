@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 import met2net
+from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.normalization import Method, Normalizer, check_method
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST
 from met2net.data.training_statistics import (
@@ -19,7 +20,6 @@ from met2net.data.training_statistics import (
     hourly_moments,
     merge_statistics,
 )
-from met2net.models.channels import channel_labels, check_variables
 from pipelines.atomic import replacing
 from pipelines.errors import DataError, as_data_error
 from pipelines.fingerprint import fingerprint, to_plain

@@ -10,12 +10,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 
 from met2net.training.module import ForecastModule
 from pipelines.atomic import write_text
 
-__all__ = ["EpochMetrics", "ForecastPatience", "LoaderPlace", "MidEpochCheckpoint", "StepSeed"]
+__all__ = ["EpochMetrics", "LoaderPlace", "MidEpochCheckpoint", "StepSeed"]
 
 logger = logging.getLogger("met2net.training")
 
@@ -67,32 +66,6 @@ class EpochMetrics(L.Callback):
         write_text(self._path, text.getvalue())
         parts = ", ".join(f"{key} {value:.4f}" for key, value in row.items() if key != "epoch")
         logger.info("epoch %d of %s: %s", trainer.current_epoch + 1, trainer.max_epochs, parts)
-
-
-class ForecastPatience(EarlyStopping):
-    """Stops a training whose validation error has not fallen for so many epochs.
-
-    Epochs in which nothing of the forecast is learned (autoencoders that learn to reconstruct)
-    do not count: they would end the training before its translator has learned anything.
-    """
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__("val_mse", patience=epochs)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Count where the check belongs to the end of an epoch."""
-        if _learns_to_forecast(pl_module):
-            super().on_train_epoch_end(trainer, pl_module)
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Count where the check belongs to the validation."""
-        if _learns_to_forecast(pl_module):
-            super().on_validation_end(trainer, pl_module)
-
-
-def _learns_to_forecast(module: L.LightningModule) -> bool:
-    assert isinstance(module, ForecastModule)
-    return module.objective.learns_to_forecast
 
 
 class LoaderPlace(L.Callback):

@@ -17,20 +17,20 @@ from lightning.fabric.plugins.environments import LightningEnvironment, TorchEla
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from met2net.checkpoint import Checkpoint, save_checkpoint
-from met2net.data.renormalization import renormalized
+from met2net.data.renormalized_training_set import with_normalizer
 from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
 from met2net.training.compilation import compile_parts
 from met2net.training.devices import DataParallel
 from met2net.training.freed_memory import keep_freed_memory
 from met2net.training.module import ForecastModule
+from met2net.training.patience import ForecastPatience
 from met2net.training.references import set_references
 from met2net.training.repeated_blocks import recompute_activations
 from pipelines.errors import DataError, TrainingError, as_data_error
 from pipelines.training.bar import TrainingBar
 from pipelines.training.callbacks import (
     EpochMetrics,
-    ForecastPatience,
     LoaderPlace,
     MidEpochCheckpoint,
     StepSeed,
@@ -64,7 +64,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     data = TrainingSet.open(Path(job.training_set), memory_limit=job.trainer.memory_bytes)
     start = load_initial(job, data)
     if start is not None:
-        data = renormalized(data, start.normalizer)
+        data = with_normalizer(data, start.normalizer)
     windows = WindowModule(
         data, job, prefetch=job.trainer.prefetch, on_device=job.trainer.fields_on_device
     )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.normalization import Method, check_method
 from met2net.data.variables import channel
-from met2net.models.channels import channel_labels, check_variables
 from pipelines.training_sets.splits import Splits
 
 __all__ = ["TrainingSetSettings"]

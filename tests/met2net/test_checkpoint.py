@@ -29,7 +29,7 @@ REFERENCE_SETTINGS = {
     "_target_": "met2net.models.reference_frame.ReferenceFrame",
     "variables": VARIABLES,
     "forecaster": {
-        "_target_": "met2net.models.baselines.tau.TAU",
+        "_target_": "met2net.models.baselines.metaformer.TAU",
         "_partial_": True,
         "num_inputs": 2,
         "num_targets": 2,
@@ -216,7 +216,7 @@ def test_channels_must_agree():
 def test_inference_needs_neither_lightning_nor_zarr():
     code = (
         "import sys; import met2net.checkpoint, met2net.forecast; "
-        "import met2net.models.baselines.per_variable, met2net.models.baselines.tau; "
+        "import met2net.models.baselines.per_variable, met2net.models.baselines.metaformer; "
         "print(sorted({'lightning', 'zarr', 'dask', 'mlflow'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """Files of earlier formats give what they gave, by a plain formula of the network then."""
 
+import dataclasses
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from met2net.checkpoint import load_checkpoint, save_checkpoint
 from met2net.export import export_forecaster
 from met2net.forecast import Forecaster
 from tests.met2net.models.model_builders import is_same, randomize
+from tests.met2net.test_checkpoint import REFERENCE_SETTINGS, make_checkpoint
 from tests.met2net.training import plain_step
 
 VARIABLES = {"uv10": ["u10", "v10"], "t2m": ["t2m"]}
@@ -79,6 +81,16 @@ def test_a_network_of_an_older_format_forecasts_as_it_did(tmp_path, number):
     torch.testing.assert_close(given.double(), in_units(expected), rtol=1e-4, atol=1e-3)
     program = export_forecaster(loaded).module()
     torch.testing.assert_close(program(in_units(inputs)), in_units(expected), rtol=1e-4, atol=1e-3)
+
+
+def test_a_network_whose_class_moved_since_is_loaded(tmp_path):
+    checkpoint = make_checkpoint(settings=REFERENCE_SETTINGS)  # a TAU in a reference frame
+    inner = {**REFERENCE_SETTINGS["forecaster"], "_target_": "met2net.models.baselines.tau.TAU"}
+    old = dataclasses.replace(checkpoint, settings={**checkpoint.settings, "forecaster": inner})
+    save_checkpoint(tmp_path / "old.safetensors", old)
+    loaded = load_checkpoint(tmp_path / "old.safetensors")
+    assert is_same(loaded.network.state_dict(), checkpoint.network.state_dict())
+    save_checkpoint(tmp_path / "again.safetensors", loaded)
 
 
 def test_an_older_network_inside_a_reference_frame_forecasts_as_it_did(tmp_path):

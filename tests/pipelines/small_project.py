@@ -66,7 +66,7 @@ def make_checkpoint(
         "latent_dim": 8, "num_blocks": num_blocks, "down_sampling": False,
     }  # fmt: skip
     models = "met2net.models."
-    tau = {"_target_": models + "baselines.tau.TAU", **sizes}
+    tau = {"_target_": models + "baselines.metaformer.TAU", **sizes}
     settings = {
         "met2net": {"_target_": models + "met2net.Met2Net", **sizes, "num_heads": 2},
         "tau": tau,

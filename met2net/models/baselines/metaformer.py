@@ -1,4 +1,4 @@
-"""SimVP's frame round a chain of like blocks: what TAU, SimVPv2, ConvNeXt ... share."""
+"""SimVP's frame round a chain of like blocks, and the networks that differ in these alone."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -7,9 +7,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from met2net.models.baselines.simvp_frame import SimVPFrame
+from met2net.models.blocks.convnext import ConvNeXtBlock
+from met2net.models.blocks.gsta import GstaBlock
+from met2net.models.blocks.hornet import HorNetBlock
+from met2net.models.blocks.moganet import MogaNetBlock
+from met2net.models.blocks.poolformer import PoolFormerBlock
+from met2net.models.blocks.tau import TauBlock
 from met2net.models.checks import check_sizes
 
-__all__ = ["MetaFormer"]
+__all__ = ["TAU", "ConvNeXt", "HorNet", "MetaFormer", "MogaNet", "PoolFormer", "SimVPv2"]
 
 
 class MetaFormer(SimVPFrame, ABC):
@@ -82,6 +88,71 @@ class MetaFormer(SimVPFrame, ABC):
             latent = block(latent)
             outputs.append(latent)
         return outputs
+
+
+class SimVPv2(MetaFormer):
+    """Gated large-kernel attention over stacked frames.
+
+    Source: Tan, Gao, Li, Li 2022, "SimVP: Towards Simple yet Powerful Spatiotemporal
+    Predictive Learning", arXiv:2211.12509.
+    """
+
+    block = GstaBlock
+
+
+class TAU(MetaFormer):
+    """Large-kernel gates over stacked frames; trained with the differential divergence.
+
+    That loss, `met2net.training.divergence.differential_divergence`, is a setting of the
+    end-to-end objective (weight 0.1).
+    Source: Tan, Gao, Wu, Xu, Xia, Li, Li 2023, "Temporal Attention Unit: Towards Efficient
+    Spatiotemporal Predictive Learning", arXiv:2206.12126.
+    """
+
+    block = TauBlock
+
+
+class ConvNeXt(MetaFormer):
+    """Depthwise 7x7 convolutions and MLPs over stacked frames.
+
+    Source: Liu, Mao, Wu, Feichtenhofer, Darrell, Xie 2022, "A ConvNet for the 2020s",
+    arXiv:2201.03545; as a forecaster in Tan et al. 2023, arXiv:2306.11249 (OpenSTL).
+    """
+
+    block = ConvNeXtBlock
+
+
+class HorNet(MetaFormer):
+    """Recursive gated convolutions and MLPs over stacked frames.
+
+    Source: Rao, Zhao, Tang, Zhou, Lim, Lu 2022, "HorNet: Efficient High-Order Spatial
+    Interactions with Recursive Gated Convolutions", arXiv:2207.14284; as a forecaster in Tan
+    et al. 2023, arXiv:2306.11249 (OpenSTL).
+    """
+
+    block = HorNetBlock
+
+
+class MogaNet(MetaFormer):
+    """Multi-order gated aggregation over stacked frames; published with drop path 0.2.
+
+    Source: Li, Wang, Liu, Tan, Lin, Wu, Chen, Zheng, Li 2024, "MogaNet: Multi-order Gated
+    Aggregation Network", arXiv:2211.03295; as a forecaster in Tan et al. 2023,
+    arXiv:2306.11249 (OpenSTL).
+    """
+
+    block = MogaNetBlock
+
+
+class PoolFormer(MetaFormer):
+    """Averages of neighbours and MLPs over stacked frames.
+
+    Source: Yu, Luo, Zhou, Si, Zhou, Wang, Feng, Yan 2022, "MetaFormer Is Actually What You
+    Need for Vision", arXiv:2111.11418; as a forecaster in Tan et al. 2023, arXiv:2306.11249
+    (OpenSTL).
+    """
+
+    block = PoolFormerBlock
 
 
 def _drop_path_rates(drop_path: float, num_blocks: int) -> list[float]:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.data.channel_groups import channel_labels, check_variables
+from met2net.models.channels import check_input_variables
 from met2net.models.checks import check_frames, check_sizes
 
 __all__ = ["NoCorrection"]

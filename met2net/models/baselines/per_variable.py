@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from met2net.models.channels import check_input_variables, check_variables
+from met2net.data.channel_groups import check_variables
+from met2net.models.channels import check_input_variables
 from met2net.models.output_layers import output_layers
 
 __all__ = ["PerVariable"]

@@ -7,9 +7,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.models.blocks.frequency import FrequencyBlock
 from met2net.models.blocks.wavelets import haar_bands, haar_merge
-from met2net.models.channels import channel_labels, check_input_variables, check_variables
+from met2net.models.channels import check_input_variables
 from met2net.models.checks import check_frames, check_sizes
 from met2net.models.evaluation_mode import evaluation_mode
 from met2net.models.padding import close_circle, pad_to_multiple

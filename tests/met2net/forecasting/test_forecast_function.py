@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from met2net.data.normalization import Normalizer
-from met2net.forecasting.forecast_function import renormalize
+from met2net.data.normalization import Normalizer, renormalize
 from met2net.forecasting.network_forecast import network_forecast
 
 OURS = Normalizer(("t2m", "msl"), (280.0, 100_000.0), (10.0, 500.0))
@@ -35,7 +34,7 @@ def test_renormalize_to_the_same_changes_nothing():
 
 def test_renormalize_refuses_other_channels():
     swapped = Normalizer(("msl", "t2m"), OURS.mean, OURS.std)
-    with pytest.raises(ValueError, match="found channels t2m, msl; expected msl, t2m"):
+    with pytest.raises(ValueError, match="of channels t2m, msl and of msl, t2m; expected the same"):
         renormalize(torch.zeros(1, 2, 1, 1), source=OURS, target=swapped)
 
 

@@ -50,19 +50,19 @@ _RECURRENT = {"hidden_dim": 6, "num_layers": 2, "kernel_size": 3}
 _BASELINES = "met2net.models.baselines"
 BASELINES: dict[str, Baseline] = {
     "simvp": Baseline(f"{_BASELINES}.simvp.SimVP", 14.67, 14_666_017, tiny=_SIMVP),
-    "simvpv2": Baseline(f"{_BASELINES}.simvpv2.SimVPv2", 12.76, 12_758_305, tiny=_SIMVP),
-    "convnext": Baseline(f"{_BASELINES}.convnext.ConvNeXt", 10.09, 10_087_585, tiny=_SIMVP),
-    "hornet": Baseline(f"{_BASELINES}.hornet.HorNet", 12.42, 12_416_097, tiny=_SIMVP),
+    "simvpv2": Baseline(f"{_BASELINES}.metaformer.SimVPv2", 12.76, 12_758_305, tiny=_SIMVP),
+    "convnext": Baseline(f"{_BASELINES}.metaformer.ConvNeXt", 10.09, 10_087_585, tiny=_SIMVP),
+    "hornet": Baseline(f"{_BASELINES}.metaformer.HorNet", 12.42, 12_416_097, tiny=_SIMVP),
     "moganet": Baseline(
-        f"{_BASELINES}.moganet.MogaNet",
+        f"{_BASELINES}.metaformer.MogaNet",
         12.76,
         12_762_121,
         tiny=_SIMVP,
         published={"drop_path": 0.2},
     ),
-    "poolformer": Baseline(f"{_BASELINES}.poolformer.PoolFormer", 9.98, 9_985_313, tiny=_SIMVP),
+    "poolformer": Baseline(f"{_BASELINES}.metaformer.PoolFormer", 9.98, 9_985_313, tiny=_SIMVP),
     "tau": Baseline(
-        f"{_BASELINES}.tau.TAU",
+        f"{_BASELINES}.metaformer.TAU",
         12.22,
         12_149_921,
         # Squeeze-excite, D -> D/16 -> D: one block at 12 * 32, seven at 256.

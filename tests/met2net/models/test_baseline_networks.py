@@ -3,8 +3,8 @@ from functools import partial
 import pytest
 import torch
 
+from met2net.models.baselines.metaformer import TAU
 from met2net.models.baselines.per_variable import PerVariable
-from met2net.models.baselines.tau import TAU
 from met2net.models.met2net import Met2Net
 from tests.met2net.models.model_builders import (
     SIZES,

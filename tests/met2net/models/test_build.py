@@ -1,15 +1,17 @@
 import pytest
 
+from met2net.models.baselines.metaformer import TAU, MetaFormer
 from met2net.models.baselines.per_variable import PerVariable
-from met2net.models.baselines.tau import TAU
-from met2net.models.build import build
+from met2net.models.build import build, find_class
 from met2net.models.met2net import Met2Net
+from met2net.models.own_classes import dotted_name
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.objective import EndToEnd
+from pipelines.fingerprint import fingerprint
 from tests.met2net.models.model_builders import MET2NET_SETTINGS, SIZES, VARIABLES
 
 TAU_NODE = {
-    "_target_": "met2net.models.baselines.tau.TAU",
+    "_target_": "met2net.models.baselines.metaformer.TAU",
     "_partial_": True,
     "num_inputs": 2,
     "num_targets": 3,
@@ -21,6 +23,22 @@ def test_a_node_becomes_its_class():
     network = build(MET2NET_SETTINGS)
     assert isinstance(network, Met2Net)
     assert network.num_targets == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["convnext.ConvNeXt", "hornet.HorNet", "moganet.MogaNet", "poolformer.PoolFormer",
+             "simvpv2.SimVPv2", "tau.TAU"],
+)  # fmt: skip
+def test_classes_that_moved_are_found_by_the_names_that_files_of_before_give(name):
+    old, new = f"met2net.models.baselines.{name}", name.partition(".")[2]
+    found = find_class(old)
+    assert (found.__name__, found.__module__) == (new, MetaFormer.__module__)
+    node = TAU_NODE | {"_target_": old, "_partial_": False, "variables": VARIABLES}
+    network = build(node)
+    present = build(node | {"_target_": dotted_name(found)})
+    assert type(network) is found
+    assert list(network.state_dict()) == list(present.state_dict())
+    assert fingerprint(node) == fingerprint(node | {"_target_": dotted_name(found)})
 
 
 def test_inner_nodes_are_built_first():

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from met2net.models.baselines.metaformer import TAU
 from met2net.models.baselines.per_variable import PerVariable
-from met2net.models.baselines.tau import TAU
 from met2net.models.build import build
 from met2net.models.linear_forecast import LinearForecast, LinearForm
 from met2net.models.linear_reference import LinearReference

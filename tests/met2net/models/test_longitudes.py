@@ -3,7 +3,7 @@ import pytest
 from met2net.models.longitudes import with_periodic_longitude
 
 VARIABLES = {"t2m": ["t2m"]}
-TAU = {"_target_": "met2net.models.baselines.tau.TAU", "num_inputs": 2, "num_targets": 2}
+TAU = {"_target_": "met2net.models.baselines.metaformer.TAU", "num_inputs": 2, "num_targets": 2}
 PER_VARIABLE = "met2net.models.baselines.per_variable.PerVariable"
 REFERENCE_FRAME = "met2net.models.reference_frame.ReferenceFrame"
 
@@ -32,4 +32,4 @@ def test_what_settings_say_holds(choice):
 
 def test_an_unknown_class_is_refused():
     with pytest.raises(ValueError, match="defines no class 'Nothing'"):
-        with_periodic_longitude({"_target_": "met2net.models.baselines.tau.Nothing"})
+        with_periodic_longitude({"_target_": "met2net.models.baselines.metaformer.Nothing"})

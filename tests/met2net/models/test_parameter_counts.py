@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from met2net.models.baselines.tau import TAU
+from met2net.models.baselines.metaformer import TAU
 from met2net.models.met2net import Met2Net
 
 

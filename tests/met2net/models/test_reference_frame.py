@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from met2net.models.baselines.metaformer import TAU
 from met2net.models.baselines.per_variable import PerVariable
-from met2net.models.baselines.tau import TAU
 from met2net.models.reference_frame import ReferenceFrame
 from tests.met2net.models.model_builders import (
     SIZES,

@@ -6,9 +6,9 @@ from lightning import Trainer
 from torch.utils.data import DataLoader
 
 from met2net.models.baselines.convlstm import ConvLSTM
+from met2net.models.baselines.metaformer import TAU
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.baselines.recurrent import forecast_channels
-from met2net.models.baselines.tau import TAU
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.module import ForecastModule
 from met2net.training.problem import learning_problem

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
-from met2net.models.baselines.tau import TAU
+from met2net.models.baselines.metaformer import TAU
 from met2net.training.averaging import average_decay
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd, TwoStage

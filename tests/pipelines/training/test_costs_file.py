@@ -18,7 +18,7 @@ def make_tau_job(training_set):
     return TrainingJob(
         name="tau", training_set="where/it/was.zarr", training_set_fingerprint=training_set.stem,
         window=WINDOW,
-        network={"_target_": "met2net.models.baselines.tau.TAU", **sizes,
+        network={"_target_": "met2net.models.baselines.metaformer.TAU", **sizes,
                  "variables": {name: list(labels) for name, labels in VARIABLES.items()}},
         objective={"_target_": "met2net.training.objective.EndToEnd"},
         optimization=OptimizationSettings(

@@ -32,7 +32,7 @@ def test_a_split_without_a_window_is_one_line_and_status_two(
         training_set_fingerprint=training_set.stem,
         window=WindowSpec.regular(num_inputs=1, num_targets=1, step_hours=200),
         network={
-            "_target_": "met2net.models.baselines.tau.TAU",
+            "_target_": "met2net.models.baselines.metaformer.TAU",
             "variables": {"t2m": ["t2m"]},
             "num_inputs": 1,
             "num_targets": 1,

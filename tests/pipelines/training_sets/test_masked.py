@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from met2net.checkpoint import load_checkpoint
 from met2net.data.normalization import Normalizer
-from met2net.data.renormalization import renormalized
+from met2net.data.renormalized_training_set import with_normalizer
 from met2net.data.training_set import TrainingSet
 from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowSpec
@@ -268,7 +268,7 @@ def test_what_is_stored_under_the_mask_changes_no_score_loss_gradient_or_statist
 
 def test_another_normalization_fills_anew(store: Path):
     data = TrainingSet.open(store)
-    other = renormalized(data, Normalizer(data.channels, (280.0, 280.0), (1.0, 2.0)))
+    other = with_normalizer(data, Normalizer(data.channels, (280.0, 280.0), (1.0, 2.0)))
     batch = other.windows("test", WINDOW).batch(np.array([0]))
     assert (batch["inputs"][:, :, 1, torch.from_numpy(LAND)] == 0).all()
     means = np.asarray(other.climatology.values[np.zeros(1, int), np.zeros(1, int)])
@@ -312,7 +312,7 @@ def test_the_mask_is_seen_as_a_channel_where_the_settings_ask_for_it(
     archive: ArchiveState, store: Path, tmp_path: Path
 ):
     tau = {
-        "_target_": "met2net.models.baselines.tau.TAU", "_partial_": True, "num_inputs": 3,
+        "_target_": "met2net.models.baselines.metaformer.TAU", "_partial_": True, "num_inputs": 3,
         "num_targets": 2, "spatial_dim": 4, "latent_dim": 8, "num_blocks": 2,
     }  # fmt: skip
     known = {

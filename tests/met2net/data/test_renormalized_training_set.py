@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from met2net.data.normalization import Normalizer
-from met2net.data.renormalization import renormalized
+from met2net.data.renormalized_training_set import with_normalizer
 from met2net.data.training_set import TrainingSet
 from tests.pipelines.small_project import WINDOW, make_training_set
 
@@ -23,7 +23,7 @@ def other(data: TrainingSet) -> Normalizer:
 
 
 def test_physical_values_are_the_same_in_any_normalization(data: TrainingSet):
-    converted = renormalized(data, other(data))
+    converted = with_normalizer(data, other(data))
     for name in ("inputs", "targets"):
         before, after = (
             d.windows("train", WINDOW).batch(np.arange(5))[name] for d in (data, converted)
@@ -37,20 +37,20 @@ def test_physical_values_are_the_same_in_any_normalization(data: TrainingSet):
 
 
 def test_converting_to_its_own_normalization_changes_nothing(data: TrainingSet):
-    same = renormalized(data, data.normalizer)
+    same = with_normalizer(data, data.normalizer)
     np.testing.assert_array_equal(same.fields[:10], data.fields[:10])
     np.testing.assert_array_equal(*(d.climatology.at(data.hours[:24]) for d in (same, data)))
 
 
 def test_fields_read_from_disk_and_on_a_device_are_converted_too(data: TrainingSet, tmp_path: Path):
-    mapped = renormalized(data, other(data))
-    streamed = renormalized(TrainingSet.open(data.path, memory_limit=0), other(data))
+    mapped = with_normalizer(data, other(data))
+    streamed = with_normalizer(TrainingSet.open(data.path, memory_limit=0), other(data))
     np.testing.assert_array_equal(mapped.fields[:30], streamed.fields[:30])
     np.testing.assert_array_equal(mapped.on_device("cpu").fields[:30], mapped.fields[:30])
 
 
 def test_climatology_follows(data: TrainingSet):
-    converted = renormalized(data, other(data))
+    converted = with_normalizer(data, other(data))
     std, mean = (np.asarray(x)[:, None, None] for x in (data.normalizer.std, data.normalizer.mean))
     physical = data.climatology.at(data.hours[:24]) * std + mean
     expected = (physical - mean - 3.0) / (2.0 * std)
@@ -59,7 +59,7 @@ def test_climatology_follows(data: TrainingSet):
 
 def test_other_channels_and_fields_in_memory_are_refused(data: TrainingSet):
     few = Normalizer(("t2m",), (0.0,), (1.0,))
-    with pytest.raises(ValueError, match="the normalization has channels t2m; expected t2m, u10"):
-        renormalized(data, few)
+    with pytest.raises(ValueError, match=r"of channels t2m, u10, .* and of t2m; expected the same"):
+        with_normalizer(data, few)
     with pytest.raises(ValueError, match="in memory already; expected those on disk"):
-        renormalized(replace(data, fields=data.fields[:]), data.normalizer)
+        with_normalizer(replace(data, fields=data.fields[:]), data.normalizer)

@@ -13,31 +13,22 @@ from jaxtyping import Float32, Int64
 
 from met2net.data.climatology import Climatology, MeanFields
 from met2net.data.fields import StoredFields
-from met2net.data.normalization import Normalizer
+from met2net.data.normalization import Normalizer, conversion
 from met2net.data.training_set import TrainingSet
 from met2net.data.valid_points import ValidPoints
 
-__all__ = ["renormalized"]
+__all__ = ["with_normalizer"]
 
 
-def renormalized(data: TrainingSet, normalizer: Normalizer) -> TrainingSet:
+def with_normalizer(data: TrainingSet, normalizer: Normalizer) -> TrainingSet:
     """Give the same training set with its fields and climatology in another normalization.
 
     Raises:
         ValueError: if the channels differ, or the fields are not those on disk.
     """
-    if normalizer.channels != data.channels:
-        raise ValueError(
-            f"the normalization has channels {', '.join(normalizer.channels)}; "
-            f"expected {', '.join(data.channels)}"
-        )
+    columns = [x.astype(np.float32) for x in conversion(data.normalizer, normalizer)]
     if not isinstance(data.fields, StoredFields):
         raise ValueError("the fields are in memory already; expected those on disk")
-    # (x * std + mean - mean') / std', in float64 until both numbers are there
-    old, new = data.normalizer, normalizer
-    factor = np.asarray(old.std) / np.asarray(new.std)
-    offset = (np.asarray(old.mean) - np.asarray(new.mean)) / np.asarray(new.std)
-    columns = [x.astype(np.float32)[:, None, None] for x in (factor, offset)]
     return replace(
         data,
         fields=_RenormalizedFields(data.fields, factor=columns[0], offset=columns[1]),
@@ -64,13 +55,11 @@ class _RenormalizedFields(StoredFields):
         self.__dict__.update(stored.__dict__)
         self._factor, self._offset = factor, offset
 
-    def read_into(self, rows: Int64[np.ndarray, " n"], out: Float32[np.ndarray, "n c h w"]) -> None:
-        """Copy some hours into memory that is there, converted."""
-        super().read_into(rows, out)
+    def _copy(self, rows: Int64[np.ndarray, " n"], out: Float32[np.ndarray, "n c h w"]) -> None:
+        """Copy some hours, converted."""
+        super()._copy(rows, out)
         np.multiply(out, self._factor, out=out)
         np.add(out, self._offset, out=out)
-        if self._valid is not None:
-            self._valid.fill(out)
 
 
 class _RenormalizedMeans:
