@@ -242,7 +242,8 @@ class Forecaster:
         arrays = _name_channels(predicted[None], checkpoint.normalizer.channels)
         for array in arrays.values():
             array.attrs["units"] = checkpoint.units[array.attrs.pop("position")]
-        attrs = {"Conventions": "CF-1.11", **checkpoint.provenance}
+        known = {name: text for name, text in checkpoint.provenance.items() if text}
+        attrs = {"Conventions": "CF-1.11", **known}
         return xr.Dataset(arrays, attrs=attrs).assign_coords(coords)
 
 

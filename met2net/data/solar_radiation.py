@@ -36,7 +36,8 @@ def hourly_solar_radiation(
     """
     north = torch.deg2rad(latitude)[None, :, None]
     east = torch.deg2rad(longitude)[None, None, :]
-    total = torch.zeros(len(hours), len(latitude), len(longitude), device=hours.device)
+    # By shape, which an exported program keeps open; `len` gives the example's number.
+    total = torch.zeros(hours.shape[0], len(latitude), len(longitude), device=hours.device)
     for step in range(_STEPS):
         back = (step + 0.5) / _STEPS  # [h] before the end of the hour
         angle = 2 * math.pi * (year_phase(hours) - back / 24 / 365.2425)

@@ -62,7 +62,6 @@ class KnownInputs(Wrapper):
     latitude: Tensor
     longitude: Tensor
     valid_mask: Tensor
-    uses_init_time = True
 
     def __init__(
         self,
@@ -89,6 +88,7 @@ class KnownInputs(Wrapper):
         self.variables = check_variables(variables)
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
         self.fields = tuple(fields)
+        self.uses_init_time = not set(fields) <= set(_OF_PLACE)
         self.masked = tuple(masked)
         others = sorted(set(self.masked) - set(channel_labels(variables)))
         if others:
@@ -142,7 +142,7 @@ class KnownInputs(Wrapper):
         """Forecast what the network inside does.
 
         Raises:
-            ValueError: if there is no init time.
+            ValueError: if there is no init time, and a field is not of the place alone.
         """
         return run_network(self.forecaster, self.encoded(inputs, init_time), init_time)
 
@@ -150,11 +150,11 @@ class KnownInputs(Wrapper):
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b t c2 h w"]:
         """Put the known fields beside the channels of every variable."""
-        return self._encode(inputs, known_init_time(init_time), own_hours=self.input_hours)
+        return self._encode(inputs, self._known(init_time), own_hours=self.input_hours)
 
     def inside(self, problem: LearningProblem) -> LearningProblem:
         """Learn the same from more."""
-        init_time = known_init_time(problem.init_time)
+        init_time = self._known(problem.init_time)
         return replace(
             problem,
             network=self.forecaster,
@@ -163,6 +163,10 @@ class KnownInputs(Wrapper):
                 problem.target_frames, init_time, own_hours=self.target_hours
             ),
         )
+
+    def _known(self, init_time: Tensor | None) -> Tensor | None:
+        """Give the init times where fields depend on them."""
+        return known_init_time(init_time) if self.uses_init_time else None
 
     def _seen(self) -> dict[str, list[str]]:
         """Name the channels that the network inside sees, a variable's after the other."""
@@ -189,28 +193,31 @@ class KnownInputs(Wrapper):
             seen[name] = [*labels, *own, *(f"{field} beside {name}" for field in common)]
         return seen
 
-    def _encode(self, frames: Tensor, init_time: Tensor, *, own_hours: tuple[int, ...]) -> Tensor:
+    def _encode(
+        self, frames: Tensor, init_time: Tensor | None, *, own_hours: tuple[int, ...]
+    ) -> Tensor:
         """Lay out, for every variable: its channels, its climatology, the common fields."""
-        place = torch.arange(frames.shape[1]) % len(self.input_hours)
+        # Plain numbers: a program that is exported cannot ask tensors for them.
+        places = [frame % len(self.input_hours) for frame in range(frames.shape[1])]
         last = len(self.target_hours) - 1
         # Frame t has target hours t, t + T, t + 2 T ...; past the last one, the last one.
         whens = [
             own_hours,
             *(
                 tuple(
-                    self.target_hours[min(int(t) + group * len(self.input_hours), last)]
-                    for t in place
+                    self.target_hours[min(place + group * len(self.input_hours), last)]
+                    for place in places
                 )
                 for group in range(self._groups)
             ),
         ]
         with torch.no_grad():
-            common = self._common(frames, init_time, whens)
-            climate = (
-                [self.climatology(init_time, hours) for hours in whens]
-                if "climatology" in self.fields
-                else []
-            )
+            common = self._of_place(frames)
+            climate: list[Tensor] = []
+            if init_time is not None:
+                common = self._moving(frames, init_time, whens) + common
+                if "climatology" in self.fields:
+                    climate = [self.climatology(init_time, hours) for hours in whens]
         sizes = [len(labels) for labels in self.input_variables.values()]
         own_sizes = [len(labels) for labels in self.variables.values()]
         cut = [torch.split(fields, own_sizes, dim=2) for fields in climate]
@@ -219,10 +226,10 @@ class KnownInputs(Wrapper):
             pieces += [piece, *(fields[number] for fields in cut), *common]
         return torch.cat(pieces, dim=2)
 
-    def _common(
+    def _moving(
         self, frames: Tensor, init_time: Tensor, whens: Sequence[tuple[int, ...]]
     ) -> list[Float[Tensor, "b t k h w"]]:
-        """Give the fields that all variables see."""
+        """Give the fields of hours that all variables see."""
         shape = (*frames.shape[:2], 1, *frames.shape[3:])
         found: list[Tensor] = []
         for hours in whens:
@@ -243,6 +250,12 @@ class KnownInputs(Wrapper):
                     angle = 2 * math.pi * year_phase(valid).to(frames)
                     angle = angle[:, :, None, None, None]
                     found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
+        return found
+
+    def _of_place(self, frames: Tensor) -> list[Float[Tensor, "b t k h w"]]:
+        """Give the fields of places that all variables see."""
+        shape = (*frames.shape[:2], 1, *frames.shape[3:])
+        found: list[Tensor] = []
         if "latitude" in self.fields:
             sine = torch.sin(torch.deg2rad(self.latitude)).to(frames)
             found.append(sine[:, None].expand(shape))

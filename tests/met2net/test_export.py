@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from met2net.export import export_forecaster
+from met2net.models.known_inputs import KnownInputs
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from tests.met2net.models.model_builders import SIZES, is_same, randomize, snapshot
@@ -45,15 +46,41 @@ def on_a_closed_circle(forecaster):
     return forecaster
 
 
+def with_known_fields(forecaster, *, fields):
+    checkpoint, inner = forecaster.checkpoint, partial(Met2Net, num_heads=2, **SIZES)
+    network = KnownInputs(
+        variables=checkpoint.variables, forecaster=partial(inner, num_inputs=2, num_targets=3),
+        fields=fields, input_hours=checkpoint.window.input_hours,
+        target_hours=checkpoint.window.target_hours, latitude=checkpoint.grid.latitude,
+        longitude=checkpoint.grid.longitude,
+    )  # fmt: skip
+    forecaster.checkpoint = dataclasses.replace(checkpoint, network=randomize(network))
+    return forecaster
+
+
+with_its_place = partial(with_known_fields, fields=["latitude", "longitude"])
+with_sun_and_clock = partial(
+    with_known_fields, fields=["solar_radiation", "time_of_day", "day_of_year", "longitude"]
+)
+
+
 @pytest.mark.parametrize(
     ("wrap", "batch"),
-    [(lambda f: f, 1), (in_reference_frame, 4), (on_a_closed_circle, 1), (correcting_linear, 4)],
-    ids=["alone", "in_frame", "closed", "linear"],
+    [
+        (lambda f: f, 1),
+        (in_reference_frame, 4),
+        (on_a_closed_circle, 1),
+        (correcting_linear, 4),
+        (with_its_place, 1),
+        (with_sun_and_clock, 4),
+    ],
+    ids=["alone", "in_frame", "closed", "linear", "place", "sun_and_clock"],
 )
 def test_the_exported_program_forecasts_as_the_forecaster(wrap, batch):
     forecaster = wrap(make_forecaster())
     inputs = make_inputs(batch)
     before = snapshot(forecaster.checkpoint.network)
+    assert forecaster.needs_init_time == (wrap in (correcting_linear, with_sun_and_clock))
     program = export_forecaster(forecaster.checkpoint)
     hours = torch.arange(batch) * 1000 if forecaster.needs_init_time else None
     arguments = () if hours is None else (hours,)

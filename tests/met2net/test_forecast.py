@@ -147,6 +147,14 @@ def test_forecast_names_times_units_and_provenance():
     assert forecast.attrs["archive_snapshot"] == "ABC"
 
 
+def test_a_forecast_has_no_attribution_where_there_is_none():
+    forecaster = make_forecaster()
+    for text in ("", "Copernicus"):
+        forecaster.checkpoint.provenance["attribution"] = text
+        attrs = forecaster.forecast(make_dataset(), "2020-01-01T18").attrs
+        assert attrs.get("attribution", "") == text and ("attribution" in attrs) == bool(text)
+
+
 def test_a_forecast_survives_netcdf(tmp_path):
     forecast = make_forecaster().forecast(make_dataset(), INIT)
     forecast.to_netcdf(tmp_path / "forecast.nc", engine="h5netcdf")

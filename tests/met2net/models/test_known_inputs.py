@@ -103,6 +103,23 @@ def test_no_input_depends_on_the_target_fields(data):
     assert torch.equal(problems[0].targets, targets)
 
 
+@pytest.mark.parametrize("field", ["climatology", "solar_radiation", "time_of_day", "day_of_year"])
+def test_init_times_are_asked_for_where_a_field_follows_from_them(field):
+    inputs, _, init_time = make_batch()
+    of_place = make_network(fields=["latitude", "longitude"])
+    assert not needs_init_time(of_place)
+    without = (of_place(inputs), of_place.forecaster.seen)
+    known = (of_place(inputs, init_time), of_place.forecaster.seen)
+    assert all(torch.equal(*pair) for pair in zip(without, known, strict=True))
+    names = [name for group in of_place.forecaster.input_variables.values() for name in group]
+    place = names.index("sine of latitude beside t2m")
+    assert without[1][0, 0, place, 1, 0].item() == pytest.approx(0.5)  # of 30 degrees
+    moving = make_network(fields=["latitude", field])
+    assert needs_init_time(moving)
+    with pytest.raises(ValueError, match="found no init time; expected one a sample"):
+        moving(inputs)
+
+
 @pytest.mark.parametrize("objective", [EndToEnd(), TwoStage(translator_momentum=0.9)])
 def test_networks_learn_with_them_inside_a_reference_frame(objective):
     inner = partial(Met2Net, num_inputs=2, num_targets=3, num_heads=2, **SIZES)
