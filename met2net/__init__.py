@@ -28,8 +28,9 @@ if TYPE_CHECKING:
         met2net_weather_l,
     )
     from met2net.models.reference_frame import ReferenceFrame
-    from met2net.training.objective import EndToEnd, Objective, TwoStage
+    from met2net.training.objective import EndToEnd, Objective
     from met2net.training.settings import OptimizationSettings
+    from met2net.training.two_stage import TwoStage
     from met2net.verification.own_metrics import OwnMetric, register_metric
 
 __all__ = [
@@ -84,8 +85,9 @@ _MODULES = {
         "met2net_weather_ha", "met2net_weather_l",
     ),
     "models.reference_frame": ("ReferenceFrame",),
-    "training.objective": ("EndToEnd", "Objective", "TwoStage"),
+    "training.objective": ("EndToEnd", "Objective"),
     "training.settings": ("OptimizationSettings",),
+    "training.two_stage": ("TwoStage",),
     "verification.own_metrics": ("OwnMetric", "register_metric"),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

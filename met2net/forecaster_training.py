@@ -20,10 +20,11 @@ from met2net.models.wrapper import innermost
 from met2net.training.best_weights import BestWeights
 from met2net.training.fitted_settings import settings_for
 from met2net.training.module import ForecastModule
-from met2net.training.objective import EndToEnd, Objective, TwoStage
+from met2net.training.objective import EndToEnd, Objective
 from met2net.training.patience import ForecastPatience
 from met2net.training.references import set_references
 from met2net.training.settings import OptimizationSettings
+from met2net.training.two_stage import TwoStage
 
 __all__ = ["train"]
 

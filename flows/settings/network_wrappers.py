@@ -5,7 +5,7 @@ from typing import Any
 
 from met2net.data.channel_groups import channel_labels
 from met2net.data.windows import WindowSpec
-from met2net.forecasting.ridge import linear_settings
+from met2net.forecasting.linear_form import linear_settings
 from met2net.models.baselines.per_variable import PerVariable
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference

@@ -19,22 +19,20 @@ from met2net.data.climatology import Climatology
 from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowDataset, WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
+from met2net.forecasting.linear_form import linear_settings
 from met2net.forecasting.normal_equations import (
     NormalEquations,
     NormalSums,
     SampleGroup,
     sample_groups,
 )
-from met2net.models.linear_forecast import LinearForecast, LinearForm
-from met2net.models.seasonal_cycle import NUM_SEASONS
+from met2net.models.linear_forecast import LinearForecast
 
 __all__ = [
     "BAND_REGULARIZATIONS",
     "REGULARIZATIONS",
     "Ridge",
     "fit_ridge",
-    "linear_form",
-    "linear_settings",
     "ridge_forecast",
 ]
 
@@ -44,14 +42,7 @@ BAND_REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.inf)
 """Of the weights of a band of latitudes, or of a part of the day, towards those of all; with the
 last they are the same."""
 
-_LAGS = (0, 1, 2, 3, 5, 8)  # frames back from the last; the oldest comes on top
-_MOST_PREDICTORS = 1_024  # the work a window grows with the square
 _MOST_SAMPLES = 300_000
-_STENCILS = (7, 5, 3)  # the widest with at most so many predictors
-_MOST_STENCIL_PREDICTORS = 600
-_ROWS_A_BAND = 4
-_DAY_PARTS = 8
-_LEAST_ROWS = 16  # of a grid with bands
 _CHUNK = 2**23  # numbers at once: 64 MB
 
 
@@ -88,63 +79,6 @@ class Ridge:
             f"{len(form.frames)} frames of {sees}, regularization "
             f"{' to '.join(f'{value:g}' for value in dict.fromkeys((chosen[0], chosen[-1])))}"
         )
-
-
-def linear_form(num_inputs: int, shape: Sequence[int]) -> LinearForm:
-    """Choose what a linear forecast looks at: as much as can be fitted in about a minute.
-
-    Frames are those 0, 1, 2, 3, 5 and 8 back from the last and the oldest, as many of them as
-    there are. Where these are at most 1,024 numbers, it sees the whole field, with weights of its
-    own for every three hours of the day: a sea breeze follows the clock. Else it sees the
-    widest square of 7, 5 or 3 points around a point with at most 600 predictors (3 in any case),
-    with weights of its own for every four latitudes of a grid with 16 or more.
-
-    Args:
-        num_inputs: input frames.
-        shape: channels, latitudes and longitudes.
-    """
-    oldest = num_inputs - 1
-    frames = tuple(sorted({oldest - lag for lag in _LAGS if lag <= oldest} | {0}))
-    whole = LinearForm(frames, num_day_parts=_DAY_PARTS)
-    if whole.num_predictors(shape[0], shape[1:]) <= _MOST_PREDICTORS:
-        return whole
-    num_bands = shape[1] // _ROWS_A_BAND if shape[1] >= _LEAST_ROWS else 1
-    for stencil in _STENCILS:
-        form = LinearForm(frames, stencil, num_bands)
-        if form.num_predictors(shape[0], shape[1:]) <= _MOST_STENCIL_PREDICTORS:
-            break
-    return form
-
-
-def linear_settings(
-    window: WindowSpec,
-    *,
-    shape: Sequence[int],
-    climatology_shape: Sequence[int],
-    periodic_longitude: bool = False,
-) -> dict[str, Any]:
-    """Give the arguments of the `LinearForecast` that suits some data, as plain values.
-
-    Args:
-        window: frames.
-        shape: channels, latitudes and longitudes.
-        climatology_shape: of the training set's climatology; its days and hours count.
-        periodic_longitude: whether the grid goes round the globe (`Grid.is_periodic`).
-    """
-    form = linear_form(window.num_inputs, shape)
-    return {
-        "num_channels": shape[0],
-        "grid_shape": list(shape[1:]),
-        "input_hours": list(window.input_hours),
-        "target_hours": list(window.target_hours),
-        "frames": list(form.frames),
-        "stencil": form.stencil,
-        "num_bands": form.num_bands,
-        "num_day_parts": form.num_day_parts,
-        "num_seasons": 1 if climatology_shape[0] == 1 else NUM_SEASONS,
-        "num_hours": climatology_shape[1],
-        "periodic_longitude": periodic_longitude,
-    }
 
 
 def fit_ridge(

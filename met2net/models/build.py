@@ -14,7 +14,7 @@ _ALLOWED = ("met2net.models.", "met2net.training.")
 _MOVED = {
     f"met2net.models.baselines.{name.lower()}.{name}": f"met2net.models.baselines.metaformer.{name}"
     for name in ("ConvNeXt", "HorNet", "MogaNet", "PoolFormer", "SimVPv2", "TAU")
-}
+} | {"met2net.training.objective.TwoStage": "met2net.training.two_stage.TwoStage"}
 """Names that files of before give classes, and where these are now."""
 
 

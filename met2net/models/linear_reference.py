@@ -38,7 +38,7 @@ class LinearReference(Wrapper):
 
     Args:
         variables: groups of channels in channel order.
-        linear: arguments of `LinearForecast` (`met2net.forecasting.ridge.linear_settings`).
+        linear: arguments of `LinearForecast` (`met2net.forecasting.linear_form.linear_settings`).
         forecaster: builds the inner network from `variables` and `input_variables`.
 
     Attributes:

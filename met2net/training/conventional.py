@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from met2net.training.objective import Objective, inner_met2net
+from met2net.training.objective import Objective
 from met2net.training.problem import learning_problem
+from met2net.training.two_stage import inner_met2net
 
 __all__ = ["ReconstructThenPredict"]
 

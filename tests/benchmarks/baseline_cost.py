@@ -33,7 +33,7 @@ def make_network(name: str) -> tuple[nn.Module, nn.Module]:
         "num_inputs": FRAMES,
         "num_targets": FRAMES,
     }
-    objective = {"_target_": "met2net.training.objective.TwoStage", "translator_momentum": 0.9}
+    objective = {"_target_": "met2net.training.two_stage.TwoStage", "translator_momentum": 0.9}
     return build(settings), build(objective)
 
 

@@ -9,7 +9,7 @@ import torch
 from met2net.models.evaluation_mode import evaluation_mode
 from met2net.models.met2net import Met2Net
 from met2net.training.compilation import compile_parts
-from met2net.training.objective import TwoStage
+from met2net.training.two_stage import TwoStage
 
 pytestmark = [
     pytest.mark.bench,

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from met2net.models.met2net import Met2Net
 from met2net.training.flops import BACKWARD_FLOPS
 from met2net.training.momentum import update_momentum
-from met2net.training.objective import TwoStage
+from met2net.training.two_stage import TwoStage
 from tests.met2net.training import plain_step
 
 MOMENTUM = 0.9

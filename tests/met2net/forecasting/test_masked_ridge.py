@@ -7,7 +7,7 @@ import torch
 from met2net.data.climatology import Climatology
 from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows
-from met2net.forecasting import ridge as module
+from met2net.forecasting import linear_form as linear_form_module
 from met2net.forecasting.ridge import Ridge, fit_ridge
 
 WINDOW = WindowSpec((0,), (1, 2))
@@ -36,8 +36,8 @@ def fit(valid: ValidPoints | None) -> Ridge:
 
 
 def test_squares_of_points_are_fitted_on_points_with_a_value_alone(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_PREDICTORS", 1)
-    monkeypatch.setattr(module, "_STENCILS", (3,))
+    monkeypatch.setattr(linear_form_module, "_MOST_PREDICTORS", 1)
+    monkeypatch.setattr(linear_form_module, "_STENCILS", (3,))
     found = fit(ValidPoints(MASK))
     fields = make_fields(300, 1).astype(np.float64)
     padded = np.pad(fields, ((0, 0), (0, 0), (1, 1), (1, 1)))

@@ -4,13 +4,13 @@ import torch
 
 from met2net.data.climatology import Climatology
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows
+from met2net.forecasting import linear_form as linear_form_module
 from met2net.forecasting import ridge as module
 from met2net.forecasting.ridge import (
     BAND_REGULARIZATIONS,
     REGULARIZATIONS,
     Ridge,
     fit_ridge,
-    linear_form,
     ridge_forecast,
 )
 from met2net.models.linear_forecast import LinearForm
@@ -54,8 +54,8 @@ def forecast(ridge: Ridge, windows: WindowDataset) -> torch.Tensor:
 @pytest.fixture
 def local(monkeypatch):
     """Let small fields be too large to be seen whole: squares of 3 x 3 points."""
-    monkeypatch.setattr(module, "_MOST_PREDICTORS", 47)
-    monkeypatch.setattr(module, "_STENCILS", (3,))
+    monkeypatch.setattr(linear_form_module, "_MOST_PREDICTORS", 47)
+    monkeypatch.setattr(linear_form_module, "_STENCILS", (3,))
 
 
 def test_a_fading_anomaly_is_found_exactly():
@@ -272,10 +272,3 @@ def test_a_part_of_the_day_without_windows_has_the_weights_of_all():
     weights = ridge.forecast.weights
     torch.testing.assert_close(weights[0], weights[7])
     assert not torch.allclose(weights[0], weights[3])
-
-
-def test_its_form_follows_from_the_field_alone():
-    assert linear_form(12, (5, 4, 5)) == LinearForm((0, 3, 6, 8, 9, 10, 11), num_day_parts=8)
-    assert linear_form(4, (5, 32, 64)) == LinearForm((0, 1, 2, 3), stencil=5, num_bands=8)
-    assert linear_form(12, (4, 21, 17)) == LinearForm((0, 3, 6, 8, 9, 10, 11), 3, num_bands=5)
-    assert linear_form(12, (69, 12, 24)).stencil == 3  # more than can be afforded, and no less

@@ -7,6 +7,7 @@ from met2net.models.met2net import Met2Net
 from met2net.models.own_classes import dotted_name
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.objective import EndToEnd
+from met2net.training.two_stage import TwoStage
 from pipelines.fingerprint import fingerprint
 from tests.met2net.models.model_builders import MET2NET_SETTINGS, SIZES, VARIABLES
 
@@ -39,6 +40,13 @@ def test_classes_that_moved_are_found_by_the_names_that_files_of_before_give(nam
     assert type(network) is found
     assert list(network.state_dict()) == list(present.state_dict())
     assert fingerprint(node) == fingerprint(node | {"_target_": dotted_name(found)})
+
+
+def test_the_objective_that_moved_is_found_by_the_name_that_jobs_of_before_give():
+    old = {"_target_": "met2net.training.objective.TwoStage", "translator_momentum": 0.5}
+    objective = build(old)
+    assert type(objective) is TwoStage and objective.translator_momentum == 0.5
+    assert fingerprint(old) == fingerprint(old | {"_target_": dotted_name(TwoStage)})
 
 
 def test_inner_nodes_are_built_first():

@@ -17,8 +17,9 @@ from met2net.models.known_inputs import KnownField, KnownInputs
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.models.wrapper import needs_init_time, run_network
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.problem import learning_problem
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import SIZES, VARIABLES
 
 ALL = get_args(KnownField)

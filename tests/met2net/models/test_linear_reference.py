@@ -13,8 +13,9 @@ from met2net.models.linear_forecast import LinearForecast, LinearForm
 from met2net.models.linear_reference import LinearReference
 from met2net.models.met2net import Met2Net
 from met2net.models.wrapper import innermost, needs_init_time, run_network
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.problem import learning_problem
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.baseline_catalogue import BASELINES, tiny_settings
 from tests.met2net.models.model_builders import VARIABLES, randomize
 

@@ -16,9 +16,10 @@ from met2net.models.own_classes import settings_of
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.models.wrapper import run_network
 from met2net.training.fitted_settings import settings_for
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.problem import learning_problem
 from met2net.training.references import set_any_references
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import SIZES, VARIABLES
 
 LABELS = [label for labels in VARIABLES.values() for label in labels]  # u10, v10, t2m

@@ -11,7 +11,7 @@ from met2net.models.blocks.poolformer import PoolFormerBlock
 from met2net.models.blocks.residual import ScaledResidual
 from met2net.models.blocks.spatiotemporal import SPATIOTEMPORAL_BLOCKS, spatiotemporal_block
 from met2net.models.met2net import Met2Net
-from met2net.training.objective import TwoStage
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import (
     SIZES,
     VARIABLES,

@@ -20,8 +20,8 @@ from met2net.data.windows import WindowDataset, WindowSpec
 from met2net.models.met2net import Met2Net
 from met2net.training.devices import DataParallel
 from met2net.training.module import ForecastModule
-from met2net.training.objective import TwoStage
 from met2net.training.settings import OptimizationSettings
+from met2net.training.two_stage import TwoStage
 
 STEPS, STEPS_PER_EPOCH, WINDOWS_A_STEP = 20, 5, 8
 SPEC = WindowSpec((-1, 0), (1, 2))

@@ -11,7 +11,8 @@ from met2net.data.grid import equiangular
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.training.conventional import ReconstructThenPredict
-from met2net.training.objective import EndToEnd, Objective, TwoStage
+from met2net.training.objective import EndToEnd, Objective
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import randomize
 from tests.met2net.training import plain_step
 

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 from met2net.models.blocks.drop_path import DropPath
 from met2net.training.conventional import ReconstructThenPredict
 from met2net.training.module import ForecastModule
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.settings import OptimizationSettings
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import (
     is_same,
     make_batch,

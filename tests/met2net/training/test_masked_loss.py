@@ -12,8 +12,9 @@ from met2net.models.met2net import Met2Net
 from met2net.training.conventional import ReconstructThenPredict
 from met2net.training.divergence import differential_divergence
 from met2net.training.high_frequency import HighFrequencyFocal, high_frequency_focal_loss
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.squared_error import SquaredError
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import SIZES
 
 VARIABLES = {"wind": ("u10", "v10"), "sst": ("sst",)}

@@ -6,7 +6,8 @@ from torch import nn
 
 from met2net.models.blocks.drop_path import DropPath
 from met2net.training.divergence import differential_divergence
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import (
     is_same,
     make_batch,

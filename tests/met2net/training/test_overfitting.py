@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from met2net.training.conventional import ReconstructThenPredict
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import make_batch, make_met2net
 
 SINGLE = {"u10": ["u10"], "v10": ["v10"], "t2m": ["t2m"]}

@@ -5,8 +5,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from met2net.training.flops import BACKWARD_FLOPS
 from met2net.training.module import ForecastModule
-from met2net.training.objective import TwoStage
 from met2net.training.profile import matrix_product_peak, profile_training
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import is_same, make_met2net, snapshot
 from tests.met2net.training.test_forecast_module import make_loader, make_settings
 

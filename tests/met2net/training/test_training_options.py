@@ -15,8 +15,9 @@ from torch import nn
 from met2net.models.baselines.metaformer import TAU
 from met2net.training.averaging import average_decay
 from met2net.training.module import ForecastModule
-from met2net.training.objective import EndToEnd, TwoStage
+from met2net.training.objective import EndToEnd
 from met2net.training.repeated_blocks import recompute_activations
+from met2net.training.two_stage import TwoStage
 from tests.met2net.models.model_builders import (
     VARIABLES,
     is_same,

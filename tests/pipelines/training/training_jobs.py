@@ -27,7 +27,7 @@ def make_job(training_set: Path, **optimization: object) -> TrainingJob:
                 "num_heads": 2, "drop_path": 0.2,
             },
         },
-        objective={"_target_": "met2net.training.objective.TwoStage", "translator_momentum": 0.9},
+        objective={"_target_": "met2net.training.two_stage.TwoStage", "translator_momentum": 0.9},
         optimization=OptimizationSettings(
             **{"learning_rate": 1e-3, "schedule": "one_cycle", "max_epochs": 2, "batch_size": 16}
             | optimization

@@ -20,8 +20,8 @@ from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowSpec
 from met2net.misfit import misfit
 from met2net.models.build import build
-from met2net.training.objective import TwoStage
 from met2net.training.references import set_references
+from met2net.training.two_stage import TwoStage
 from pipelines.archive.ingest import ingest
 from pipelines.archive.state import ArchiveState
 from pipelines.cluster import Threads
