@@ -1,6 +1,5 @@
 """One safetensors file that rebuilds a trained network with nothing else."""
 
-import base64
 import hashlib
 import json
 import os
@@ -227,31 +226,10 @@ def _rebuild(
         variables={name: tuple(labels) for name, labels in description["variables"].items()},
         units=tuple(description["units"]),
         provenance=description["provenance"],
-        valid=_valid_points(description.get(_VALID, {}), channels, grid),
+        valid=ValidPoints.unpacked(
+            description.get(_VALID, {}), channels=channels, shape=grid.shape
+        ),
     )
-
-
-def _packed(valid: ValidPoints, channels: Sequence[str]) -> dict[str, str]:
-    """Write masks as text: bits of the points row after row, the first one highest, in base64."""
-    masks = dict(zip(channels, valid.mask, strict=True))
-    return {
-        label: base64.b64encode(np.packbits(masks[label]).tobytes()).decode("ascii")
-        for label in valid.masked(channels)
-    }
-
-
-def _valid_points(
-    packed: Mapping[str, str], channels: Sequence[str], grid: Grid
-) -> ValidPoints | None:
-    """Read what `_packed` wrote; None for a file without."""
-    if not packed:
-        return None
-    mask = np.ones((len(channels), *grid.shape), dtype=bool)
-    for label, text in packed.items():
-        bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-        points = np.unpackbits(bits, count=mask[0].size)
-        mask[channels.index(label)] = points.reshape(grid.shape).astype(bool)
-    return ValidPoints(mask)
 
 
 def _with_one_identity(settings: Any) -> Any:
@@ -301,7 +279,7 @@ def _description(checkpoint: Checkpoint) -> str:
         **({DEFINITIONS: own} if own else {}),
         **(
             {} if checkpoint.valid is None
-            else {_VALID: _packed(checkpoint.valid, normalizer.channels)}
+            else {_VALID: checkpoint.valid.packed(normalizer.channels)}
         ),
     }  # fmt: skip
     try:

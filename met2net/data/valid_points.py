@@ -5,7 +5,8 @@ have a value. Whatever makes a sum over points is given it; where every point ha
 none (`None`), and sums are made as if masks were not known.
 """
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,6 +67,41 @@ class ValidPoints:
         """Give the labels of channels that lack a value somewhere."""
         lacks = np.logical_not(self.mask.all(axis=(1, 2)))
         return tuple(label for label, some in zip(channels, lacks, strict=True) if some)
+
+    def packed(self, channels: Sequence[str]) -> dict[str, str]:
+        """Write the masks of channels that lack a value somewhere as texts, by label.
+
+        Bits of the points row after row, the first one highest, in base64.
+        """
+        masks = dict(zip(channels, self.mask, strict=True))
+        return {
+            label: base64.b64encode(np.packbits(masks[label]).tobytes()).decode("ascii")
+            for label in self.masked(channels)
+        }
+
+    @classmethod
+    def unpacked(
+        cls, packed: Mapping[str, str], *, channels: Sequence[str], shape: tuple[int, int]
+    ) -> "ValidPoints | None":
+        """Read what `packed` wrote; None where there is nothing.
+
+        Raises:
+            ValueError: if a label is none of the channels, or a text is no base64 or has too few or
+                too many bits for the shape.
+        """
+        if not packed:
+            return None
+        mask = np.ones((len(channels), *shape), dtype=bool)
+        for label, text in packed.items():
+            bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+            if len(bits) != -(-mask[0].size // 8):
+                raise ValueError(
+                    f"the mask of {label} has {len(bits)} bytes; expected {-(-mask[0].size // 8)}, "
+                    f"a bit for each of {mask[0].size} points"
+                )
+            points = np.unpackbits(bits, count=mask[0].size)
+            mask[channels.index(label)] = points.reshape(shape).astype(bool)
+        return cls(mask)
 
     def groups(self) -> tuple[tuple[Int64[np.ndarray, " k"], Bool[np.ndarray, "h w"]], ...]:
         """Part the channels, by their places, by the points that have a value."""

@@ -20,6 +20,17 @@ def test_where_every_point_has_a_value_there_is_no_mask():
         ValidPoints.of(np.array([[[True] * 3], [[False] * 3]]))
 
 
+def test_masks_are_written_as_bits_and_read_again():
+    channels = ("t2m", "sst")
+    packed = ValidPoints(MASK).packed(channels)
+    assert packed == {"sst": "oA=="}  # the byte 1010 0000
+    found = ValidPoints.unpacked(packed, channels=channels, shape=(1, 3))
+    np.testing.assert_array_equal(found.mask, MASK)
+    assert ValidPoints.unpacked({}, channels=channels, shape=(1, 3)) is None
+    with pytest.raises(ValueError, match="mask of sst has 1 bytes; expected 2, a bit for each of"):
+        ValidPoints.unpacked(packed, channels=channels, shape=(3, 3))
+
+
 def test_filled_is_zero_and_blank_is_no_number():
     valid = ValidPoints(MASK)
     fields = np.full((4, 2, 1, 3), 7.0, np.float32)
