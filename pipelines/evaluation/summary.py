@@ -47,13 +47,16 @@ def networks_of(scores: xr.Dataset) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one network stands, in normalized RMSE: against every baseline, and behind whom.
+    """How one network stands, in normalized RMSE: against every baseline, its rival, behind whom.
+
+    It is level with another where the margin's interval holds 0.
 
     Attributes:
         network: the network's name.
         normalized_rmse: its normalized RMSE.
-        margins: by baseline and by network that is better, how much lower this network's RMSE is,
-            as a fraction of the other's (negative: the other is better).
+        margins: by baseline, by network that is better and by the best of those that are not, how
+            much lower this network's RMSE is, as a fraction of the other's (negative: the other is
+            better).
         num_windows: windows scored.
         split: name of the split.
         intervals: by other model, the ends of the margin's 95 % interval, where there is one.
@@ -73,16 +76,17 @@ class Verdict:
 
     def __str__(self) -> str:
         """Say it in one sentence."""
-        better = [self._margin(name) for name, margin in self.margins.items() if margin > 0]
-        worse = [self._margin(name) for name, margin in self.margins.items() if margin <= 0]
-        parts = []
-        if better:
-            parts.append(f"beats {_listing(better)}")
-        if worse:
-            parts.append(f"is behind {_listing(worse)}")
+        level = [name for name, (low, high) in self.intervals.items() if low <= 0 <= high]
+        others = {name: margin for name, margin in self.margins.items() if name not in level}
+        groups = {
+            "beats": [self._margin(name) for name, margin in others.items() if margin > 0],
+            "is level with": [self._level(name) for name in self.margins if name in level],
+            "is behind": [self._margin(name) for name, margin in others.items() if margin <= 0],
+        }
+        parts = [f"{verb} {_listing(names)}" for verb, names in groups.items() if names]
         brackets = "; brackets: 95 % intervals" if self.intervals else ""
         return (
-            f"{self.network} {' but '.join(parts)} in normalized RMSE "
+            f"{self.network} {_clauses(parts)} in normalized RMSE "
             f"({self.normalized_rmse:.4f}, {self.num_windows} windows of the {self.split} "
             f"split{brackets})."
         )
@@ -92,12 +96,18 @@ class Verdict:
         margin, (low, high) = self.margins[name], self.intervals.get(name, (np.nan, np.nan))
         if margin <= 0:
             margin, low, high = -margin, -high, -low
-        interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
-        return f"{_words(name)} by {margin:.1%}{interval}"
+        decimals = _decimals_of_percent(margin)
+        interval = f" {_interval(low, high, decimals)}" if np.isfinite(low) else ""
+        return f"{_words(name)} by {_percent(margin, decimals)}%{interval}"
+
+    def _level(self, name: str) -> str:
+        """Say between what the margin lies, on both sides of 0."""
+        decimals = _decimals_of_percent(self.margins[name])
+        return f"{_words(name)} {_interval(*self.intervals[name], decimals)}"
 
 
 def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
-    """Compare a network, by default the best one, with baselines and with networks that are better.
+    """Compare a network, by default the best one, with baselines, better networks and the next one.
 
     Raises:
         DataError: if the scores hold no network, or not this one, or a value is not finite.
@@ -113,9 +123,11 @@ def verdict(scores: xr.Dataset, *, network: str | None = None) -> Verdict:
         raise DataError(f"no scores for network {network!r}; found: {', '.join(networks)}")
     chosen = network or min(networks, key=lambda name: errors[name])
     better = [name for name in networks if errors[name] < errors[chosen]]
+    rest = [name for name in networks if name not in (chosen, *better)]
+    next_one = [min(rest, key=lambda name: errors[name])] if rest else []
     margins = {
         name: 1 - errors[chosen] / errors[name]
-        for name in (*BASELINES, *better)
+        for name in (*BASELINES, *next_one, *better)
         if errors.get(name, 0) > 0
     }
     return Verdict(
@@ -160,3 +172,25 @@ def _words(name: str) -> str:
 
 def _listing(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _clauses(parts: Sequence[str]) -> str:
+    """Join what is said of those that it beats, is level with and is behind."""
+    if len(parts) < 3:
+        return " but ".join(parts)
+    return f"{', '.join(parts[:-1])} but {parts[-1]}"
+
+
+def _decimals_of_percent(margin: float) -> int:
+    """Choose decimals by which a small margin is not shown as none: one to three."""
+    return int(np.clip(-math.floor(math.log10(100 * abs(margin) or 1)), 1, 3))
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    return f"[{_percent(low, decimals)}, {_percent(high, decimals)}]"
+
+
+def _percent(fraction: float, decimals: int) -> str:
+    """Write a fraction in percent, without a sign where nothing is left of it."""
+    text = f"{100 * fraction:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text

@@ -158,6 +158,7 @@ def test_verdict_is_on_the_best_network_unless_told_otherwise():
     assert verdict(scores).beats_all
     worse = verdict(scores, network="worse")
     assert worse.normalized_rmse == 0.3 and not worse.beats_all
+    assert "worse by 33.3%" in str(verdict(scores))
     assert "but is behind better by 50.0% in normalized RMSE (0.3000" in str(worse)
 
 
