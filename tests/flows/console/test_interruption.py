@@ -53,7 +53,11 @@ def states(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("number", "ignored"),
-    [(signal.SIGINT, None), (signal.SIGHUP, None), (signal.SIGTERM, signal.SIGHUP)],
+    [
+        (signal.SIGINT, None),
+        pytest.param(signal.SIGHUP, None, marks=pytest.mark.long),
+        (signal.SIGTERM, signal.SIGHUP),
+    ],
 )
 def test_a_stopped_run_is_cancelled_in_seconds_and_leaves_no_process(
     number: signal.Signals, ignored: signal.Signals | None, tmp_path: Path
