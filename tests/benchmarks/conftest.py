@@ -15,6 +15,8 @@ from typing import Protocol
 import jaxtyping
 import pytest
 
+from pipelines.code_version import git_commit
+
 _RESULTS = pytest.StashKey[list[dict[str, str | float]]]()
 _PACKAGES = ("numpy", "torch", "xarray", "zarr", "dask")
 
@@ -55,6 +57,14 @@ def record_ratio(request: pytest.FixtureRequest) -> RecordRatio:
     return record
 
 
+def _processor() -> str:
+    """Give the processor's name, as Linux has it; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
@@ -64,11 +74,13 @@ def pytest_terminal_summary(
     failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
     for result in results:
         result["outcome"] = "failed" if result["test"] in failed else "passed"
-    machine = {"processors": os.cpu_count(), "architecture": platform.machine()}
+    machine = {"processors": os.cpu_count(), "processor": _processor()}
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in _PACKAGES}
     path = Path(os.environ.get("BENCHMARKS_JSON", "benchmarks.json"))
-    content = {"machine": machine, "versions": versions, "results": results}
+    content = {
+        "commit": git_commit(), "machine": machine, "versions": versions, "results": results,
+    }  # fmt: skip
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     width = max(len(str(result["name"])) for result in results)
     terminalreporter.section("benchmarks")
