@@ -102,7 +102,7 @@ class Verdict:
 
     def _level(self, name: str) -> str:
         """Say between what the margin lies, on both sides of 0."""
-        decimals = _decimals_of_percent(self.margins[name])
+        decimals = _decimals_of_percent(min(self.intervals[name], key=abs))
         return f"{_words(name)} {_interval(*self.intervals[name], decimals)}"
 
 

@@ -42,7 +42,7 @@ def test_a_margin_of_either_sign_is_no_lead_and_a_small_one_is_shown():
     # persistence, anomaly persistence, climatology
     scores["normalized_rmse"].values[:] = [0.4, 0.40004, 0.6, 0.5, 0.39988, 0.8]
     for other, (low, high) in {
-        "persistence": (-0.01, 0.4), "anomaly_persistence": (-0.0004, -0.0002),
+        "persistence": (-0.0004, 0.4), "anomaly_persistence": (-0.0004, -0.0002),
         "climatology": (0.45, 0.55), "rival": (0.00004, 0.00016), "last": (0.3, 0.4),
     }.items():  # fmt: skip
         place = {"model": "net", "other_model": other}
@@ -50,6 +50,6 @@ def test_a_margin_of_either_sign_is_no_lead_and_a_small_one_is_shown():
         scores["margin_high"].loc[place] = high
     assert str(verdict(scores)) == (
         "net beats climatology by 50.0% [45.0, 55.0] and rival by 0.010% [0.004, 0.016], is level "
-        "with persistence [-1.0, 40.0] but is behind anomaly persistence by 0.03% [0.02, 0.04] in "
-        "normalized RMSE (0.4000, 240 windows of the test split; brackets: 95 % intervals)."
+        "with persistence [-0.04, 40.00] but is behind anomaly persistence by 0.03% [0.02, 0.04] "
+        "in normalized RMSE (0.4000, 240 windows of the test split; brackets: 95 % intervals)."
     )
