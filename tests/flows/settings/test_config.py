@@ -56,7 +56,7 @@ def test_places_do_not_count_as_science() -> None:
         ("trainer.devices=2", True),
         ("training.batch_size=7", True),
         ("evaluation.split=validation", True),
-        ("evaluation.scoring.block_days=2", True),
+        ("evaluation.scoring.block_days=3", True),
         ("models.tau.network.num_blocks=3", True),
     ],
 )
