@@ -22,6 +22,7 @@ from pipelines.formats.file_names import with_house_names
 from pipelines.formats.grib import read_grib
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
+from pipelines.formats.unmarked_sums import without_unmarked_sums
 from pipelines.formats.web_page import web_page
 
 __all__ = ["decode"]
@@ -52,8 +53,7 @@ def decode(
     if kind == "grib":
         return canonical(read_grib(path), origin=str(path))
     if kind == "netcdf":
-        named = with_house_names(_read_netcdf(path), names or {}, origin=str(path))
-        return canonical(named, origin=str(path))
+        return _canonical_netcdf(_read_netcdf(path), names or {}, str(path))
     if kind == "zip":
         return _read_zip(path, names or {}, zip_limit)
     with path.open("rb") as file:
@@ -78,6 +78,12 @@ def _read_netcdf(path: Path) -> xr.Dataset:
     points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*_TIMES, *_LEVELS))
     chunks = dict.fromkeys(_TIMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
     return lazily(dataset, path, chunks=chunks)
+
+
+def _canonical_netcdf(raw: xr.Dataset, names: Mapping[str, str], origin: str) -> xr.Dataset:
+    """Bring an opened netCDF file into house form."""
+    named = with_house_names(raw, names, origin=origin)
+    return canonical(without_unmarked_sums(named, origin=origin), origin=origin)
 
 
 def _read_zip(path: Path, names: Mapping[str, str], limit: int) -> xr.Dataset:
@@ -111,10 +117,10 @@ def _read_member(path: Path, names: Mapping[str, str], origin: str) -> xr.Datase
     if kind not in ("grib", "netcdf"):
         return xr.Dataset()
     try:
-        raw = read_grib(path) if kind == "grib" else _read_netcdf(path)
-        with raw:
-            named = with_house_names(raw, names, origin=origin)
-            return canonical(named, origin=origin).load()
+        if kind == "grib":
+            return canonical(read_grib(path), origin=origin).load()
+        with _read_netcdf(path) as raw:
+            return _canonical_netcdf(raw, names, origin).load()
     except DataError as error:
         raise DataError(str(error).replace(str(path), origin)) from error
 
