@@ -31,6 +31,7 @@ from flows.console.reachable import require_server
 from flows.console.safe_output import make_output_safe
 from flows.console.stage_logs import show_stage_logs
 from flows.console.workspace_folder import workspace_folder
+from flows.settings.check_before_run import check_before_run
 from flows.settings.compose import CONFIGS, compose
 from flows.settings.config_error import ConfigError
 from pipelines.errors import DataError, TrainingError
@@ -85,6 +86,8 @@ def run_loaded_meanwhile(load: Callable[[], Run], overrides: Sequence[str], *, c
             composed = compose(overrides, config=config)
             workspace = workspace_folder(composed.workspace)
             _require_servers(composed)
+            is_study = composed.get("study") is not None
+            check_before_run(overrides, config=config, is_study=is_study)
         with temporary_settings(_embedded_server(workspace)):
             flow = _loaded_beside_server(load)
             from prefect import Flow  # loaded by now

@@ -63,6 +63,31 @@ def test_a_wrong_override_starts_no_server(capsys: pytest.CaptureFixture[str]) -
     assert not Server.begun.is_set()
 
 
+@pytest.mark.parametrize(
+    ("config", "overrides", "message"),
+    [
+        ("full_experiment", ["models.tau.network.num_blocks=0"],
+         "models.tau.network: num_blocks is 0; expected at least 2"),
+        ("replay", ["experiment=mumbai_monthly", "models.met2net.network.num_blocks=0"],
+         "models.met2net.network: num_blocks is 0; expected at least 1"),
+        ("backfill", ["source.max_in_flight=0"], "source.max_in_flight is 0; expected 1 to 32"),
+        ("forecast", ["experiment=mumbai_monthly", "num_leads=0"],
+         "num_leads is 0; expected a number from 1 on"),
+    ],
+)  # fmt: skip
+def test_what_only_building_finds_wrong_starts_no_server_and_loads_no_flow(
+    config: str, overrides: list[str], message: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def load() -> None:
+        raise AssertionError("the flow was loaded")
+
+    with pytest.raises(SystemExit, match="2"):
+        run_loaded_meanwhile(load, [*overrides, f"workspace={tmp_path}"], config=config)
+    assert capsys.readouterr().err == f"error: {message}\n"
+    assert not Server.begun.is_set()
+
+
 def test_who_has_a_server_gets_no_other(tmp_path: Path) -> None:
     with answering(200, b"0") as url, temporary_settings({PREFECT_API_URL: url}):
         run_loaded_meanwhile(
