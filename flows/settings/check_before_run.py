@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 __all__ = ["check_before_run"]
 
-_OF_PLACES = ("workspace=",)
-
 
 def check_before_run(overrides: Sequence[str], *, config: str, is_study: bool) -> None:
     """Refuse values that only building finds wrong, as a network of no blocks.
@@ -21,7 +19,7 @@ def check_before_run(overrides: Sequence[str], *, config: str, is_study: bool) -
     Raises:
         DataError: naming the setting.
     """
-    if is_study or all(text.startswith(_OF_PLACES) for text in overrides):
+    if is_study or all(text.startswith("workspace=") for text in overrides):
         return
     if config in ("full_experiment", "profile_training"):
         from flows.settings.config import load_experiment

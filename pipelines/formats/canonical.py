@@ -18,13 +18,12 @@ from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import HELD_LEVELS, with_whole_levels
 from pipelines.formats.releases import merge_releases
 from pipelines.formats.time_bounds import hours_between_bounds
-from pipelines.formats.times import decoded_times
+from pipelines.formats.times import TIME_NAMES, decoded_times
 from pipelines.formats.valid_range import within_valid_range
 from pipelines.formats.valid_time import on_valid_time
 
 __all__ = ["canonical"]
 
-_TIME_NAMES = ("valid_time", "time")
 _HOUSE_AXES = ("time", "level", "latitude", "longitude")
 
 
@@ -99,9 +98,9 @@ def _with_hours_summed(
 
 def _rename_dimensions(dataset: xr.Dataset) -> xr.Dataset:
     """Use the house's name of time; a single hour becomes an axis."""
-    found = next((s for s in _TIME_NAMES if s in dataset.dims), None)
+    found = next((s for s in TIME_NAMES if s in dataset.dims), None)
     if found is None:
-        found = next((s for s in _TIME_NAMES if s in dataset.coords), None)
+        found = next((s for s in TIME_NAMES if s in dataset.coords), None)
         if found is not None and dataset[found].ndim == 0:
             dataset = dataset.expand_dims(found)
     if found is not None and found != "time":
@@ -118,7 +117,7 @@ def _invariant(dataset: xr.Dataset) -> list[str]:
         str(name) for name, field in dataset.data_vars.items()
         if set(field.dims) <= {"latitude", "longitude", "level"}
     ]  # fmt: skip
-    has_one_hour = any(t in dataset.coords and dataset[t].ndim == 0 for t in _TIME_NAMES)
+    has_one_hour = any(t in dataset.coords and dataset[t].ndim == 0 for t in TIME_NAMES)
     return [] if has_one_hour and len(in_space) == len(dataset.data_vars) else in_space
 
 

@@ -22,12 +22,12 @@ from pipelines.formats.file_names import with_house_names
 from pipelines.formats.grib import read_grib
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
+from pipelines.formats.times import TIME_NAMES
 from pipelines.formats.unmarked_sums import without_unmarked_sums
 from pipelines.formats.web_page import web_page
 
 __all__ = ["decode"]
 
-_TIMES = ("valid_time", "time")
 _LEVELS = ("level", "pressure_level", "isobaricInhPa", "plev")
 _ZIP_LIMIT = 64 * 2**30  # [bytes] unpacked; a month of global fields is far less
 
@@ -75,8 +75,8 @@ def _read_netcdf(path: Path) -> xr.Dataset:
         dataset = dataset.assign_coords({name: c.load() for name, c in dataset.coords.items()})
     except OF_BROKEN_FILES as error:
         raise broken_file(error, path) from error
-    points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*_TIMES, *_LEVELS))
-    chunks = dict.fromkeys(_TIMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
+    points = math.prod(n for dim, n in dataset.sizes.items() if dim not in (*TIME_NAMES, *_LEVELS))
+    chunks = dict.fromkeys(TIME_NAMES, hours_a_chunk(points)) | dict.fromkeys(_LEVELS, 1)
     return lazily(dataset, path, chunks=chunks)
 
 

@@ -7,10 +7,9 @@ import numpy as np
 import xarray as xr
 
 from pipelines.errors import DataError
+from pipelines.formats.times import time_dimension
 
 __all__ = ["hours_between_bounds"]
-
-_TIMES = ("valid_time", "time")
 
 
 def hours_between_bounds(dataset: xr.Dataset, *, origin: str) -> xr.DataArray | None:
@@ -24,7 +23,7 @@ def hours_between_bounds(dataset: xr.Dataset, *, origin: str) -> xr.DataArray | 
     Raises:
         DataError: if intervals do not end at their time: sums are kept at the end of their hour.
     """
-    name = next((t for t in _TIMES if t in dataset.dims and t in dataset.coords), None)
+    name = time_dimension(dataset)
     if name is None:
         return None
     time = dataset[name]

@@ -7,11 +7,19 @@ import xarray as xr
 
 from pipelines.errors import DataError
 
-__all__ = ["decoded_times"]
+__all__ = ["TIME_NAMES", "decoded_times", "time_dimension"]
+
+TIME_NAMES = ("valid_time", "time")
+"""What files call the time that fields are valid for, the surer name first."""
 
 # Absolute dates as CDO writes them (`cdo -a`): the day in digits, then its fraction.
 _ABSOLUTE = re.compile(r"days? as %Y%m%d(\.%f)?")
 _SECONDS_A_DAY = 86_400
+
+
+def time_dimension(data: xr.Dataset | xr.DataArray) -> str | None:
+    """Name the dimension of valid times that have a coordinate; None where there is none."""
+    return next((t for t in TIME_NAMES if t in data.dims and t in data.coords), None)
 
 
 def decoded_times(time: xr.DataArray, *, origin: str) -> np.ndarray:

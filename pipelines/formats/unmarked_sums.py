@@ -10,10 +10,9 @@ import xarray as xr
 from met2net.data.named_kind import named_variable
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.time_bounds import hours_between_bounds
+from pipelines.formats.times import time_dimension
 
 __all__ = ["without_unmarked_sums"]
-
-_TIMES = ("valid_time", "time")
 
 
 def without_unmarked_sums(dataset: xr.Dataset, *, origin: str) -> xr.Dataset:
@@ -46,7 +45,7 @@ def _hours_apart(field: xr.DataArray) -> float:
     table = named_variable(field)
     if table is None or table.step_type != "accum" or "GRIB_stepType" in field.attrs:
         return 0.0
-    name = next((t for t in _TIMES if t in field.dims and t in field.coords), None)
+    name = time_dimension(field)
     if name is None or "step" in field.dims or field.sizes[name] < 2:
         return 0.0
     times = field[name].values

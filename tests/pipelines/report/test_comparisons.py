@@ -19,17 +19,22 @@ def test_a_network_is_compared_with_every_other_model():
     assert comparison_table(make_scores(), network="tau") is None
 
 
+def set_margins(scores, ends):
+    """Give the margins of `net` over others their intervals."""
+    for other, (low, high) in ends.items():
+        place = {"model": "net", "other_model": other}
+        scores["margin_low"].loc[place] = low
+        scores["margin_high"].loc[place] = high
+
+
 def test_the_verdict_says_its_margins_with_intervals():
     scores = make_full_scores(["net"], ["t2m"])
     errors = [0.4, 0.5, 0.3, 0.8]
     scores["normalized_rmse"].values[:] = errors
-    for other, (low, high) in {
+    set_margins(scores, {
         "persistence": (0.18, 0.22), "anomaly_persistence": (-0.4, -0.25),
         "climatology": (0.45, 0.55),
-    }.items():  # fmt: skip
-        place = {"model": "net", "other_model": other}
-        scores["margin_low"].loc[place] = low
-        scores["margin_high"].loc[place] = high
+    })  # fmt: skip
     assert str(verdict(scores)) == (
         "net beats persistence by 20.0% [18.0, 22.0] and climatology by 50.0% [45.0, 55.0] but "
         "is behind anomaly persistence by 33.3% [25.0, 40.0] in normalized RMSE (0.4000, 240 "
@@ -41,13 +46,10 @@ def test_a_margin_of_either_sign_is_no_lead_and_a_small_one_is_shown():
     scores = make_full_scores(["net", "rival", "last"], ["t2m"])
     # persistence, anomaly persistence, climatology
     scores["normalized_rmse"].values[:] = [0.4, 0.40004, 0.6, 0.5, 0.39988, 0.8]
-    for other, (low, high) in {
+    set_margins(scores, {
         "persistence": (-0.0004, 0.4), "anomaly_persistence": (-0.0004, -0.0002),
         "climatology": (0.45, 0.55), "rival": (0.00004, 0.00016), "last": (0.3, 0.4),
-    }.items():  # fmt: skip
-        place = {"model": "net", "other_model": other}
-        scores["margin_low"].loc[place] = low
-        scores["margin_high"].loc[place] = high
+    })  # fmt: skip
     assert str(verdict(scores)) == (
         "net beats climatology by 50.0% [45.0, 55.0] and rival by 0.010% [0.004, 0.016], is level "
         "with persistence [-0.04, 40.00] but is behind anomaly persistence by 0.03% [0.02, 0.04] "
