@@ -18,7 +18,7 @@ from met2net.models.build import build
 from met2net.models.met2net import Met2Net
 from met2net.models.wrapper import innermost
 from met2net.training.best_weights import BestWeights
-from met2net.training.fitted_settings import settings_for
+from met2net.training.fitted_settings import asked_static_fields, settings_for
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd, Objective
 from met2net.training.patience import ForecastPatience
@@ -69,6 +69,7 @@ def train(
         climatology_shape=tuple(data.climatology.values.shape),
         window=window,
         masked=data.masked,
+        static=data.static_contents(asked_static_fields(network)),
     )
     with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(optimization.seed)

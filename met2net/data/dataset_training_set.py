@@ -16,6 +16,7 @@ from met2net.data.dataset_fields import DatasetFields
 from met2net.data.grid import Grid
 from met2net.data.normalization import Method, Normalizer, check_method
 from met2net.data.physical_limits import check_inputs
+from met2net.data.static_fields import StaticField, find_static
 from met2net.data.training_set import SPLITS, VALIDATION_AND_TEST, TrainingSet
 from met2net.data.training_statistics import (
     TrainingStatistics,
@@ -49,6 +50,7 @@ def training_set_of(
     definitions: Mapping[str, Definition | Mapping[str, Any]] | None = None,
     normalization: Method = "mean_std",
     smoothing_days: int = 61,
+    static_fields: Sequence[str] = (),
 ) -> TrainingSet:
     """Make a training set; `TrainingSet.from_dataset` says how and what it refuses."""
     check_method(normalization)
@@ -60,11 +62,12 @@ def training_set_of(
     groups = check_variables(variables)
     labels = channel_labels(groups)
     source = DatasetFields.of(dataset, names=names)
-    unused = sorted(set(source.names) - set(labels))
+    unused = sorted(set(source.names) - {*labels, *static_fields})
     if unused:
         raise ValueError(
             f"names has {', '.join(unused)}; expected channels of `variables`: {', '.join(labels)}"
         )
+    static = {name: _static_field(source, name) for name in static_fields}
     times, split = _select_hours(source.dataset, splits)
     fields = np.empty((len(times), len(labels), *source.grid.shape), np.float32)
     for number, label in enumerate(labels):
@@ -78,11 +81,13 @@ def training_set_of(
         minimum=statistics.minimum, maximum=statistics.maximum,
     )  # fmt: skip
     content = hashlib.sha256(np.ascontiguousarray(fields).data)
-    settings = {
+    settings: dict[str, Any] = {
         "variables": groups, "normalization": normalization, "smoothing_days": smoothing_days,
         "splits": {name: [str(times[split == value][i]) for i in (0, -1)]
                    for name, value in SPLITS.items() if (split == value).any()},
     }  # fmt: skip
+    if static:  # what was named before keeps its name
+        settings["static_fields"] = {name: field.content for name, field in static.items()}
     content.update(json.dumps(settings, sort_keys=True).encode() + times.tobytes())
     _normalize(fields, normalizer)
     if valid is not None:
@@ -114,7 +119,14 @@ def training_set_of(
             "normalization": normalization,
         },
         valid=valid,
+        static_fields=static,
     )
+
+
+def _static_field(source: DatasetFields, name: str) -> StaticField:
+    """Read a static field of a dataset."""
+    array = find_static(source.dataset, name, known_as=source.names.get(name))
+    return StaticField(name, source.grid, array.values.astype(np.float32))
 
 
 def _check_limits(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from met2net.data.climatology import Climatology
 from met2net.data.fields import Fields, StoredFields
 from met2net.data.grid import Grid
 from met2net.data.normalization import Method, Normalizer
+from met2net.data.static_field_file import read_static_field, static_field_file
+from met2net.data.static_fields import StaticField, static_variable
 from met2net.data.stored_means import StoredMeans
 from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import DEFINITIONS, Definition, define_all
@@ -64,6 +66,8 @@ class TrainingSet:
         attrs: the store's text attributes: settings, fingerprint, archive_snapshot, ...
         valid: points with a value, by channel, the same at every time; None where every point
             has one. Fields and climatology are filled elsewhere, statistics leave it out.
+        static_fields: by name, of a set in memory; those of a stored set lie beside it, and
+            `static_field` reads them.
     """
 
     path: Path | None
@@ -83,6 +87,7 @@ class TrainingSet:
     climatology: Climatology
     attrs: dict[str, str]
     valid: ValidPoints | None = None
+    static_fields: Mapping[str, StaticField] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, *, memory_limit: int = MEMORY_LIMIT) -> "TrainingSet":
@@ -115,7 +120,11 @@ class TrainingSet:
             split=dataset["split"].values,
             fields=StoredFields.open(path / "data", memory_limit=memory_limit, valid=valid),
             normalizer=_normalizer(dataset, channels),
-            **{name: dataset[name].values for name in _STATISTICS},
+            mean=dataset["mean"].values,
+            std=dataset["std"].values,
+            minimum=dataset["minimum"].values,
+            maximum=dataset["maximum"].values,
+            difference_std=dataset["difference_std"].values,
             climatology=Climatology(StoredMeans.open(path / "climatology", valid=valid)),
             attrs={str(name): str(value) for name, value in dataset.attrs.items()},
             valid=valid,
@@ -132,6 +141,7 @@ class TrainingSet:
         definitions: Mapping[str, Definition | Mapping[str, Any]] | None = None,
         normalization: Method = "mean_std",
         smoothing_days: int = 61,
+        static_fields: Sequence[str] = (),
     ) -> "TrainingSet":
         """Make a training set of fields in physical units, in memory.
 
@@ -152,6 +162,10 @@ class TrainingSet:
             definitions: name -> `Definition`, for variables that the table lacks.
             normalization: see `met2net.data.normalization.METHODS`.
             smoothing_days: width of the climatology's running mean over days, odd.
+            static_fields: `orography`, `land_sea_mask`, for networks that are to see them:
+                variables of the dataset that do not change with time
+                (`met2net.data.static_fields` has their usual names and units; `names` takes
+                others).
 
         Raises:
             TypeError: if there is no Dataset, or a list where a mapping is due.
@@ -165,12 +179,36 @@ class TrainingSet:
         return training_set_of(
             dataset, variables=variables, splits=splits, names=names, definitions=definitions,
             normalization=normalization, smoothing_days=smoothing_days,
+            static_fields=static_fields,
         )  # fmt: skip
 
     @property
     def masked(self) -> tuple[str, ...]:
         """Channels that lack a value somewhere."""
         return () if self.valid is None else self.valid.masked(self.channels)
+
+    def static_field(self, name: str) -> StaticField:
+        """Give the orography or the land-sea mask.
+
+        Raises:
+            ValueError: if there is no such field, the set has none, or its file is damaged or on
+                another grid.
+        """
+        static_variable(name)
+        if name in self.static_fields:
+            return self.static_fields[name]
+        if self.path is None:
+            raise ValueError(
+                f"the training set has {', '.join(self.static_fields) or 'no static fields'}; "
+                f"expected {name}: name it in `static_fields` where the set is made"
+            )
+        found = read_static_field(static_field_file(self.path, name), name)
+        found.check_grid(self.grid)
+        return found
+
+    def static_contents(self, names: Sequence[str]) -> dict[str, str]:
+        """Give what names the values of static fields; see `static_field` for what it raises."""
+        return {name: self.static_field(name).content for name in names}
 
     def in_split(self, name: str) -> Bool[np.ndarray, " time"]:
         """Tell which hours are in `train`, `validation` or `test`.

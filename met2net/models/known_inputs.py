@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.climatology import Climatology
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
+from met2net.data.static_fields import STATIC_VARIABLES, StaticField
 from met2net.data.valid_points import ValidPoints
 from met2net.data.year_phase import year_phase
 from met2net.models.channels import check_input_variables
@@ -23,15 +24,17 @@ __all__ = ["KnownField", "KnownInputs"]
 
 KnownField = Literal[
     "climatology", "solar_radiation", "time_of_day", "day_of_year", "latitude", "longitude",
-    "valid_mask",
+    "valid_mask", "orography", "land_sea_mask",
 ]  # fmt: skip
 """`time_of_day`: cosine and sine of the mean solar time; `day_of_year`: of the year; `latitude`:
 its sine; `longitude`: cosine and sine; `climatology`: of every channel, normalized;
 `solar_radiation`: at the top of the atmosphere, mean over the hour before, as a share of the solar
 constant; `valid_mask`: of every channel that lacks a value somewhere, 1 where it has one and 0
-elsewhere."""
+elsewhere; `orography`: height of the surface [km]; `land_sea_mask`: share of land (both:
+`met2net.data.static_fields`)."""
 
-_OF_PLACE = ("latitude", "longitude", "valid_mask")
+_TOLERANCE = 1e-3  # [degrees]; axes are in float32 here
+_OF_PLACE = ("latitude", "longitude", "valid_mask", *STATIC_VARIABLES)
 
 
 class KnownInputs(Wrapper):
@@ -54,6 +57,8 @@ class KnownInputs(Wrapper):
         input_variables: channels that the forecaster is given beside; None: the forecast ones.
         masked: channels that lack a value somewhere, whose masks are seen where `valid_mask` is
             among the fields.
+        static: `StaticField.content` of the static fields among the fields, by name: what their
+            values must be. One that is not named may have any.
 
     Raises:
         ValueError: if a field is unknown or twice, there is none, or the groups are wrong.
@@ -62,6 +67,7 @@ class KnownInputs(Wrapper):
     latitude: Tensor
     longitude: Tensor
     valid_mask: Tensor
+    static_fields: Tensor
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class KnownInputs(Wrapper):
         num_hours: int = 1,
         input_variables: Mapping[str, Sequence[str]] | None = None,
         masked: Sequence[str] = (),
+        static: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         unknown = sorted(set(fields) - set(get_args(KnownField)))
@@ -104,6 +111,11 @@ class KnownInputs(Wrapper):
         if "valid_mask" in self.fields:
             shape = (len(self.masked), len(axes[0]), len(axes[1]))
             self.register_buffer("valid_mask", torch.zeros(shape))
+        self.static_names = tuple(field for field in self.fields if field in STATIC_VARIABLES)
+        self._static_content = dict(static or {})
+        if self.static_names:
+            shape = (len(self.static_names), len(axes[0]), len(axes[1]))
+            self.register_buffer("static_fields", torch.zeros(shape))
         if "climatology" in self.fields:
             self.climatology = SeasonalCycle(
                 num_channels=len(channel_labels(variables)),
@@ -135,6 +147,39 @@ class KnownInputs(Wrapper):
             )
         places = [labels.index(label) for label in self.masked]
         self.valid_mask.copy_(valid.tensor[places])
+
+    def set_static_fields(self, given: Mapping[str, StaticField]) -> None:
+        """Take the static fields that are among the fields.
+
+        Raises:
+            ValueError: if one is missing, on another grid, or of other values than the network was
+                built for.
+        """
+        for place, name in enumerate(self.static_names):
+            if name not in given:
+                raise ValueError(
+                    f"found static fields {', '.join(given) or 'none'}; expected {name}, which is "
+                    "among the known inputs"
+                )
+            field = given[name]
+            own = (self.latitude, self.longitude)
+            axes = (field.grid.latitude, field.grid.longitude)
+            is_same = field.grid.shape == tuple(map(len, own)) and all(
+                torch.allclose(points, torch.tensor(axis), rtol=0, atol=_TOLERANCE)
+                for points, axis in zip(own, axes, strict=True)
+            )
+            if not is_same:
+                raise ValueError(
+                    f"{name} is on {field.grid}; expected the network's grid of "
+                    f"{len(own[0])} x {len(own[1])} points"
+                )
+            expected = self._static_content.get(name, field.content)
+            if field.content != expected:
+                raise ValueError(
+                    f"{name} has content {field.content}; expected {expected}, for which the "
+                    "network was built"
+                )
+            self.static_fields[place].copy_(torch.from_numpy(field.seen))
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
@@ -182,6 +227,7 @@ class KnownInputs(Wrapper):
         common += ["sine of latitude"] if "latitude" in self.fields else []
         common += ["cosine of longitude", "sine of longitude"] * ("longitude" in self.fields)
         common += [f"points of {label}" for label in self.masked] * ("valid_mask" in self.fields)
+        common += self.static_names
         seen = {}
         for name, labels in self.input_variables.items():
             own = [
@@ -264,4 +310,6 @@ class KnownInputs(Wrapper):
             found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
         if "valid_mask" in self.fields:
             found += [mask.to(frames).expand(shape) for mask in self.valid_mask]
+        if self.static_names:
+            found += [field.to(frames).expand(shape) for field in self.static_fields]
         return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from met2net.data.channel_groups import channel_labels
 from met2net.data.grid import Grid
+from met2net.data.static_fields import STATIC_VARIABLES
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.linear_form import linear_settings
 from met2net.models.build import find_class
@@ -20,7 +21,7 @@ from met2net.models.mirrored_hemispheres import (
 from met2net.models.own_classes import dotted_name
 from met2net.models.seasonal_cycle import NUM_SEASONS
 
-__all__ = ["settings_for", "settings_on_grid"]
+__all__ = ["asked_static_fields", "settings_for", "settings_on_grid"]
 
 
 def settings_for(
@@ -31,6 +32,7 @@ def settings_for(
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
     masked: Sequence[str] = (),
+    static: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Say in a network's settings what follows from data: variables and frames, too.
 
@@ -43,6 +45,7 @@ def settings_for(
         climatology_shape: its first two axes are days and hours of day.
         window: the frames.
         masked: channels that lack a value somewhere.
+        static: content of the static fields that there are, by name.
 
     Raises:
         TypeError: if `network` is no settings.
@@ -60,7 +63,7 @@ def settings_for(
     }
     return settings_on_grid(
         _with(network, given), grid, climatology_shape=climatology_shape, window=window,
-        masked=masked,
+        masked=masked, static=static,
     )  # fmt: skip
 
 
@@ -71,13 +74,18 @@ def settings_on_grid(
     climatology_shape: tuple[int, ...],
     window: WindowSpec,
     masked: Sequence[str] = (),
+    static: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Say in a network's settings what follows from the grid.
 
     Where it goes round the globe, the network sees across the edge of longitudes; where the
     settings say `periodic_longitude` themselves, that holds on any grid. A linear forecast that the
     network corrects gets the form that suits frames, grid and climatology; fields known in advance
-    get the grid, and the channels that lack a value somewhere where the mask is among them.
+    get the grid, the channels that lack a value somewhere where the mask is among them, and the
+    content of the static fields among them.
+
+    Raises:
+        ValueError: if a network is to see what the data do not have, or a mirror does not fit.
     """
     settings = _completed(
         network,
@@ -85,6 +93,7 @@ def settings_on_grid(
         climatology_shape=climatology_shape,
         window=window,
         masked=masked,
+        static=static or {},
         variables={},
     )
     return with_periodic_longitude(settings) if grid.is_periodic else settings
@@ -112,6 +121,7 @@ def _completed(
     window: WindowSpec,
     variables: Mapping[str, Sequence[str]],
     masked: Sequence[str],
+    static: Mapping[str, str],
 ) -> dict[str, Any]:
     """Fill in what the wrappers of a network ask of the data.
 
@@ -122,7 +132,7 @@ def _completed(
     if isinstance(settings.get("forecaster"), Mapping):
         settings["forecaster"] = _completed(
             settings["forecaster"], grid, climatology_shape=climatology_shape, window=window,
-            masked=masked, variables=variables,
+            masked=masked, static=static, variables=variables,
         )  # fmt: skip
     days, num_hours = climatology_shape[:2]
     if settings["_target_"] == dotted_name(KnownInputs):
@@ -141,6 +151,15 @@ def _completed(
                     "value; expected a channel that lacks some, such as sst"
                 )
             settings["masked"] = list(masked)
+        asked = [name for name in settings["fields"] if name in STATIC_VARIABLES]
+        absent = [name for name in asked if name not in static]
+        if absent:
+            raise ValueError(
+                f"known inputs have {', '.join(absent)}, and the training set has "
+                f"{', '.join(static) or 'no static fields'}; expected all of {', '.join(asked)}"
+            )
+        if asked:
+            settings["static"] = {name: static[name] for name in asked}
     if settings["_target_"] == dotted_name(MirroredHemispheres):
         check_hemispheres(grid.latitude)
         if masked:
@@ -157,3 +176,12 @@ def _completed(
             periodic_longitude=grid.is_periodic,
         )
     return settings
+
+
+def asked_static_fields(network: Any) -> tuple[str, ...]:
+    """Name the static fields that a network of some settings is to see, in order."""
+    if not isinstance(network, Mapping):
+        return ()
+    is_told = network.get("_target_") == dotted_name(KnownInputs)
+    own = [name for name in network.get("fields", ()) if is_told and name in STATIC_VARIABLES]
+    return tuple(dict.fromkeys([*own, *asked_static_fields(network.get("forecaster"))]))

@@ -37,6 +37,7 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
     elif isinstance(network, KnownInputs):
         network.fit_climatology(data.climatology)
         network.set_valid_points(data.valid)
+        network.set_static_fields({name: data.static_field(name) for name in network.static_names})
     set_references(network.forecaster, data, ridge=ridge)
 
 

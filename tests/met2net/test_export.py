@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from met2net.data.static_fields import StaticField
 from met2net.export import export_forecaster
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.met2net import Met2Net
@@ -54,11 +55,19 @@ def with_known_fields(forecaster, *, fields):
         target_hours=checkpoint.window.target_hours, latitude=checkpoint.grid.latitude,
         longitude=checkpoint.grid.longitude,
     )  # fmt: skip
+    shape, grid = checkpoint.grid.shape, checkpoint.grid
+    land = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(shape)
+    network.set_static_fields({
+        "orography": StaticField("orography", grid, 3000 * land),
+        "land_sea_mask": StaticField("land_sea_mask", grid, land),
+    })  # fmt: skip
     forecaster.checkpoint = dataclasses.replace(checkpoint, network=randomize(network))
     return forecaster
 
 
-with_its_place = partial(with_known_fields, fields=["latitude", "longitude"])
+with_its_place = partial(
+    with_known_fields, fields=["latitude", "longitude", "orography", "land_sea_mask"]
+)
 with_sun_and_clock = partial(
     with_known_fields, fields=["solar_radiation", "time_of_day", "day_of_year", "longitude"]
 )

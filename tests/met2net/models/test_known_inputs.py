@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
+from met2net.data.static_fields import StaticField
 from met2net.models.known_inputs import KnownField, KnownInputs
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
@@ -26,6 +28,15 @@ ALL = get_args(KnownField)
 LATITUDE, LONGITUDE = (60.0, 30.0, 0.0, -30.0), (0.0, 60.0, 120.0, 180.0, 240.0, 300.0)
 HOURS = {"input_hours": (-6, 0), "target_hours": (6, 12, 18)}
 CLIMATOLOGY = Climatology(np.random.default_rng(0).normal(size=(1, 4, 3, 4, 6)).astype(np.float32))
+GRID = Grid(LATITUDE, LONGITUDE)
+STATIC = {
+    "orography": StaticField(
+        "orography", GRID, np.arange(24, dtype=np.float32).reshape(4, 6) * 100
+    ),
+    "land_sea_mask": StaticField(
+        "land_sea_mask", GRID, np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
+    ),
+}  # fmt: skip
 
 
 class Keeping(nn.Module):
@@ -47,6 +58,7 @@ def make_network(fields=ALL, forecaster=Keeping, **changes) -> KnownInputs:
         longitude=LONGITUDE, num_hours=4, **HOURS | changes,
     )  # fmt: skip
     network.fit_climatology(CLIMATOLOGY)
+    network.set_static_fields(STATIC)
     return network
 
 
@@ -86,6 +98,9 @@ def test_every_field_stands_where_its_name_says():
     np.testing.assert_allclose(
         at["sine of longitude beside uv10"][1, 1, 2], np.sin(np.deg2rad(LONGITUDE)), atol=1e-6
     )
+    for name, field in STATIC.items():
+        for variable in VARIABLES:
+            np.testing.assert_array_equal(at[f"{name} beside {variable}"][1, 0], field.seen)
 
 
 @given(data=st.data())
@@ -107,7 +122,7 @@ def test_no_input_depends_on_the_target_fields(data):
 @pytest.mark.parametrize("field", ["climatology", "solar_radiation", "time_of_day", "day_of_year"])
 def test_init_times_are_asked_for_where_a_field_follows_from_them(field):
     inputs, _, init_time = make_batch()
-    of_place = make_network(fields=["latitude", "longitude"])
+    of_place = make_network(fields=["latitude", "longitude", "land_sea_mask", "orography"])
     assert not needs_init_time(of_place)
     without = (of_place(inputs), of_place.forecaster.seen)
     known = (of_place(inputs, init_time), of_place.forecaster.seen)
@@ -131,6 +146,7 @@ def test_networks_learn_with_them_inside_a_reference_frame(objective):
     network = ReferenceFrame(variables=VARIABLES, forecaster=known)
     network.set_scale(torch.ones(3))
     network.forecaster.fit_climatology(CLIMATOLOGY)
+    network.forecaster.set_static_fields(STATIC)
     assert needs_init_time(network)
     objective.prepare(network)
     inputs, targets, init_time = make_batch()
@@ -157,3 +173,23 @@ def test_fields_that_are_not_known_are_refused(fields):
 def test_the_grid_and_the_climatology_travel_with_the_weights():
     names = make_network(("latitude", "climatology")).state_dict()
     assert list(names) == ["latitude", "longitude", "climatology.terms"]
+
+
+def test_static_fields_are_those_that_the_network_was_built_for():
+    network = make_network(["orography"], static={"orography": STATIC["orography"].content})
+    assert list(network.state_dict()) == ["latitude", "longitude", "static_fields"]
+    kilometres = network.static_fields[0]
+    assert kilometres[3, 5].item() == pytest.approx(2.3)
+    with pytest.raises(ValueError, match="found static fields land_sea_mask; expected orography"):
+        network.set_static_fields({"land_sea_mask": STATIC["land_sea_mask"]})
+    moved = StaticField("orography", Grid(LATITUDE, (0.0, 60.0)), np.zeros((4, 2), np.float32))
+    with pytest.raises(ValueError, match="orography is on 4 x 2 points.*; expected the network's"):
+        network.set_static_fields({"orography": moved})
+    turned = StaticField(
+        "orography", Grid((61.0, *LATITUDE[1:]), LONGITUDE), STATIC["orography"].values
+    )
+    with pytest.raises(ValueError, match="expected the network's grid of 4 x 6 points"):
+        network.set_static_fields({"orography": turned})
+    other = StaticField("orography", GRID, STATIC["orography"].values + 1)
+    with pytest.raises(ValueError, match="has content .*; expected .*, for which the network was"):
+        network.set_static_fields({"orography": other})

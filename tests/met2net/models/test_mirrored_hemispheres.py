@@ -74,6 +74,15 @@ def test_signs_follow_what_channels_are_of() -> None:
     assert not network.state_dict().keys() - {"forecaster.weight"}
 
 
+def test_mirrored_weather_sees_mirrored_land() -> None:
+    inner = {"v10": ["v10", "orography beside v10", "land_sea_mask beside v10"], "t2m": ["t2m"]}
+    groups = {"v10": ["v10"], "t2m": ["t2m"]}
+    network = MirroredHemispheres(
+        variables=groups, forecaster=lambda **_: nn.Identity(), odd=["v10"], input_variables=inner
+    )
+    assert list(network._input_signs) == [-1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("objective", [EndToEnd(), TwoStage(translator_momentum=0.9)])
 def test_training_shows_windows_and_their_mirrored_selves(objective) -> None:
     def met2net(**groups):
