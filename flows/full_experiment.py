@@ -49,12 +49,14 @@ from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
 from pipelines.registry.register import register
 from pipelines.report.page import report_run
 from pipelines.run_folder import RunFolder
+from pipelines.sources.static_source import raw_static_fields
 from pipelines.storms.checks import check_storms
 from pipelines.tracking.track_run import track_run
 from pipelines.training.job import TrainingJob
 from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.static_fields import keep_static_fields
 
 __all__ = ["full_experiment"]
 
@@ -107,6 +109,10 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
     if isinstance(experiment.source, SequenceSource):
         return experiment.source.files()
     assert experiment.period is not None and experiment.grid is not None
+    # First: what a source lacks is told before months are fetched. They are kept with the raw data.
+    raw_static_fields(
+        experiment.source, experiment.static_fields, raw_folder=experiment.workspace / "raw"
+    )
     fields = required_fields(experiment.channels)
     return ingest(
         experiment.source,
@@ -138,18 +144,23 @@ def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Pa
             normalization=experiment.normalization,
         )
         return build_sequence_set(experiment.source, sequences, folder=folder)
-    assert isinstance(archive, ArchiveState)
+    assert isinstance(archive, ArchiveState) and experiment.grid is not None
     settings = TrainingSetSettings(
         variables=experiment.variables,
         splits=experiment.splits,
         normalization=experiment.normalization,
     )
-    return build_training_set(
+    training_set = build_training_set(
         archive,
         settings,
         folder=folder,
         cluster=experiment.cluster,
     )
+    keep_static_fields(
+        training_set, experiment.static_fields, source=experiment.source, grid=experiment.grid,
+        raw_folder=experiment.workspace / "raw",
+    )  # fmt: skip
+    return training_set
 
 
 def open_run_folder(experiment: Experiment, training_set: Path) -> RunFolder:

@@ -26,11 +26,13 @@ from pipelines.retraining.arrival import as_moment
 from pipelines.retraining.drift import Drift, measure_drift
 from pipelines.retraining.plan import RetrainingPlan
 from pipelines.run_folder import RunFolder
+from pipelines.sources.static_source import raw_static_fields
 from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.network_grid import network_on_grid
 from pipelines.training.warm_start import is_same_network
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.static_fields import keep_static_fields
 
 __all__ = [
     "CHALLENGER",
@@ -79,6 +81,9 @@ def replace_finals(settings: MonthlySettings, now: datetime) -> tuple[str, ...]:
 def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
     """Append, verified one by one, the months up to the newest."""
     experiment = settings.experiment
+    raw_static_fields(
+        settings.source, experiment.static_fields, raw_folder=experiment.workspace / "raw"
+    )
     return ingest(
         settings.source,
         period=Period(settings.period.start, str(month)),
@@ -95,7 +100,7 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
 def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPlan) -> Path:
     """Build the training set of the planned splits."""
     experiment = settings.experiment
-    return build_training_set(
+    training_set = build_training_set(
         archive,
         TrainingSetSettings(
             variables=experiment.variables,
@@ -105,6 +110,11 @@ def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPl
         folder=experiment.workspace / "training_sets",
         cluster=experiment.cluster,
     )
+    keep_static_fields(
+        training_set, experiment.static_fields, source=settings.source, grid=settings.grid,
+        raw_folder=experiment.workspace / "raw",
+    )  # fmt: skip
+    return training_set
 
 
 @stage("measure drift")

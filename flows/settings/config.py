@@ -20,6 +20,7 @@ from met2net.data.normalization import Method
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import required_fields
 from met2net.data.windows import WindowSpec
+from met2net.training.fitted_settings import asked_static_fields
 from met2net.training.settings import OptimizationSettings
 from pipelines.cluster import Cluster
 from pipelines.evaluation.identity import scoring_identity
@@ -31,6 +32,7 @@ from pipelines.fingerprint import to_plain
 from pipelines.image_sequences.sequences import SequenceSource
 from pipelines.period import Period
 from pipelines.sources.source import Source
+from pipelines.sources.static_source import check_static
 from pipelines.training.job import TrainerSettings
 from pipelines.training_sets.splits import Splits
 
@@ -87,8 +89,9 @@ class Experiment:
     step_hours: int = 1
 
     def __post_init__(self) -> None:
-        """Check time step and evaluation against the data before any are fetched."""
+        """Check time step, static fields and evaluation against the data before any are fetched."""
         check_step(self.step_hours, self.window)
+        check_static(self.source, self.static_fields)
         self.evaluation.check_fits(
             target_hours=self.window.target_hours,
             channels=self.channels,
@@ -100,6 +103,12 @@ class Experiment:
     def channels(self) -> tuple[str, ...]:
         """All labels, group after group."""
         return channel_labels(self.variables)
+
+    @property
+    def static_fields(self) -> tuple[str, ...]:
+        """Static fields that some network is to see."""
+        asked = [asked_static_fields(model.network) for model in self.models.values()]
+        return tuple(dict.fromkeys(name for names in asked for name in names))
 
     @property
     def science(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from met2net.data.grid import Grid
 from met2net.data.unit_spellings import same_units
@@ -20,6 +20,7 @@ __all__ = [
     "StaticField",
     "StaticVariable",
     "find_static",
+    "same_but_for_packing",
     "static_array",
     "static_candidates",
     "static_variable",
@@ -225,11 +226,10 @@ def static_array(array: xr.DataArray, name: str) -> xr.DataArray:
         )
     first = array.isel(dict.fromkeys(others, 0), drop=True).transpose("latitude", "longitude")
     values = first.values.astype(np.float64) * factor
-    tolerance = _PACKING * (table.valid_range[1] - table.valid_range[0])
     for frame in range(1, array.sizes.get("time", 1)):
         later = array.isel(dict.fromkeys(others, 0) | {"time": frame}, drop=True)
         found = later.transpose("latitude", "longitude").values.astype(np.float64) * factor
-        if not np.allclose(found, values, rtol=0, atol=tolerance, equal_nan=True):
+        if not same_but_for_packing(found, values, name):
             raise ValueError(
                 f"{array.name} changes with time, by up to "
                 f"{float(np.nanmax(np.abs(found - values))):g} {table.units} within {frame + 1} "
@@ -239,6 +239,15 @@ def static_array(array: xr.DataArray, name: str) -> xr.DataArray:
     return xr.DataArray(
         values, dims=("latitude", "longitude"), coords=axes, name=name, attrs=table.attrs
     )
+
+
+def same_but_for_packing(
+    first: Float[np.ndarray, "h w"], second: Float[np.ndarray, "h w"], name: str
+) -> bool:
+    """Tell whether two copies of a static field are the same, but for the rounding of 16 bits."""
+    low, high = static_variable(name).valid_range
+    tolerance = _PACKING * (high - low)
+    return np.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True)
 
 
 def _is_of_surface(array: xr.DataArray) -> bool:

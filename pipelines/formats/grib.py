@@ -14,7 +14,7 @@ from pipelines.formats.grib_messages import GribMessage, open_message, read_mess
 from pipelines.formats.left_out import with_left_out
 from pipelines.formats.levels import side_by_side
 
-__all__ = ["read_grib"]
+__all__ = ["message_axes", "read_grib"]
 
 _FIRST_DATE, _LAST_DATE = np.datetime64("1678-01-01", "m"), np.datetime64("2261-12-31", "m")
 _MISSING = 1e30  # stands for absent points while a message is unpacked
@@ -73,9 +73,22 @@ def _check_dates(messages: list[GribMessage], path: Path) -> None:
 
 
 def _axes(message: GribMessage, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read latitudes and longitudes [degrees] in the order of the values."""
+    """Read latitudes and longitudes [degrees] of a message of a file."""
     with path.open("rb") as file:
         content = read_message(file, message.offset, message.size, message.number)
+    return message_axes(content, path)
+
+
+def message_axes(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read latitudes and longitudes [degrees] in the order of the values.
+
+    Args:
+        content: a message on a regular grid.
+        path: its file, for messages.
+
+    Raises:
+        DataError: if values lie in columns, or rows in both directions.
+    """
     with open_message(content, path) as handle:
         if eccodes.codes_get_long(handle, "jPointsAreConsecutive"):
             raise DataError(f"{path}: found values in columns; expected them in rows of latitude")

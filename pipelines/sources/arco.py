@@ -1,6 +1,6 @@
 """ERA5 from ARCO-ERA5, a public Zarr store that needs no account."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,20 @@ from met2net.data.variables import known_variables
 from pipelines.errors import DataError
 from pipelines.formats.canonical import canonical
 from pipelines.formats.left_out import because, left_out
+from pipelines.formats.static_files import canonical_static
 from pipelines.period import Period
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.remote_array import lazy_field, network_errors
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.static_source import RawStatic
 
 __all__ = ["Arco"]
 
 _PUBLIC = (
     "https://storage.googleapis.com/gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"
 )
+
+_STATIC_NAMES = {"orography": "geopotential_at_surface", "land_sea_mask": "land_sea_mask"}
 
 # Packages that fsspec needs for an address, and does not bring.
 _PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "s3": "s3fs"}
@@ -70,6 +74,37 @@ class Arco:
         dataset = dataset[list(request.fields)].drop_attrs(deep=False)
         manifest = {"source": self.name, "url": self.url, "releases": _runs(request.hours, expver)}
         return RawMonth(dataset.assign_coords(expver=("time", expver)), manifest)
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Give static fields as they stand at the first valid hour.
+
+        Raises:
+            DataError: if the store cannot be opened or read, is not ARCO's, or lacks one.
+        """
+        del raw_folder
+        store = _open(self.url)
+        found = {name: _first_frame(store, name, self.url) for name in names}
+        return {
+            name: RawStatic(field, {"source": self.name, "url": self.url, "hour": hour})
+            for name, (field, hour) in found.items()
+        }
+
+
+def _first_frame(store: xr.Dataset, name: str, url: str) -> tuple[xr.DataArray, str]:
+    """Read a static field, which stands at every hour, at the first valid one; say which."""
+    known_as = _STATIC_NAMES[name]
+    if known_as not in store.data_vars:
+        raise DataError(
+            f"{url}: found no {known_as} among {len(store.data_vars)} variables; expected it, "
+            f"for {name}"
+        )
+    hour = _valid_periods(store.attrs, url)[0].first
+    place = store.indexes["time"].get_indexer([hour.astype("datetime64[ns]")])
+    if place[0] < 0:
+        raise DataError(f"{url}: found a time axis without {hour}; expected it to begin there")
+    frame = lazy_field(store[known_as].isel(time=place), origin=url)
+    fields = canonical_static(frame.to_dataset(), [name], origin=url)
+    return fields[name], str(hour)
 
 
 def _open(url: str) -> xr.Dataset:

@@ -1,6 +1,6 @@
 """Weather from files that are there already: a folder of ERA5 as GRIB, netCDF or zip."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from pipelines.formats.file_names import check_file_names
 from pipelines.formats.levels import held_levels, side_by_side
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.files_present import check_present
+from pipelines.sources.files_static import static_of_files
 from pipelines.sources.folder_files import check_name
 from pipelines.sources.hourly_sums import hourly_sums, hours_needed
 from pipelines.sources.source import MonthRequest, RawMonth, name_files
+from pipelines.sources.static_source import RawStatic
 
 __all__ = ["COPERNICUS", "Files", "packing_tolerance"]
 
@@ -113,6 +115,15 @@ class Files:
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
         )
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Give static fields out of the files that have them, with or without times.
+
+        Raises:
+            DataError: as `pipelines.sources.files_static.static_of_files`.
+        """
+        del raw_folder
+        return static_of_files(Path(self.folder), names, pattern=self.pattern, source=self.name)
 
 
 def packing_tolerance(name: str) -> float:

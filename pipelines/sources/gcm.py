@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256, fingerprint, to_plain
 from pipelines.period import Month
 from pipelines.progress_bar import progress_bar
-from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator
+from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator, terrain
 from pipelines.sources.settled_weather import LEAST_SHARE, is_settled, weather_activity
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.static_source import RawStatic
 
 __all__ = ["EXPVER", "Gcm", "simulate_days"]
 
@@ -98,6 +99,16 @@ class Gcm:
         dataset = _open(folder / record["files"][0]["name"], request)
         manifest = {"source": self.name, "settings": to_plain(self), **record}
         return RawMonth(dataset, manifest)
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Give the ground of the simulation, out of the simulator's package.
+
+        Raises:
+            DataError: if the simulator is not installed.
+        """
+        del raw_folder
+        manifest = {"source": self.name, "jcm": SIMULATOR_VERSION, "file": "t30/clim/terrain.nc"}
+        return {name: RawStatic(field, manifest) for name, field in terrain(names).items()}
 
     def _check_request(self, request: MonthRequest) -> None:
         """Refuse what this simulation does not have, before it is started."""

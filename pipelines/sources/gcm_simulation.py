@@ -10,20 +10,21 @@ Source: Molteni 2003, doi:10.1007/s00382-002-0268-2 (SPEEDY).
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib import metadata, resources
+from importlib import metadata, resources, util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from met2net.data.static_fields import static_variable
 from met2net.data.variables import variable
 from pipelines.errors import DataError
 
-__all__ = ["LEVELS", "SIMULATOR_VERSION", "Simulator", "simulator"]
+__all__ = ["LEVELS", "SIMULATOR_VERSION", "Simulator", "simulator", "terrain"]
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ SIMULATOR_VERSION = "3.0.0"
 # ground a layer lies at a lower pressure than its name says.
 LEVELS = (25, 95, 200, 340, 510, 685, 835, 950)
 
+_BOUNDARY = ("data", "bc", "t30", "clim")  # folders of the package
+_TERRAIN = {"orography": "orog", "land_sea_mask": "lsm"}  # their names in its file
+_NUM_LATITUDES = 48
 _HOURS_A_DAY = 24
 _SECONDS_AN_HOUR = 3600.0
 _GRAMS_A_CUBIC_METRE_OF_WATER = 1e6
@@ -56,7 +60,7 @@ class Simulator:
             from jcm.physics.speedy.speedy_terms import speedy_physics
             from jcm.terrain import TerrainData
 
-            boundary = resources.files("jcm") / "data" / "bc" / "t30" / "clim"
+            boundary = resources.files("jcm").joinpath(*_BOUNDARY)
             coords = get_speedy_coords(layers=len(LEVELS), spectral_truncation=31)
             with resources.as_file(boundary) as folder:
                 terrain = TerrainData.from_file(str(folder / "terrain.nc"), coords=coords)
@@ -136,6 +140,37 @@ class Simulator:
         for name in dataset.data_vars:
             dataset[name].attrs = variable(str(name)).attrs
         return dataset
+
+
+def terrain(names: Sequence[str]) -> dict[str, xr.DataArray]:
+    """Give the ground that the model runs on, from its file; nothing is built or compiled.
+
+    The orography is what the model makes spectral; the share of land is the file's, of which the
+    model takes up to 0.1 for sea and from 0.9 on for land.
+
+    Args:
+        names: of `met2net.data.static_fields`.
+
+    Raises:
+        DataError: if jcm is not installed, or is another version.
+    """
+    _check_installed()
+    # The package's module would load JAX; its files are wanted alone.
+    package = util.find_spec("jcm")
+    assert package is not None and package.submodule_search_locations is not None
+    path = Path(package.submodule_search_locations[0]).joinpath(*_BOUNDARY, "terrain.nc")
+    with xr.open_dataset(path, engine="netcdf4") as stored:
+        loaded = stored.drop_vars("lev", errors="ignore").load()
+    # The file's latitudes are rounded to 0.001 degrees: those of the weather are Gauss's.
+    gaussian = np.rad2deg(np.arcsin(np.polynomial.legendre.leggauss(_NUM_LATITUDES)[0]))
+    assert np.allclose(gaussian, loaded["lat"].values, atol=1e-3)
+    loaded = loaded.rename(lat="latitude", lon="longitude").assign_coords(latitude=gaussian)
+    turned = loaded.sortby("latitude", ascending=False).transpose("latitude", "longitude")
+    fields = {name: turned[_TERRAIN[name]].astype(np.float64) for name in names}
+    return {
+        name: field.rename(name).drop_attrs().assign_attrs(static_variable(name).attrs)
+        for name, field in fields.items()
+    }
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """Made-up weather: travelling waves and a storm, for trying a pipeline out in seconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from jaxtyping import Float64
 
 from met2net.analysis.great_circle import longitude_difference
 from met2net.data.grid import Grid
+from met2net.data.static_fields import static_variable
 from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import NAMED_RESOLUTIONS, GridSettings, target_grid
 from pipelines.fingerprint import to_plain
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.static_source import RawStatic
 
 __all__ = ["EXPVER", "STORMS", "STORM_NUMBERS", "Generated"]
 
@@ -26,6 +29,8 @@ STORM_NUMBERS = ("2001019N15137",)
 
 _NUM_WAVES = 5
 _STORM_RADIUS = 3.0  # of the strongest wind [degrees of arc]
+_HIGHEST = 4000.0  # point of the ground [m]
+_COAST = 1000.0  # over which land becomes sea, counted in metres of height
 _AMBIENT_PRESSURE = 101_000.0  # [Pa]
 _TYPICAL = {  # mean, spread over the globe and spread of the waves, in ERA5's units
     "2m_temperature": (280.0, 20.0, 6.0),
@@ -121,6 +126,31 @@ class Generated:
             coords["level"] = ("level", np.array(levels), {"units": "hPa"})
         manifest = {"source": self.name, "settings": to_plain(self), "files": []}
         return RawMonth(xr.Dataset(arrays, coords=coords), manifest)
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Make the ground up: two continents with a mountain each; the weather knows none of it."""
+        del raw_folder
+        grid = target_grid(NAMED_RESOLUTIONS["0.25"](), self.grid)
+        latitude = np.deg2rad(np.array(grid.latitude))[:, None]
+        longitude = np.deg2rad(np.array(grid.longitude))[None, :]
+        height = _HIGHEST * np.cos(latitude) * np.sin(2 * longitude + self.seed)
+        made = {
+            "orography": np.maximum(height, 0.0),
+            "land_sea_mask": np.clip(height / _COAST + 0.5, 0.0, 1.0),
+        }
+        axes = {
+            "latitude": ("latitude", np.array(grid.latitude), {"units": "degrees_north"}),
+            "longitude": ("longitude", np.array(grid.longitude), {"units": "degrees_east"}),
+        }
+        manifest = {"source": self.name, "settings": to_plain(self)}
+        return {
+            name: RawStatic(
+                xr.DataArray(made[name], axes, ("latitude", "longitude"), name,
+                             static_variable(name).attrs),
+                manifest,
+            )
+            for name in names
+        }  # fmt: skip
 
     def _field(
         self, name: str, level: int, hours: np.ndarray, grid: Grid

@@ -1,6 +1,7 @@
 """ERA5 from WeatherBench 1: folders of yearly netCDF files on coarse global grids."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from pipelines.formats.canonical import canonical
 from pipelines.formats.file_array import lazily
 from pipelines.formats.left_out import because, left_out
 from pipelines.formats.levels import side_by_side, with_whole_levels
+from pipelines.formats.static_files import read_static_fields
 from pipelines.formats.times import decoded_times
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.files_index import IndexedFile, index_folder
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.static_source import RawStatic, described_file
 
 __all__ = ["WeatherBench"]
 
@@ -94,6 +97,29 @@ class WeatherBench:
         return RawMonth(
             dataset.assign_coords(expver=("time", expver)), {"source": self.name, "files": files}
         )
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Give static fields out of `constants/constants_<resolution>.nc`.
+
+        Raises:
+            DataError: if it is missing, broken, or lacks one, or its grid is another than its name
+                says.
+        """
+        del raw_folder
+        path = Path(self.folder) / "constants" / f"constants_{self.resolution}.nc"
+        if not path.is_file():
+            raise DataError(
+                f"{path}: found no such file; expected WeatherBench's constants, with "
+                f"{' and '.join(names)}"
+            )
+        found = read_static_fields(path, names)
+        if absent := [name for name in names if name not in found]:
+            raise DataError(f"{path}: found no {', '.join(absent)}; expected all")
+        manifest = {"source": self.name, "files": [described_file(path)]}
+        grid = equiangular(self._step)
+        return {
+            name: RawStatic(_on_grid(field, grid, path), manifest) for name, field in found.items()
+        }
 
     def _find(self, name: str, levels: tuple[int, ...], year: int) -> list[tuple[Path, int | None]]:
         """Give a variable's files of a year, each with the one level it has, if it has one."""

@@ -15,6 +15,7 @@ from tests.climate_data_store.encode_netcdf import (
     split_by_step_type,
 )
 from tests.climate_data_store.faults import Fault
+from tests.climate_data_store.fields import archived
 from tests.climate_data_store.jobs import Archive
 from tests.climate_data_store.layers import Layer, Reply
 from tests.climate_data_store.selection import Selection
@@ -48,10 +49,10 @@ def encode(
     layers = []
     for name in selection.variables:
         for level in selection.levels or (None,):
+            table = archived(name, level)
             layer = Layer(
-                variable(name), level, hours, _expver(name, hours, archive, kind, details),
-                variable(name).units,
-            )  # fmt: skip
+                table, level, hours, _expver(name, hours, archive, kind, details), table.units
+            )
             layers.append(_faulty_layer(layer, kind, details))
     layers = _left_layers(layers, kind, details)
     if not layers:

@@ -4,11 +4,22 @@ import zlib
 
 import numpy as np
 
-from met2net.data.variables import VARIABLES, variable
+from met2net.data.variables import VARIABLES, Variable, variable
 
-__all__ = ["ARCHIVED", "field", "fields"]
+__all__ = ["ARCHIVED", "STATIC", "archived", "field", "fields"]
 
 ARCHIVED = tuple(v for v in VARIABLES if not v.derived_from)
+STATIC = {
+    "geopotential": Variable(
+        "geopotential", "z", "z", "m2 s-2", "geopotential", "geopotential", "surface", "instant",
+        (-3e3, 6e4),
+    ),
+    "land_sea_mask": Variable(
+        "land_sea_mask", "lsm", "lsm", "1", "land-sea mask", "land_binary_mask", "surface",
+        "instant", (0.0, 1.0),
+    ),
+}  # fmt: skip
+"""On single levels, the same at every hour."""
 
 # Centre and amplitude in ERA5's units; centre +- 1.01 amplitudes is inside the valid range.
 # A variable that is not named takes the middle half of its range.
@@ -31,6 +42,13 @@ _TYPICAL = {
     "relative_humidity": (55.0, 40.0),
 }
 _PRELIMINARY = "0005"
+
+
+def archived(name: str, level: int | None) -> Variable:
+    """Look a variable up; on no level, that of single levels."""
+    return STATIC[name] if level is None and name in STATIC else variable(name)
+
+
 _PRELIMINARY_OFFSET = 0.01  # in amplitudes
 
 
@@ -71,6 +89,10 @@ def fields(
     expver: np.ndarray,
 ) -> np.ndarray:
     """Give `field` of several hours, each with its expver: (hour, latitude, longitude)."""
+    if level is None and name in STATIC:
+        low, high = STATIC[name].valid_range
+        share = 0.5 + 0.5 * np.outer(np.cos(np.deg2rad(latitude)), np.sin(np.deg2rad(longitude)))
+        return np.broadcast_to(low + (high - low) * share, (len(hours), *share.shape))
     low, high = variable(name).valid_range
     centre, amplitude = _TYPICAL.get(name, ((low + high) / 2, (high - low) / 4))
     phase = zlib.crc32(name.encode()) % 628 / 100 + (0.0 if level is None else level / 150.0)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tests.climate_data_store.error_replies import ErrorReply
-from tests.climate_data_store.fields import ARCHIVED
+from tests.climate_data_store.fields import ARCHIVED, STATIC
 
 __all__ = ["DATASETS", "LEVELS", "Selection", "as_list", "months_of", "request_cost", "select"]
 
@@ -63,6 +63,7 @@ def select(dataset: str, request: Mapping[str, Any], *, resolution: float) -> Se
             raise _invalid(f"{key}: duplicate values are not allowed, got {values}")
     kind = DATASETS[dataset]
     known = {v.name for v in ARCHIVED if v.level_kind == kind}
+    known |= STATIC.keys() if kind == "surface" else set()
     variables = _required(request, "variable")
     for name in variables:
         if name not in known:

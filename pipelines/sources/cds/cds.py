@@ -21,8 +21,10 @@ from pipelines.sources.cds.patience import Patience
 from pipelines.sources.cds.request import Area, DataFormat, area_for
 from pipelines.sources.cds.series_lock import lock_series
 from pipelines.sources.cds.service import Service
+from pipelines.sources.cds.static import STATIC_MONTH, kept_static, open_static
 from pipelines.sources.files import COPERNICUS
 from pipelines.sources.source import MonthRequest, RawMonth
+from pipelines.sources.static_source import RawStatic
 
 __all__ = ["Cds"]
 
@@ -86,6 +88,33 @@ class Cds:
             self.series(raw_folder, request), request, area=self.area,
             data_format=self.data_format,
         )  # fmt: skip
+
+    def fetch_static(self, names: Sequence[str], raw_folder: Path) -> dict[str, RawStatic]:
+        """Give static fields; waits for them where they are not there yet.
+
+        Raises:
+            DataError: if they cannot be had; the message says why and what to do.
+        """
+        manifest = open_static(raw_folder, names, area=self.area, data_format=self.data_format)
+        if not _is_complete(manifest):
+            credentials = read_credentials()
+            lock = lock_series(manifest.folder)
+            # Only now: who held the lock may have gone on until a moment ago.
+            manifest = open_static(raw_folder, names, area=self.area, data_format=self.data_format)
+            acquisition = Acquisition(
+                lambda: Service(credentials, self.patience), [(STATIC_MONTH, manifest)], lock=lock,
+                patience=self.patience, max_in_flight=1,
+            )  # fmt: skip
+            try:
+                acquisition.wait(STATIC_MONTH)
+            finally:
+                acquisition.close()
+        with using_disk(manifest.folder):
+            fields, files = kept_static(manifest, names)
+        return {
+            name: RawStatic(field, {"source": self.name, "files": files})
+            for name, field in fields.items()
+        }
 
     def fetch(self, request: MonthRequest, raw_folder: Path) -> RawMonth:
         """Give one month; waits for it where it is not there yet.

@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 
 from met2net.data.grid import Grid
-from pipelines.errors import DataError
+from met2net.data.static_fields import StaticField
+from pipelines.errors import DataError, as_data_error
 from pipelines.fields.verify_month import check_content, check_structure
 from pipelines.formats.decode import decode
 from pipelines.formats.left_out import because, left_out
-from pipelines.sources.cds.request import CdsRequest
+from pipelines.formats.static_files import read_static_fields
+from pipelines.sources.cds.request import STATIC_NAMES, CdsRequest
 from pipelines.sources.cds.service_errors import NotReleased
 
 __all__ = ["GLOBE", "check_reply"]
@@ -53,6 +55,9 @@ def check_reply(path: Path, request: CdsRequest) -> dict[str, int]:
 
 def _checked(path: Path, request: CdsRequest) -> dict[str, int]:
     """Count the hours of each version in a file that is as it must be."""
+    if request.level_kind == "static":
+        _check_static(path, request)
+        return {}  # of no hour
     dataset = decode(path)
     if not dataset.data_vars:
         raise DataError(
@@ -63,6 +68,23 @@ def _checked(path: Path, request: CdsRequest) -> dict[str, int]:
     check_structure(dataset, hours=request.times, fields=request.fields, grid=_grid(request))
     check_content(dataset.chunk(time=24), request.fields)  # a zip is in memory, unchunked
     return dict(sorted(Counter(dataset["expver"].values.astype(str).tolist()).items()))
+
+
+def _check_static(path: Path, request: CdsRequest) -> None:
+    """Compare static fields with their request; their values are looked at as those kept are."""
+    names = [name for name, known_as in STATIC_NAMES.items() if known_as in request.variables]
+    found = read_static_fields(path, names)
+    if absent := [name for name in names if name not in found]:
+        raise DataError(
+            f"the file has {', '.join(found) or 'no static field'}; expected also "
+            f"{', '.join(absent)}, of {request}"
+        )
+    for name, field in found.items():
+        grid = Grid.from_dataset(field.to_dataset())
+        if not grid.matches(_grid(request)):
+            raise DataError(f"{name} is on {grid}; expected {_grid(request)}")
+        with as_data_error():
+            StaticField(name, grid, field.values.astype(np.float32))
 
 
 def _check_hours(dataset: xr.Dataset, request: CdsRequest) -> None:

@@ -12,7 +12,7 @@ from pipelines.fields.target_grids import GridSettings
 from pipelines.fingerprint import fingerprint
 from pipelines.period import Month
 
-__all__ = ["Area", "CdsRequest", "DataFormat", "area_for", "same_request"]
+__all__ = ["STATIC_NAMES", "Area", "CdsRequest", "DataFormat", "area_for", "same_request"]
 
 DataFormat = Literal["grib", "netcdf"]
 
@@ -21,7 +21,11 @@ _STEP = 0.25  # [degrees] spacing of ERA5 on the service
 _DATASETS = {
     "surface": "reanalysis-era5-single-levels",
     "pressure": "reanalysis-era5-pressure-levels",
+    "static": "reanalysis-era5-single-levels",
 }
+
+STATIC_NAMES = {"orography": "geopotential", "land_sea_mask": "land_sea_mask"}
+"""Static field -> what the service calls it on single levels."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class CdsRequest:
 
     Attributes:
         month: the calendar month.
-        level_kind: `surface` or `pressure`; decides the dataset.
+        level_kind: `surface`, `pressure`, or `static` (fields on single levels that are the same
+            at every hour); decides the dataset, and what a reply is held against.
         variables: CDS long names of one step type.
         levels: pressure levels [hPa], empty for surface variables.
         days: days of the month.
@@ -109,7 +114,7 @@ class CdsRequest:
     """
 
     month: Month
-    level_kind: Literal["surface", "pressure"]
+    level_kind: Literal["surface", "pressure", "static"]
     variables: tuple[str, ...]
     levels: tuple[int, ...]
     days: tuple[int, ...]
