@@ -69,15 +69,16 @@ def keep_static_fields(
         with as_data_error():
             field = StaticField(name, own, values.astype(np.float32), provenance)
         path = static_field_file(training_set, name)
-        if _content(path, name) != field.content:
+        if not _is_kept(path, field):
             with replacing(path) as temporary:
                 write_static_field(temporary, field)
             _log.info("kept %s beside the training set: %s", name, path)
 
 
-def _content(path: Path, name: str) -> str | None:
-    """Name the values of a file that is there and whole."""
+def _is_kept(path: Path, field: StaticField) -> bool:
+    """Tell whether a file is there and whole, has these values, and says where they came from."""
     try:
-        return read_static_field(path, name).content
+        kept = read_static_field(path, field.name)
     except ValueError:
-        return None
+        return False
+    return kept.content == field.content and kept.provenance == field.provenance

@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from flows.settings.config import Experiment, load_experiment
 from flows.stages.model_job import model_job
+from met2net.data.grid import Grid
+from met2net.data.static_field_file import static_field_file, write_static_field
+from met2net.data.static_fields import StaticField
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
 from pipelines.evaluation import identity as result_identity
@@ -136,3 +140,20 @@ def test_a_relative_and_an_absolute_folder_are_one(tmp_path: Path) -> None:
         for folder in ("era5", Path("era5").absolute())
     )
     assert changed(relative, absolute) == set()
+
+
+def test_ground_that_one_network_sees_is_that_network_s_alone(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    overrides = ["experiment=pearl_river", "models.tau.known_inputs=[orography]"]
+    seeing = load_experiment(overrides)
+    before = names(experiment, tmp_path)
+    grid = Grid((20.0, 19.0), (70.0, 71.0))
+    after = []
+    for height in (100.0, 200.0):
+        field = StaticField("orography", grid, np.full(grid.shape, height, np.float32))
+        store = tmp_path / f"{before['training set']}.zarr"
+        write_static_field(static_field_file(store, "orography"), field)
+        after.append(names(seeing, tmp_path))
+        assert changed(before, after[-1]) == {"tau", *WINDOWS}
+    assert changed(*after) == {"tau", *WINDOWS}

@@ -5,6 +5,7 @@ import torch
 
 from flows.profile_training import profile_training
 from flows.settings.config import load_experiment
+from flows.settings.config_error import ConfigError
 from flows.settings.early_checks import check_early, check_machine
 from met2net.models.build import build
 from pipelines.errors import DataError
@@ -64,3 +65,15 @@ def test_one_target_frame_is_no_mistake_for_tau() -> None:
 def test_nothing_is_profiled_in_no_batches() -> None:
     with pytest.raises(DataError, match="profile.num_batches is 0; expected at least 1"):
         profile_training.fn(["profile.num_batches=0"])
+
+
+def test_static_fields_are_asked_of_sources_that_have_them() -> None:
+    wanted = ["known_inputs=[orography,land_sea_mask]", "models.tau.known_inputs=[latitude]"]
+    assert load_experiment(wanted).static_fields == ("orography", "land_sea_mask")
+    assert load_experiment(wanted[1:]).static_fields == ()
+    with pytest.raises(
+        ConfigError, match="have orography, and source .* has no static fields; exp"
+    ):
+        load_experiment(
+            ["experiment=mvmmfnist", "source=generated_images", "known_inputs=[orography]"]
+        )
