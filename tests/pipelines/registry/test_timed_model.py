@@ -61,7 +61,8 @@ def make_checkpoint() -> Checkpoint:
                    "num_bands": 2, "num_hours": 24, **hours},
         "forecaster": {
             "_target_": "met2net.models.known_inputs.KnownInputs", "_partial_": True,
-            "fields": ["solar_radiation", "day_of_year", "climatology"], "num_hours": 24,
+            "fields": ["solar_radiation", "day_of_year", "climatology", "orography"],
+            "num_hours": 24,
             "latitude": list(latitude), "longitude": list(longitude), **hours,
             "forecaster": {
                 "_target_": "met2net.models.met2net.Met2Net", "_partial_": True, "spatial_dim": 4,
@@ -75,6 +76,7 @@ def make_checkpoint() -> Checkpoint:
     with torch.no_grad():
         network.linear.weights.normal_(std=0.1)
         network.linear.climatology.terms.normal_()
+        network.forecaster.static_fields.uniform_()
     return Checkpoint(
         network=network,
         settings=settings,
