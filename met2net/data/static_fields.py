@@ -17,6 +17,7 @@ from met2net.data.unit_spellings import same_units
 __all__ = [
     "STANDARD_GRAVITY",
     "STATIC_VARIABLES",
+    "ChangesWithTime",
     "StaticField",
     "StaticVariable",
     "find_static",
@@ -86,6 +87,10 @@ STATIC_VARIABLES: Mapping[str, StaticVariable] = {
     )
 }  # fmt: skip
 """By name. Limits are wide: they are to catch wrong units, not low valleys."""
+
+
+class ChangesWithTime(ValueError):
+    """A field that is called as a static one is none."""
 
 
 def static_variable(name: str) -> StaticVariable:
@@ -208,7 +213,8 @@ def static_array(array: xr.DataArray, name: str) -> xr.DataArray:
         name: of the static field.
 
     Raises:
-        ValueError: if it changes with time, has other dimensions, or says no usable units.
+        ChangesWithTime: if it does.
+        ValueError: if it has other dimensions, or says no usable units.
     """
     table = static_variable(name)
     units = str(array.attrs.get("units", "none"))
@@ -230,7 +236,7 @@ def static_array(array: xr.DataArray, name: str) -> xr.DataArray:
         later = array.isel(dict.fromkeys(others, 0) | {"time": frame}, drop=True)
         found = later.transpose("latitude", "longitude").values.astype(np.float64) * factor
         if not same_but_for_packing(found, values, name):
-            raise ValueError(
+            raise ChangesWithTime(
                 f"{array.name} changes with time, by up to "
                 f"{float(np.nanmax(np.abs(found - values))):g} {table.units} within {frame + 1} "
                 f"times; expected the same at every time for {name}"

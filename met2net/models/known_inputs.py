@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.climatology import Climatology
+from met2net.data.grid import Grid
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
 from met2net.data.static_fields import STATIC_VARIABLES, StaticField
 from met2net.data.valid_points import ValidPoints
@@ -33,7 +34,6 @@ constant; `valid_mask`: of every channel that lacks a value somewhere, 1 where i
 elsewhere; `orography`: height of the surface [km]; `land_sea_mask`: share of land (both:
 `met2net.data.static_fields`)."""
 
-_TOLERANCE = 1e-3  # [degrees]; axes are in float32 here
 _OF_PLACE = ("latitude", "longitude", "valid_mask", *STATIC_VARIABLES)
 
 
@@ -162,17 +162,7 @@ class KnownInputs(Wrapper):
                     "among the known inputs"
                 )
             field = given[name]
-            own = (self.latitude, self.longitude)
-            axes = (field.grid.latitude, field.grid.longitude)
-            is_same = field.grid.shape == tuple(map(len, own)) and all(
-                torch.allclose(points, torch.tensor(axis), rtol=0, atol=_TOLERANCE)
-                for points, axis in zip(own, axes, strict=True)
-            )
-            if not is_same:
-                raise ValueError(
-                    f"{name} is on {field.grid}; expected the network's grid of "
-                    f"{len(own[0])} x {len(own[1])} points"
-                )
+            field.check_grid(Grid(tuple(self.latitude.tolist()), tuple(self.longitude.tolist())))
             expected = self._static_content.get(name, field.content)
             if field.content != expected:
                 raise ValueError(

@@ -14,6 +14,7 @@ import xarray as xr
 
 from met2net.data.dataset_fields import DatasetFields
 from met2net.data.static_fields import (
+    ChangesWithTime,
     same_but_for_packing,
     static_array,
     static_candidates,
@@ -30,10 +31,14 @@ from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import open_message
 from pipelines.formats.grib_places import message_places
 
-__all__ = ["canonical_static", "read_static_fields"]
+__all__ = ["Moving", "canonical_static", "read_static_fields"]
 
 _GRIB_NAMES = {"z": "orography", "orog": "orography", "lsm": "land_sea_mask"}
 _MISSING = 1e30  # stands for absent points while a message is unpacked
+
+
+class Moving(DataError):
+    """A field of a file is called as a static one, and changes with time: it is something else."""
 
 
 def read_static_fields(path: Path, names: Sequence[str]) -> dict[str, xr.DataArray]:
@@ -47,7 +52,8 @@ def read_static_fields(path: Path, names: Sequence[str]) -> dict[str, xr.DataArr
         See `met2net.data.static_fields.static_array`; axes in house order.
 
     Raises:
-        DataError: if the file is broken, or a field changes with time or says no usable units.
+        Moving: if a field changes with time.
+        DataError: if the file is broken, or a field says no usable units.
     """
     kind = file_format(path)
     if kind == "grib":
@@ -63,7 +69,8 @@ def canonical_static(
     """Give the static fields of an opened Dataset; see `read_static_fields`.
 
     Raises:
-        DataError: if one changes with time or says no usable units, or axes are none.
+        Moving: if one changes with time.
+        DataError: if one says no usable units, or axes are none.
     """
     usual = {spelling for name in names for spelling in static_variable(name).names}
     if not usual & set(map(str, dataset.data_vars)):
@@ -72,6 +79,8 @@ def canonical_static(
         housed = DatasetFields.of(dataset).dataset
         found = {name: static_candidates(housed, name) for name in names}
         return {name: static_array(housed[some[0]], name) for name, some in found.items() if some}
+    except ChangesWithTime as error:
+        raise Moving(f"{origin}: {error}") from error
     except ValueError as error:
         raise error if isinstance(error, DataError) else DataError(f"{origin}: {error}") from error
 
@@ -114,7 +123,7 @@ def _check_same(first: xr.DataArray, later: xr.DataArray, path: Path) -> None:
         raise DataError(f"{path}: found {first.name} on two grids; expected one")
     if not same_but_for_packing(later.values, first.values, str(first.name)):
         largest = float(np.nanmax(np.abs(later.values - first.values)))
-        raise DataError(
+        raise Moving(
             f"{path}: {first.name} changes with time, by up to {largest:g} {first.attrs['units']}; "
             "expected the same at every time"
         )
@@ -158,7 +167,7 @@ def _read_zip(path: Path, names: Sequence[str]) -> dict[str, xr.DataArray]:
             found |= read_static_fields(unpacked, missing)
         except DataError as error:
             origin = f"{path}, member {member!r}"
-            raise DataError(str(error).replace(str(unpacked), origin)) from error
+            raise type(error)(str(error).replace(str(unpacked), origin)) from error
     return found
 
 

@@ -1,6 +1,7 @@
 """Static fields out of a folder of files: one of them may have them, or each its copy."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import xarray as xr
 from met2net.data.grid import Grid
 from met2net.data.static_fields import same_but_for_packing, static_variable
 from pipelines.errors import DataError
-from pipelines.formats.static_files import read_static_fields
+from pipelines.formats.left_out import because
+from pipelines.formats.static_files import Moving, read_static_fields
 from pipelines.sources.folder_files import check_name, files_below, list_files
 from pipelines.sources.static_source import RawStatic, described_file
 
@@ -29,27 +31,33 @@ def static_of_files(
         source: name of the source, for manifests.
 
     Raises:
-        DataError: if there is no such folder, none of the files has one of them, a file's changes
-            with time, or two files disagree.
+        DataError: if there is no such folder, none of the files has one of them (what changes with
+            time is something else), or two files disagree.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: found no such folder; expected one with data files")
     found: dict[str, tuple[Path, xr.DataArray]] = {}
     files: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for path in list_files(folder, pattern):
+    reasons: list[str] = []
+    for path, name in product(list_files(folder, pattern), names):
         check_name(path)
-        for name, field in read_static_fields(path, names).items():
-            if name in found:
-                _check_agreement(found[name], (path, field))
-            else:
-                found[name] = path, field
-            files[name].append(described_file(path))
+        try:
+            field = read_static_fields(path, [name]).get(name)
+        except Moving as error:  # weather of the same name, as `z` of a level that is not told
+            reasons.append(str(error))
+            continue
+        if field is None:
+            continue
+        if name in found:
+            _check_agreement(found[name], (path, field))
+        found.setdefault(name, (path, field))
+        files[name].append(described_file(path))
     if absent := [name for name in names if name not in found]:
         called = "; ".join(f"{n}: {' or '.join(static_variable(n).names)}" for n in absent)
         raise DataError(
             f"{folder}: found no {' and no '.join(absent)} in its files; expected a field without "
             f"levels that is the same at every time, called so ({called})"
-            f"{files_below(folder, pattern)}"
+            f"{files_below(folder, pattern)}" + because(reasons)
         )
     return {
         name: RawStatic(field, {"source": source, "files": files[name]})

@@ -177,6 +177,17 @@ def test_files_may_have_them_anywhere(tmp_path: Path) -> None:
         Files(str(tmp_path), "mo*").fetch_static(BOTH, NOWHERE)
 
 
+def test_weather_of_the_same_name_is_passed_over(tmp_path: Path) -> None:
+    moving = np.stack([HEIGHTS, HEIGHTS + 50]) * G
+    netcdf(tmp_path / "a_level.nc", moving)
+    with pytest.raises(DataError, match="found no orography .*a_level.nc: z changes with time"):
+        Files(str(tmp_path)).fetch_static(["orography"], NOWHERE)
+    netcdf(tmp_path / "invariant.nc")
+    found = Files(str(tmp_path)).fetch_static(["orography"], NOWHERE)["orography"]
+    assert [file["name"] for file in found.manifest["files"]] == ["invariant.nc"]
+    np.testing.assert_allclose(found.field.values, HEIGHTS, rtol=1e-6)
+
+
 def test_files_without_them_are_told_what_is_looked_for(tmp_path: Path) -> None:
     netcdf(tmp_path / "constants.nc", LAND, name="lsm", units="1")
     with pytest.raises(DataError, match=r"found no orography in its files; .*\(orography: orography"
