@@ -77,7 +77,7 @@ class Simulator:
         with _quiet():
             model = self._model
             model.bootstrap_state(model.initial_state(random_seed=seed))
-            # As plain arrays, the form that a loaded state has: JAX compiles a day anew for another.
+            # As plain arrays, as a loaded state is: JAX compiles the day anew for another form.
             plain = partial(jax.tree.map, np.asarray)
             model.restore_state(
                 plain(model.dycore_state), plain(model.physics_carry),
