@@ -17,7 +17,7 @@ from pipelines.training.own_schedule import admit_schedule
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
-_FORMAT = 3
+_FORMAT = 4
 """Raised whenever the same settings would train another network, so that nothing kept is taken for
 it: a finished training, or the state that an interrupted one left."""
 

@@ -20,7 +20,7 @@ from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["fitted_ridge", "ridge_file"]
 
-_FORMAT = 4
+_FORMAT = 5
 """Raised whenever the same training set and window would give another regression."""
 
 logger = logging.getLogger(__name__)
