@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from flows.stages.gpu_slot import gpu_slot
 from flows.stages.live_training import shown_in_mlflow
 from flows.stages.model_job import model_job
 from flows.stages.retrying import is_worth_retrying
+from flows.stages.side_by_side import share_cores, side_by_side
 from flows.stages.stage import stage
 from flows.stages.train_model import train_model
 from flows.studies.study import Stages, load_study, run_study
@@ -55,6 +57,7 @@ from pipelines.tracking.track_run import track_run
 from pipelines.training.job import TrainingJob
 from pipelines.training.train import train
 from pipelines.training_sets.prepare import build_training_set
+from pipelines.training_sets.ridge import fitted_ridge
 from pipelines.training_sets.settings import TrainingSetSettings
 from pipelines.training_sets.static_fields import keep_static_fields
 
@@ -89,10 +92,8 @@ def full_experiment(overrides: list[str]) -> str:
     check_scoring(training_set, window=experiment.window, evaluation=experiment.evaluation)
     check_storms(training_set, window=experiment.window, split=experiment.evaluation.split,
                  storms=experiment.evaluation.storms)  # fmt: skip
-    checkpoints = {
-        name: stage(f"train {name}")(_train)(experiment, name, training_set, run)
-        for name in experiment.models
-    }
+    fit_ridge(experiment, training_set)
+    checkpoints = train_all(experiment, training_set, run)
     models = scored_models(experiment, training_set, checkpoints)
     score(experiment, models, run)
     explain(experiment, models, run)
@@ -171,9 +172,28 @@ def open_run_folder(experiment: Experiment, training_set: Path) -> RunFolder:
     return run
 
 
+@stage("fit ridge")
+def fit_ridge(experiment: Experiment, training_set: Path) -> None:
+    """Fit the linear yardstick, which networks may correct, before trainings share the cores."""
+    data = TrainingSet.open(training_set, memory_limit=experiment.trainer.memory_bytes)
+    fitted_ridge(data, window=experiment.window)
+
+
 def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
     """Train one model of a table or figure as a task."""
     return stage(f"train {job.name}")(train)(job, folder=folder, in_process=in_process)
+
+
+def train_all(experiment: Experiment, training_set: Path, run: RunFolder) -> dict[str, Path]:
+    """Train every model, some beside each other; give their checkpoints."""
+    trainer = share_cores(experiment.trainer, num_models=len(experiment.models))
+    sharing = replace(experiment, trainer=trainer)
+    calls = [
+        partial(stage(f"train {name}")(_train), sharing, name, training_set, run)
+        for name in experiment.models
+    ]
+    checkpoints = side_by_side(calls, at_once=trainer.at_once)
+    return dict(zip(experiment.models, checkpoints, strict=True))
 
 
 def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder) -> Path:

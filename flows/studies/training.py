@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from flows.settings.config import Experiment
 from flows.settings.study import Study
 from flows.stages.model_job import model_job
+from flows.stages.side_by_side import share_cores, side_by_side
 from flows.stages.train_model import train_model
 from pipelines.training.curves import read_curves
 from pipelines.training.job import TrainingJob
@@ -24,19 +26,24 @@ def train_models(
     training_set: Path,
     train: Train,
 ) -> tuple[dict[str, Path], dict[str, float]]:
-    """Train what is missing.
+    """Train what is missing, some models beside each other.
 
     Returns:
         Model -> its checkpoint, and model -> the learning rate that it was trained with.
     """
-    checkpoints, rates = {}, {}
-    for name in experiment.models:
-        job = model_job(experiment, name, training_set=training_set)
+    num_models = 1 if study.in_process else len(experiment.models)
+    trainer = share_cores(experiment.trainer, num_models=num_models)
+    sharing = replace(experiment, trainer=trainer)
+
+    def one(name: str) -> tuple[Path, float]:
+        job = model_job(sharing, name, training_set=training_set)
         if study.learning_rates:
-            job = _with_best_rate(job, experiment, study, train=train)
-        checkpoints[name] = _trained(job, experiment.workspace, study, train=train)
-        rates[name] = job.optimization.learning_rate
-    return checkpoints, rates
+            job = _with_best_rate(job, sharing, study, train=train)
+        return _trained(job, sharing.workspace, study, train=train), job.optimization.learning_rate
+
+    calls = [partial(one, name) for name in experiment.models]
+    done = dict(zip(experiment.models, side_by_side(calls, at_once=trainer.at_once), strict=True))
+    return {k: path for k, (path, _) in done.items()}, {k: rate for k, (_, rate) in done.items()}
 
 
 def _with_best_rate(

@@ -130,6 +130,30 @@ class NormalEquations:
             ]
         )
 
+    def multiples(
+        self, sources: Int64[np.ndarray, " q"], *, alike: Int64[np.ndarray, " q"]
+    ) -> Float64[np.ndarray, "p q"]:
+        """Fit every predicted number as a multiple of one predictor, and give the weights.
+
+        Of a predictor that is always 0, as a point without a value, the multiple is 0.
+
+        Args:
+            sources: place of that predictor.
+            alike: numbers with the same mark share their multiple.
+        """
+        places = [np.arange(len(sources)) if g.predicted is None else g.predicted
+                  for g in self.groups]  # fmt: skip
+        pairs = list(zip(self.sums, places, strict=True))
+        products = self._joined(
+            [one.products[sources[place], np.arange(len(place))] for one, place in pairs]
+        )
+        energy = self._joined([np.diag(one.predictors)[sources[place]] for one, place in pairs])
+        of_mark = np.bincount(alike, products), np.bincount(alike, energy)
+        slope = np.divide(*of_mark, out=np.zeros_like(of_mark[0]), where=of_mark[1] > 0)
+        weights = np.zeros((len(self.sums[0].predictors), len(sources)))
+        weights[sources, np.arange(len(sources))] = np.where(energy > 0, slope[alike], 0.0)
+        return weights
+
     def squared_error(self, weights: Float64[np.ndarray, "p q"]) -> Float64[np.ndarray, " q"]:
         """Give the squared error of every predicted number on its samples."""
         return self._joined(

@@ -36,8 +36,9 @@ __all__ = [
     "ridge_forecast",
 ]
 
-REGULARIZATIONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""Tried on the validation split; in units of a training sample's squared anomaly (about 1)."""
+REGULARIZATIONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.inf)
+"""Of the weights' distance from those of damped persistence, tried on the validation split; in
+units of a training sample's squared anomaly (about 1). The last is damped persistence itself."""
 BAND_REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.inf)
 """Of the weights of a band of latitudes, or of a part of the day, towards those of all; with the
 last they are the same."""
@@ -94,7 +95,10 @@ def fit_ridge(
 
     What it looks at is chosen by `linear_form`; beyond the field's edge there is no anomaly, but
     for the edge between the last and the first longitude of a grid that goes round the globe.
-    There is no constant term, since anomalies are without mean. Weights of a band of latitudes, or
+    There is no constant term, since anomalies are without mean. Weights are those closest to the
+    training windows that do not go far from damped persistence, the last anomaly of a point times a
+    number a lead time and channel: where days of data tell little, it is the better guess than no
+    anomaly at all. Weights of a band of latitudes, or
     of a part of the day, are those closest to its windows that do not go far from the weights of
     all; both regularizations are chosen for every lead time by itself. The normal equations are
     summed in float64, a chunk of windows at a time; where windows (times points) are more than
@@ -130,7 +134,9 @@ def fit_ridge(
     sums, checks = (_normal_equations(windows, forecast, groups) for windows in (train, validation))
     every, checked = NormalEquations.together(sums), NormalEquations.together(checks)
     leads = window.num_targets
-    candidates = [every.solve(value) for value in REGULARIZATIONS]
+    sources, marks = _last_anomalies(forecast)
+    damped = every.multiples(sources, alike=marks)
+    candidates = [every.solve(value, towards=damped) for value in REGULARIZATIONS]
     chosen = _best([checked.squared_error(weights) for weights in candidates], leads)
     whole = _of_leads(candidates, chosen)
     if len(sums) == 1:
@@ -170,6 +176,24 @@ def ridge_forecast(forecast: LinearForecast) -> ForecastFunction:
         return fields
 
     return run
+
+
+def _last_anomalies(forecast: LinearForecast) -> tuple[np.ndarray, np.ndarray]:
+    """Give, of every predicted number, the predictor that is its point's last anomaly, and a mark.
+
+    Lead times and channels have marks of their own; points share them.
+    """
+    form, leads = forecast.form, len(forecast.target_hours)
+    width = form.stencil
+    points = (width, width) if width is not None else forecast.grid_shape
+    frames = len(form.frames)
+    channels = forecast.weights.shape[1] // (frames * points[0] * points[1])
+    last = np.arange(frames * channels * points[0] * points[1])
+    last = last.reshape(frames, channels, *points)[form.frames.index(max(form.frames))]
+    sources = last if width is None else last[:, width // 2, width // 2]
+    marks = np.arange(leads * channels).reshape(leads, channels, *(1,) * (sources.ndim - 1))
+    shape = (leads, *sources.shape)
+    return np.broadcast_to(sources, shape).ravel(), np.broadcast_to(marks, shape).ravel()
 
 
 def _best(errors: Sequence[np.ndarray], leads: int) -> list[int]:

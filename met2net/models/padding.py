@@ -75,10 +75,11 @@ def _pad_longitude(_part: nn.Module, inputs: tuple[Any, ...], *, width: int) -> 
 
 
 def _has_channels_last(fields: Tensor) -> bool:
-    """Tell whether several channels lie last in memory, a field's points one after the other."""
+    """Tell whether channels lie last in memory, a field's points one after the other."""
     _, channels, _, columns = fields.shape
-    # By strides: `is_contiguous` of this order cannot be asked inside `torch.func.vmap`.
-    return channels > 1 and fields.stride()[1:] == (1, columns * channels, channels)
+    # By strides: `is_contiguous` of this order cannot be asked inside `torch.func.vmap`, and does
+    # not tell the order that one channel is to have.
+    return fields.stride()[1:] == (1, columns * channels, channels)
 
 
 def _closed(fields: Tensor, width: int) -> Tensor:

@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata, resources, util
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,17 @@ class Simulator:
 
     def begin(self, seed: int) -> None:
         """Set the atmosphere at rest, with small differences of pressure drawn by the seed."""
+        import jax
+
         with _quiet():
-            self._model.bootstrap_state(self._model.initial_state(random_seed=seed))
+            model = self._model
+            model.bootstrap_state(model.initial_state(random_seed=seed))
+            # As plain arrays, as a loaded state is: JAX compiles the day anew for another form.
+            plain = partial(jax.tree.map, np.asarray)
+            model.restore_state(
+                plain(model.dycore_state), plain(model.physics_carry),
+                time=plain(model.run_state.time), step=np.int32(0),
+            )  # fmt: skip
 
     def load_state(self, path: Path) -> None:
         """Go on from a saved state, exactly.

@@ -1,4 +1,4 @@
-"""How far a training is, on a terminal: epoch lines above a bar with the time left."""
+"""How far a training is: on a terminal, epoch lines above a bar with the time left."""
 
 import logging
 import sys
@@ -12,18 +12,26 @@ from pipelines.progress_bar import Advance, progress_bar
 
 __all__ = ["TrainingBar"]
 
+logger = logging.getLogger("met2net.training")
+
 
 class TrainingBar(L.Callback):
     """Counts batches of all epochs; a training that ends early ends before the bar is full.
 
     Args:
         name: of the training.
+        beside_others: trainings in other processes share the terminal, where bars would overwrite
+            each other: a line a minute instead.
         console: where the bar is drawn; None: standard error.
     """
 
-    def __init__(self, name: str, *, console: Console | None = None) -> None:
+    def __init__(
+        self, name: str, *, beside_others: bool = False, console: Console | None = None
+    ) -> None:
         self._name = name
-        self._console = console or Console(file=sys.stderr)
+        self._console = console or Console(
+            file=sys.stderr, force_terminal=False if beside_others else None
+        )
         self._open = ExitStack()
         self._advance: Advance = lambda amount: None
 
@@ -37,9 +45,11 @@ class TrainingBar(L.Callback):
         self._advance = self._open.enter_context(
             progress_bar(
                 f"training {self._name}", (trainer.max_epochs or 0) * batches, unit="batches",
-                done=done, console=self._console,
+                done=done, console=self._console, logger=logger,
             )
         )  # fmt: skip
+        if not self._console.is_terminal:
+            return
         # The bar takes standard error's place, so that lines stand above it; handlers kept the
         # stream that was there before.
         for handler in logging.getLogger().handlers:

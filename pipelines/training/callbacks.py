@@ -38,8 +38,8 @@ class StepSeed(L.Callback):
 class EpochMetrics(L.Callback):
     """Keeps one row of metrics an epoch, in `metrics.csv` and in the resume file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, name: str) -> None:
+        self._path, self._name = path, name
         self._rows: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,7 +65,10 @@ class EpochMetrics(L.Callback):
         writer.writerows(self._rows)
         write_text(self._path, text.getvalue())
         parts = ", ".join(f"{key} {value:.4f}" for key, value in row.items() if key != "epoch")
-        logger.info("epoch %d of %s: %s", trainer.current_epoch + 1, trainer.max_epochs, parts)
+        logger.info(
+            "%s, epoch %d of %s: %s", self._name, trainer.current_epoch + 1, trainer.max_epochs,
+            parts,
+        )  # fmt: skip
 
 
 class LoaderPlace(L.Callback):

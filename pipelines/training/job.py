@@ -17,7 +17,7 @@ from pipelines.training.own_schedule import admit_schedule
 
 __all__ = ["TrainerSettings", "TrainingJob", "read_job", "write_job"]
 
-_FORMAT = 3
+_FORMAT = 4
 """Raised whenever the same settings would train another network, so that nothing kept is taken for
 it: a finished training, or the state that an interrupted one left."""
 
@@ -33,7 +33,10 @@ class TrainerSettings:
         num_nodes: machines that train together; the training's folder is on storage that all
             of them see.
         rendezvous: `host:port` on the first machine, where several meet.
-        num_threads: threads of each process on the CPU; None leaves PyTorch's choice.
+        at_once: trainings beside each other, where an experiment has several models; on the CPU
+            they share its cores, and each needs its own memory.
+        num_threads: threads of each process on the CPU; None leaves PyTorch's choice, or shares
+            its threads out among trainings beside each other.
         compile: compile parts of the network with `torch.compile`; needs a C++ compiler.
         recompute_activations: save memory by computing the insides of blocks twice.
         deterministic: refuse operations whose results differ from run to run, and choose
@@ -57,6 +60,7 @@ class TrainerSettings:
     devices: int = 1
     num_nodes: int = 1
     rendezvous: str | None = None
+    at_once: int = 1
     num_threads: int | None = None
     compile: bool = False
     recompute_activations: bool = False
@@ -74,6 +78,8 @@ class TrainerSettings:
             raise ValueError(f"accelerator is {self.accelerator!r}; expected cpu or gpu")
         if self.devices < 1:
             raise ValueError(f"devices is {self.devices}; expected at least 1")
+        if self.at_once < 1:
+            raise ValueError(f"at_once is {self.at_once}; expected at least 1")
         if self.num_threads is not None and self.num_threads < 1:
             raise ValueError(f"num_threads is {self.num_threads}; expected at least 1, or null")
         if self.num_nodes < 1:

@@ -132,7 +132,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
             window=settings.loss_window,
             is_scaled=job.optimization.precision == "16-mixed",
         ),
-        EpochMetrics(folder / "metrics.csv"),
+        EpochMetrics(folder / "metrics.csv", name=job.name),
         best,
     ]
     if settings.checkpoint_minutes is not None:
@@ -141,8 +141,7 @@ def _trainer(job: TrainingJob, folder: Path) -> L.Trainer:
         )
     if job.optimization.patience is not None:
         callbacks.append(ForecastPatience(job.optimization.patience))
-    if sys.stderr.isatty():
-        callbacks.append(TrainingBar(job.name))
+    callbacks.append(TrainingBar(job.name, beside_others=settings.at_once > 1))
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,

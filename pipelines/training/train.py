@@ -4,6 +4,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,15 @@ from pipelines.atomic import write_text
 from pipelines.errors import DataError, TrainingError
 from pipelines.training.job import TrainerSettings, TrainingJob, write_job
 
-__all__ = ["BAD_BATCH", "CHECKPOINT", "DIVERGED", "END_WITH_PARENT", "is_trained", "train"]
+__all__ = [
+    "BAD_BATCH",
+    "CHECKPOINT",
+    "DIVERGED",
+    "END_WITH_PARENT",
+    "end_trainings",
+    "is_trained",
+    "train",
+]
 
 BAD_BATCH = "bad_batch.json"
 """The batch that stopped a training, in its folder."""
@@ -27,6 +36,9 @@ _REFUSED = 2  # of a training process that found a user's mistake, and said whic
 _DONE = "done"  # holds the fingerprint of the job that the checkpoint came from
 
 logger = logging.getLogger(__name__)
+
+_running: set["subprocess.Popen[bytes]"] = set()  # of this process, several where flows share one
+_running_lock = threading.Lock()
 
 
 def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
@@ -61,6 +73,13 @@ def train(job: TrainingJob, *, folder: Path, in_process: bool = False) -> Path:
             (_run_here if in_process else _run_process)(job, folder)
             write_text(folder / _DONE, job.fingerprint)
     return checkpoint
+
+
+def end_trainings() -> None:
+    """End all training processes that other threads of this process wait for."""
+    with _running_lock:
+        for process in _running:
+            process.terminate()
 
 
 @contextmanager
@@ -114,11 +133,16 @@ def _run_process(job: TrainingJob, folder: Path) -> None:
     with subprocess.Popen(
         [*command, END_WITH_PARENT], stdin=subprocess.PIPE, start_new_session=True
     ) as process:
+        with _running_lock:
+            _running.add(process)
         try:
             status = process.wait()
         except BaseException:
             process.terminate()
             raise
+        finally:
+            with _running_lock:
+                _running.discard(process)
     if status == DIVERGED:
         raise TrainingError(
             f"training of {name} was stopped by its loss; the line above and "

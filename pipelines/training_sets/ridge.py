@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import from_numpy
@@ -19,7 +20,7 @@ from pipelines.training_sets.windows import windows_in_split
 
 __all__ = ["fitted_ridge", "ridge_file"]
 
-_FORMAT = 4
+_FORMAT = 5
 """Raised whenever the same training set and window would give another regression."""
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ def ridge_file(data: TrainingSet, *, window: WindowSpec) -> Path:
 def fitted_ridge(data: TrainingSet, *, window: WindowSpec) -> Ridge:
     """Give the ridge regression of a training set and window: the one kept, or a new one.
 
-    Baseline and networks that correct it share one regression.
+    Baseline and networks that correct it share one regression; whoever asks while another process
+    fits it waits.
 
     Raises:
         DataError: if the training or the validation split has no window.
@@ -49,6 +51,12 @@ def fitted_ridge(data: TrainingSet, *, window: WindowSpec) -> Ridge:
     kept = _read(path)
     if kept is not None:
         return kept
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        return _read(path) or _fitted(data, window=window, path=path)
+
+
+def _fitted(data: TrainingSet, *, window: WindowSpec, path: Path) -> Ridge:
+    """Fit the regression and keep it."""
     ridge = fit_ridge(
         windows_in_split(data, "train", window),
         windows_in_split(data, "validation", window),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.models.autoencoder import decoder_layers, encoder_layers
+from met2net.models.blocks.memory_order import channels_last
 from met2net.models.channels import check_input_variables
 from met2net.models.checks import check_frames, check_sizes
 from met2net.models.evaluation_mode import evaluation_mode
@@ -120,6 +121,8 @@ class SimVPFrame(nn.Module, ABC):
         layers: dict[str, Tensor] = {}
         hidden = rearrange(inputs, "b t c h w -> (b t) c h w")
         hidden = pad_to_multiple(hidden, self.factor, periodic_longitude=self.periodic_longitude)
+        if hidden.device.type == "cpu":  # where convolutions are faster so
+            hidden = channels_last(hidden)
         for i, layer in enumerate(self.encoder):
             hidden = layers[f"encoder.{i}"] = layer(hidden)  # (B*T, D, h, w)
         skip = self._skip(layers["encoder.0"])

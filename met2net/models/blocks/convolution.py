@@ -14,6 +14,8 @@ __all__ = ["ConvLayer", "Resampling", "layer_plan"]
 
 Resampling = Literal["none", "down", "up"]
 
+_SMALL = 2**20  # numbers of a layer that is kept whole: 4 MiB
+
 
 def layer_plan(num_scales: int, *, down_sampling: bool) -> tuple[Resampling, ...]:
     """Give an encoder's layers: same, down, same, down, ...; a decoder mirrors them.
@@ -58,11 +60,12 @@ class ConvLayer(nn.Module):
     def forward(self, fields: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
         """Apply the layer to independent fields.
 
-        For the backward pass the activation is computed again, which takes little time: kept,
-        it would be a third of a network's memory on a fine grid.
+        For the backward pass the activation of a large layer is computed again, which takes little
+        time: kept, it would be a third of a network's memory on a fine grid.
         """
         hidden = self.shuffle(self.convolution(fields))
-        if not torch.is_grad_enabled() or is_transformed():
+        is_small = hidden.numel() <= _SMALL
+        if is_small or not torch.is_grad_enabled() or is_transformed():
             return self._normalize(hidden)
         output: Tensor = checkpoint(
             self._normalize, hidden, use_reentrant=False, preserve_rng_state=False

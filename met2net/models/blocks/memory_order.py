@@ -18,5 +18,8 @@ def channels_last(fields: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Bring channels last in memory; fields that have them there are given back as they are."""
     if torch.compiler.is_compiling():
         return fields.contiguous(memory_format=torch.channels_last)
+    if fields.shape[1] == 1:
+        # One channel lies everywhere; strides that say so tell convolutions which order to keep.
+        return fields.squeeze(1).contiguous().unsqueeze(-1).permute(0, 3, 1, 2)
     last = rearrange(fields, "n c h w -> n h w c").contiguous()
     return rearrange(last, "n h w c -> n c h w")

@@ -20,8 +20,8 @@ def test_an_experiment_as_it_is_passes(experiment: str) -> None:
     ("overrides", "message"),
     [
         (["data.splits.train.end=2001-01-01"], "found no window in split 'train'"),
-        (["data.splits.validation.end=2001-04-01"], "found no window in split 'validation'"),
-        (["data.splits.test.start=2001-04-21"], "found no window in split 'test' .*data.splits.t"),
+        (["data.splits.validation.end=2001-04-10"], "found no window in split 'validation'"),
+        (["data.splits.test.start=2001-04-30"], "found no window in split 'test' .*data.splits.t"),
         (["data.splits.test.start=2001-04-20T03"], "found 3 windows in split 'test'; expected at"),
         (["data.splits.test.end=2001-04-23"], "data.splits.test is .*expected hours of data.perio"),
         (["data.period.start=2001-01-02"], "data.splits.train is .*expected hours of data.period"),

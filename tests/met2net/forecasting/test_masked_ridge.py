@@ -8,6 +8,7 @@ from met2net.data.climatology import Climatology
 from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowDataset, WindowSpec, find_windows
 from met2net.forecasting import linear_form as linear_form_module
+from met2net.forecasting import ridge as ridge_module
 from met2net.forecasting.ridge import Ridge, fit_ridge
 
 WINDOW = WindowSpec((0,), (1, 2))
@@ -38,6 +39,7 @@ def fit(valid: ValidPoints | None) -> Ridge:
 def test_squares_of_points_are_fitted_on_points_with_a_value_alone(monkeypatch):
     monkeypatch.setattr(linear_form_module, "_MOST_PREDICTORS", 1)
     monkeypatch.setattr(linear_form_module, "_STENCILS", (3,))
+    monkeypatch.setattr(ridge_module, "REGULARIZATIONS", (1e-3, 1e-2))
     found = fit(ValidPoints(MASK))
     fields = make_fields(300, 1).astype(np.float64)
     padded = np.pad(fields, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -49,8 +51,13 @@ def test_squares_of_points_are_fitted_on_points_with_a_value_alone(monkeypatch):
         )
         for place, lead in enumerate(WINDOW.target_hours):
             aim = np.concatenate([fields[lead : 298 + lead, channel, y, x] for y, x in points])
-            penalty = len(aim) * found.regularization[place] * np.eye(18)
-            expected = np.linalg.solve(seen.T @ seen + penalty, seen.T @ aim)
+            penalty = len(aim) * found.regularization[place]
+            centre = 9 * channel + 4  # what weights are kept near: the point's own anomaly, damped
+            damped = np.zeros(18)
+            damped[centre] = seen[:, centre] @ aim / (seen[:, centre] @ seen[:, centre])
+            expected = np.linalg.solve(
+                seen.T @ seen + penalty * np.eye(18), seen.T @ aim + penalty * damped
+            )
             np.testing.assert_allclose(weights[:, place, channel], expected, atol=1e-5)
             left = np.sqrt(np.mean((aim - seen @ expected) ** 2))
             assert found.residual[place, channel] == pytest.approx(left, rel=1e-6)

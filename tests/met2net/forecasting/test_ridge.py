@@ -70,7 +70,6 @@ def test_a_fading_anomaly_is_found_exactly():
     rows = find_windows(hours, spec=WINDOW, in_split=np.ones(len(hours), dtype=bool))
     windows = WindowDataset(values, hours=hours, windows=rows, spec=WINDOW)
     ridge = fit_ridge(windows, windows, climatology=CLIMATOLOGY, window=WINDOW)
-    assert ridge.regularization == (min(REGULARIZATIONS),) * 2
     torch.testing.assert_close(
         forecast(ridge, windows), all_of(windows)["targets"], atol=1e-3, rtol=0
     )
@@ -78,6 +77,7 @@ def test_a_fading_anomaly_is_found_exactly():
 
 def test_it_agrees_with_least_squares_on_the_whole_field(monkeypatch):
     monkeypatch.setattr(module, "BAND_REGULARIZATIONS", (np.inf,))  # all day the same
+    monkeypatch.setattr(module, "REGULARIZATIONS", (1e-2, 1e-1))
     train, validation = fading(300, seed=1), fading(100, seed=2)
     ridge = fit(train, validation)
     assert ridge.forecast.form == LinearForm((0, 1, 2, 3), num_day_parts=8)
@@ -85,16 +85,51 @@ def test_it_agrees_with_least_squares_on_the_whole_field(monkeypatch):
     rows = np.arange(len(train) - 5)
     predictors = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in range(4)], axis=1)
     predicted = np.concatenate([train[rows + i].reshape(len(rows), -1) for i in (4, 5)], axis=1)
-    # Ridge regression is least squares with rows that ask every weight to be zero.
-    rows_of_zero = np.sqrt(len(rows) * ridge.regularization[0]) * np.eye(predictors.shape[1])
+    # Ridge regression is least squares with rows that ask every weight to be the one of damped
+    # persistence: the last anomaly of the point times a number a lead time and channel.
+    damped = damped_persistence(train)
+    scale = np.sqrt(len(rows) * ridge.regularization[0])
     weights = np.linalg.lstsq(
-        np.concatenate([predictors, rows_of_zero]),
-        np.concatenate([predicted, np.zeros((len(rows_of_zero), predicted.shape[1]))]),
+        np.concatenate([predictors, scale * np.eye(len(damped))]),
+        np.concatenate([predicted, scale * damped]),
     )[0]
     # Our anomalies come from fields in float32.
     np.testing.assert_allclose(ridge.forecast.weights[0], weights, atol=1e-5)
     left = (predictors @ weights - predicted).reshape(len(rows), 2, 2, 6)
     np.testing.assert_allclose(ridge.residual, np.sqrt((left**2).mean(axis=(0, 3))), rtol=1e-4)
+
+
+def damped_persistence(anomalies: np.ndarray) -> np.ndarray:
+    """Weights of predictors (frame, channel, point) for predicted (lead, channel, point)."""
+    weights = np.zeros((4, 2, 6, 2, 2, 6))
+    fields = anomalies.reshape(len(anomalies), 2, 6)
+    last = fields[3:-2]
+    for lead in (1, 2):
+        ahead = fields[3 + lead : len(fields) - 2 + lead]
+        slopes = (last * ahead).sum(axis=(0, 2)) / (last**2).sum(axis=(0, 2))
+        for channel, point in np.ndindex(2, 6):
+            weights[3, channel, point, lead - 1, channel, point] = slopes[channel]
+    return weights.reshape(48, 24)
+
+
+def test_where_data_tell_little_it_is_damped_persistence(monkeypatch):
+    """Six windows for 48 weights of each number; anomalies that fade by 0.8 an hour."""
+    train, validation = fading(11, seed=1), fading(300, seed=2)
+    ridge = fit(train, validation)
+    assert min(ridge.regularization) >= 1e-1
+    monkeypatch.setattr(module, "REGULARIZATIONS", (np.inf,))
+    damped = fit(train, validation)
+    expected = damped_persistence(train)
+    for weights in damped.forecast.weights:  # of every part of the day
+        np.testing.assert_allclose(weights, expected, atol=1e-6)
+    windows = make_windows(validation)
+    targets = all_of(windows)["targets"]
+    errors = [float((forecast(one, windows) - targets).square().mean()) for one in (ridge, damped)]
+    assert (
+        errors[0]
+        <= errors[1]
+        < float((all_of(windows)["inputs"][:, -1:] - targets).square().mean())
+    )
 
 
 def test_the_regularization_is_the_best_on_the_validation_windows(monkeypatch):

@@ -65,6 +65,13 @@ def test_simulated_weather_goes_on_exactly_repeats_by_seed_and_looks_like_weathe
     with pytest.raises(DataError, match="no usable model state"):
         simulate(tmp_path, days=1, before=tmp_path / "broken.state", name="broken")
 
+    # A new simulation has the form of one that goes on: its day is compiled once for both.
+    jax = pytest.importorskip("jax")
+    begun = gcm_simulation.simulator(CLOCK)
+    begun.begin(seed=1)
+    state = (begun._model.dycore_state, begun._model.physics_carry, begun._model.run_state.time)
+    assert {type(leaf) for leaf in jax.tree.leaves(state)} == {np.ndarray}
+
 
 def fake_days(days, *, clock, before, state, fields=None, keep=None):
     """Stand in for the simulation: every field holds the number of hours since the clock."""
