@@ -1,4 +1,4 @@
-"""Met2Net's training step and inference, fast and plain, at the paper's sizes.
+"""Met2Net's training step and inference, fast and plain, at the paper's sizes and at small ones.
 
 `python -m tests.benchmarks.training_steps fast|plain SIZE` prints the peak memory [bytes] of
 training steps alone in a process: weights, gradients, optimizer and activations.
@@ -8,9 +8,9 @@ import gc
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -29,16 +29,30 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Size:
-    """An experiment of the paper, 12 frames to 12; the full model, one sample a step."""
+    """An experiment of the paper, 12 frames to 12; the full model, one sample a step.
+
+    `widths` are those of a smaller model.
+    """
 
     num_channels: int
     grid: tuple[int, int]
     num_scales: int
     num_frames: int = 12
     batch: int = 1
+    widths: Mapping[str, int] = field(default_factory=dict)
 
 
 SIZES = {"Weather_L": Size(5, (32, 64), 2), "ERA5": Size(4, (128, 128), 4)}
+SMALL_SIZES = {
+    "demo": Size(
+        5, (32, 64), 2, num_frames=4, batch=4,
+        widths={"spatial_dim": 24, "latent_dim": 32, "num_blocks": 1},
+    ),
+    "pearl_river": Size(
+        5, (20, 16), 2, batch=8, widths={"spatial_dim": 16, "latent_dim": 64, "num_blocks": 4}
+    ),
+}  # fmt: skip
+"""About those of these experiments."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ def make_network(size: Size) -> Met2Net:
         num_inputs=size.num_frames,
         num_targets=size.num_frames,
         num_scales=size.num_scales,
+        **size.widths,  # type: ignore[arg-type]
     )
 
 
@@ -107,6 +122,7 @@ def make_plain(size: Size, *, dtype: torch.dtype, device: str) -> Version:
         num_targets=size.num_frames,
         num_scales=size.num_scales,
         drop_path=0.1,
+        **size.widths,
     ).to(device)
     network.load_state_dict(make_network(size).state_dict())
     translator, encoders = plain_step.momentum_parts(network)

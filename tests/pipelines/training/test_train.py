@@ -174,6 +174,7 @@ def test_places_and_provenance_do_not_change_a_job_s_fingerprint(job: TrainingJo
     [
         ({"accelerator": "tpu"}, "accelerator is 'tpu'; expected cpu or gpu"),
         ({"devices": 0}, "devices is 0; expected at least 1"),
+        ({"at_once": 0}, "at_once is 0; expected at least 1"),
         ({"num_threads": 0}, "num_threads is 0; expected at least 1, or null"),
         ({"prefetch": -1}, "prefetch is -1; expected at least 0"),
         ({"memory_limit": "much"}, "cannot read memory_limit 'much'; expected a size such as 2G"),
