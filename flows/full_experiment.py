@@ -186,14 +186,15 @@ def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
 
 def train_all(experiment: Experiment, training_set: Path, run: RunFolder) -> dict[str, Path]:
     """Train every model, some beside each other; give their checkpoints."""
-    trainer = share_cores(experiment.trainer, num_models=len(experiment.models))
-    sharing = replace(experiment, trainer=trainer)
-    calls = [
-        partial(stage(f"train {name}")(_train), sharing, name, training_set, run)
-        for name in experiment.models
-    ]
-    checkpoints = side_by_side(calls, at_once=trainer.at_once)
-    return dict(zip(experiment.models, checkpoints, strict=True))
+    checkpoints: dict[str, Path] = {}
+    for trainer, group in share_cores(experiment.trainer, list(experiment.models)):
+        sharing = replace(experiment, trainer=trainer)
+        calls = [
+            partial(stage(f"train {name}")(_train), sharing, name, training_set, run)
+            for name in group
+        ]
+        checkpoints |= zip(group, side_by_side(calls), strict=True)
+    return checkpoints
 
 
 def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder) -> Path:

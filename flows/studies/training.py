@@ -31,19 +31,27 @@ def train_models(
     Returns:
         Model -> its checkpoint, and model -> the learning rate that it was trained with.
     """
-    num_models = 1 if study.in_process else len(experiment.models)
-    trainer = share_cores(experiment.trainer, num_models=num_models)
-    sharing = replace(experiment, trainer=trainer)
+    trainer = replace(experiment.trainer, at_once=1) if study.in_process else experiment.trainer
+    checkpoints, rates = {}, {}
+    for shared, group in share_cores(trainer, list(experiment.models)):
+        sharing = replace(experiment, trainer=shared)
+        calls = [
+            partial(_one, sharing, study, name, training_set=training_set, train=train)
+            for name in group
+        ]
+        for name, (checkpoint, rate) in zip(group, side_by_side(calls), strict=True):
+            checkpoints[name], rates[name] = checkpoint, rate
+    return checkpoints, rates
 
-    def one(name: str) -> tuple[Path, float]:
-        job = model_job(sharing, name, training_set=training_set)
-        if study.learning_rates:
-            job = _with_best_rate(job, sharing, study, train=train)
-        return _trained(job, sharing.workspace, study, train=train), job.optimization.learning_rate
 
-    calls = [partial(one, name) for name in experiment.models]
-    done = dict(zip(experiment.models, side_by_side(calls, at_once=trainer.at_once), strict=True))
-    return {k: path for k, (path, _) in done.items()}, {k: rate for k, (_, rate) in done.items()}
+def _one(
+    experiment: Experiment, study: Study, name: str, *, training_set: Path, train: Train
+) -> tuple[Path, float]:
+    """Train one model; give its checkpoint and its learning rate."""
+    job = model_job(experiment, name, training_set=training_set)
+    if study.learning_rates:
+        job = _with_best_rate(job, experiment, study, train=train)
+    return _trained(job, experiment.workspace, study, train=train), job.optimization.learning_rate
 
 
 def _with_best_rate(

@@ -18,28 +18,29 @@ from tests.pipelines.training.training_jobs import make_job
 @pytest.mark.parametrize(
     ("settings", "models", "threads", "expected"),
     [
-        ({"at_once": 3}, 3, 2, (3, 1)),  # three trainings of a thread keep both cores busy
-        ({"at_once": 3}, 3, 16, (3, 5)),
-        ({"at_once": 3}, 2, 16, (2, 8)),
-        ({"at_once": 3}, 1, 16, (1, None)),
-        ({"at_once": 1}, 3, 16, (1, None)),
-        ({"at_once": 3}, 3, 1, (1, None)),  # one core is filled by one
-        ({"at_once": 3, "num_threads": 4}, 3, 16, (3, 4)),
-        ({"at_once": 3, "devices": 2}, 3, 16, (1, None)),
-        ({"at_once": 2, "accelerator": "gpu"}, 3, 1, (2, None)),
+        ({"at_once": 2}, "abc", 2, [(2, 1, "ab"), (1, None, "c")]),  # the last has both cores
+        ({"at_once": 2}, "ab", 16, [(2, 8, "ab")]),
+        ({"at_once": 3}, "abc", 16, [(3, 5, "abc")]),
+        ({"at_once": 3}, "a", 16, [(1, None, "a")]),
+        ({"at_once": 1}, "ab", 16, [(1, None, "a"), (1, None, "b")]),
+        ({"at_once": 3}, "ab", 1, [(1, None, "a"), (1, None, "b")]),  # one core is filled by one
+        ({"at_once": 3}, "ab", 2, [(2, 1, "ab")]),
+        ({"at_once": 2, "num_threads": 4}, "ab", 16, [(2, 4, "ab")]),
+        ({"at_once": 2, "devices": 2}, "ab", 16, [(1, None, "a"), (1, None, "b")]),
+        ({"at_once": 2, "accelerator": "gpu"}, "ab", 1, [(2, None, "ab")]),
     ],
 )
-def test_cores_are_shared_out_among_those_that_run_at_once(
+def test_models_train_in_groups_that_share_the_cores(
     settings, models, threads, expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    shared = share_cores(TrainerSettings(**settings), num_models=models)
-    assert (shared.at_once, shared.num_threads) == expected
+    groups = share_cores(TrainerSettings(**settings), list(models))
+    found = [(trainer.at_once, trainer.num_threads, "".join(names)) for trainer, names in groups]
+    assert found == expected
 
 
-def test_one_at_once_runs_here_and_in_order() -> None:
-    here = threading.get_ident()
-    assert side_by_side([threading.get_ident, lambda: 2], at_once=1) == [here, 2]
+def test_a_single_one_runs_here() -> None:
+    assert side_by_side([threading.get_ident]) == [threading.get_ident()]
 
 
 def test_some_run_at_once_and_give_their_results_in_order() -> None:
@@ -54,10 +55,10 @@ def test_some_run_at_once_and_give_their_results_in_order() -> None:
         meet.wait()
         return "second"
 
-    assert side_by_side([first, second], at_once=2) == ["first", "second"]
+    assert side_by_side([first, second]) == ["first", "second"]
 
 
-def test_after_a_failure_the_others_end_and_no_other_begins() -> None:
+def test_after_a_failure_the_others_go_on_to_their_end() -> None:
     done = []
     failed = threading.Event()
 
@@ -71,8 +72,8 @@ def test_after_a_failure_the_others_end_and_no_other_begins() -> None:
         done.append("the one beside it")
 
     with pytest.raises(TrainingError, match="stopped by its loss"):
-        side_by_side([go_on, fail, lambda: done.append("the next"), fail], at_once=2)
-    assert done[0] == "the one beside it" and len(done) <= 2
+        side_by_side([go_on, fail])
+    assert done == ["the one beside it"]
 
 
 def test_a_signal_ends_the_training_processes(
@@ -93,9 +94,9 @@ def test_a_signal_ends_the_training_processes(
     begun = time.monotonic()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        calls = [lambda n=n: training.train(job, folder=tmp_path / str(n)) for n in range(3)]
+        calls = [lambda n=n: training.train(job, folder=tmp_path / str(n)) for n in range(2)]
         with pytest.raises(KeyboardInterrupt):
-            side_by_side(calls, at_once=2)
+            side_by_side(calls)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - begun < 30 and not training._running
