@@ -21,17 +21,13 @@ from flows.stages.cds_secret import use_secret
 from flows.stages.gpu_slot import gpu_slot
 from flows.stages.live_training import shown_in_mlflow
 from flows.stages.model_job import model_job
-from flows.stages.retrying import is_worth_retrying
+from flows.stages.prepare_data import fit_ridge, prepare, update_archive
 from flows.stages.side_by_side import share_cores, side_by_side
 from flows.stages.stage import stage
 from flows.stages.train_model import train_model
 from flows.studies.study import Stages, load_study, run_study
 from met2net.checkpoint import load_checkpoint
 from met2net.data.training_set import TrainingSet
-from met2net.data.variables import required_fields
-from pipelines.archive.ingest import ingest
-from pipelines.archive.location import archive_location
-from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
 from pipelines.evaluation.identity import ScoredModels
 from pipelines.evaluation.score_checks import check_scoring
@@ -46,20 +42,13 @@ from pipelines.evaluation.scored_run import (
 from pipelines.evaluation.summary import open_scores, verdict
 from pipelines.evaluation.terminal_table import scores_table
 from pipelines.fingerprint import fingerprint
-from pipelines.image_sequences.sequence_set import SequenceSetSettings, build_sequence_set
-from pipelines.image_sequences.sequences import SequenceFiles, SequenceSource
 from pipelines.registry.register import register
 from pipelines.report.page import report_run
 from pipelines.run_folder import RunFolder
-from pipelines.sources.static_source import raw_static_fields
 from pipelines.storms.checks import check_storms
 from pipelines.tracking.track_run import track_run
 from pipelines.training.job import TrainingJob
 from pipelines.training.train import train
-from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.ridge import fitted_ridge
-from pipelines.training_sets.settings import TrainingSetSettings
-from pipelines.training_sets.static_fields import keep_static_fields
 
 __all__ = ["full_experiment"]
 
@@ -103,80 +92,12 @@ def full_experiment(overrides: list[str]) -> str:
     return str(run.report)
 
 
-@stage("update archive", retries=2, retry_delay_seconds=[10, 60],
-      retry_condition_fn=is_worth_retrying)  # fmt: skip
-def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
-    """Fetch what the period needs and the archive lacks; image sequences are files, no archive."""
-    if isinstance(experiment.source, SequenceSource):
-        return experiment.source.files()
-    assert experiment.period is not None and experiment.grid is not None
-    # First: what a source lacks is told before months are fetched. They are kept with the raw data.
-    raw_static_fields(
-        experiment.source, experiment.static_fields, raw_folder=experiment.workspace / "raw"
-    )
-    fields = required_fields(experiment.channels)
-    return ingest(
-        experiment.source,
-        period=experiment.period,
-        fields=fields,
-        grid=experiment.grid,
-        raw_folder=experiment.workspace / "raw",
-        step_hours=experiment.step_hours,
-        path=archive_location(
-            experiment.archive_root,
-            experiment.workspace,
-            source=experiment.source,
-            fields=fields,
-            grid=experiment.grid,
-            step_hours=experiment.step_hours,
-        ),
-        accept=experiment.accept,
-    )
-
-
-@stage("prepare training set")
-def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Path:
-    """Normalize one archive snapshot, or image sequences, into a training set."""
-    folder = experiment.workspace / "training_sets"
-    if isinstance(experiment.source, SequenceSource):
-        sequences = SequenceSetSettings(
-            variables=experiment.variables,
-            splits=experiment.splits,
-            normalization=experiment.normalization,
-        )
-        return build_sequence_set(experiment.source, sequences, folder=folder)
-    assert isinstance(archive, ArchiveState) and experiment.grid is not None
-    settings = TrainingSetSettings(
-        variables=experiment.variables,
-        splits=experiment.splits,
-        normalization=experiment.normalization,
-    )
-    training_set = build_training_set(
-        archive,
-        settings,
-        folder=folder,
-        cluster=experiment.cluster,
-    )
-    keep_static_fields(
-        training_set, experiment.static_fields, source=experiment.source, grid=experiment.grid,
-        raw_folder=experiment.workspace / "raw",
-    )  # fmt: skip
-    return training_set
-
-
 def open_run_folder(experiment: Experiment, training_set: Path) -> RunFolder:
     """Give the folder of this experiment on this training set; keep its settings there."""
     key = _settings_key(experiment, training_set)
     run = RunFolder(experiment.workspace / "runs" / f"{experiment.name}-{key}")
     write_text(run.config, experiment.yaml)
     return run
-
-
-@stage("fit ridge")
-def fit_ridge(experiment: Experiment, training_set: Path) -> None:
-    """Fit the linear yardstick, which networks may correct, before trainings share the cores."""
-    data = TrainingSet.open(training_set, memory_limit=experiment.trainer.memory_bytes)
-    fitted_ridge(data, window=experiment.window)
 
 
 def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:

@@ -8,10 +8,10 @@ from prefect import flow
 from flows.console.result import result_console
 from flows.console.run import run_from_console
 from flows.console.run_name import run_name
-from flows.full_experiment import prepare, update_archive
 from flows.settings.compose import resolve
 from flows.settings.config import Experiment, load_experiment
 from flows.settings.early_checks import check_trainer
+from flows.stages.prepare_data import prepare, update_archive
 from pipelines.errors import DataError
 from pipelines.training.job import TrainingJob
 from pipelines.training.network_grid import network_on_grid

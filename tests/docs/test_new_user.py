@@ -22,6 +22,7 @@ from flows.settings.config import load_experiment
 from flows.settings.config_error import ConfigError
 from flows.settings.forecast import load_forecast
 from flows.settings.monthly import load_monthly
+from flows.stages import prepare_data
 from met2net.checkpoint import load_checkpoint
 from met2net.data.training_set import TrainingSet
 from met2net.data.variables import required_fields, variable
@@ -175,9 +176,9 @@ def test_a_region_of_one_s_own_is_fetched_trained_and_kept(configs: Path, tmp_pa
     experiment = load_experiment([
         asked[0], "source=generated", "scale=smoke", *days, f"workspace={tmp_path / 'workspace'}",
     ])  # fmt: skip
-    state = full_experiment.update_archive.fn(experiment)
+    state = prepare_data.update_archive.fn(experiment)
     assert isinstance(state, ArchiveState)
-    store = full_experiment.prepare.fn(experiment, state)
+    store = prepare_data.prepare.fn(experiment, state)
     data = TrainingSet.open(store)
     assert data.grid.latitude == tuple(np.arange(20.0, 9.0, -1.0))
     run = full_experiment.open_run_folder(experiment, store)

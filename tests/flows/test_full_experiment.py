@@ -11,8 +11,8 @@ import pytest
 import torch
 import xarray as xr
 
-from flows.full_experiment import update_archive
 from flows.settings.config import load_experiment
+from flows.stages.prepare_data import update_archive
 from met2net.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.errors import DataError
 from pipelines.period import Period

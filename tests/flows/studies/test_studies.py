@@ -10,6 +10,7 @@ from flows import full_experiment
 from flows.settings.compose import CONFIGS
 from flows.settings.config_error import ConfigError
 from flows.settings.study import SCALES, Part, Study
+from flows.stages import prepare_data
 from flows.studies.study import PartRun, Stages, load_study, part_experiments, run_study
 from pipelines.errors import DataError
 from pipelines.paper.published_scores import published_scores
@@ -33,7 +34,7 @@ def stages() -> Stages:
         return training.train(job, folder=folder, in_process=True)
 
     return Stages(
-        update_archive=full_experiment.update_archive.fn, prepare=full_experiment.prepare.fn,
+        update_archive=prepare_data.update_archive.fn, prepare=prepare_data.prepare.fn,
         score=full_experiment.score.fn, explain=full_experiment.explain.fn, train=train,
     )  # fmt: skip
 
