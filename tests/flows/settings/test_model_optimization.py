@@ -34,7 +34,7 @@ def test_every_published_learning_rate_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "rate"), [("demo", 6e-3), ("mumbai", 2e-3), ("pearl_river", 6e-3)]
+    ("experiment", "rate"), [("demo", 6e-3), ("mumbai", 2e-3), ("pearl_river", 5e-4)]
 )
 def test_an_experiment_s_learning_rate_holds_for_all_its_models(
     experiment: str, rate: float
