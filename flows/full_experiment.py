@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from flows.stages.gpu_slot import gpu_slot
 from flows.stages.live_training import shown_in_mlflow
 from flows.stages.model_job import model_job
 from flows.stages.prepare_data import fit_ridge, prepare, update_archive
-from flows.stages.side_by_side import share_cores, side_by_side
+from flows.stages.side_by_side import train_in_groups
 from flows.stages.stage import stage
 from flows.stages.train_model import train_model
 from flows.studies.study import Stages, load_study, run_study
@@ -107,15 +106,11 @@ def train_one(job: TrainingJob, folder: Path, in_process: bool) -> Path:
 
 def train_all(experiment: Experiment, training_set: Path, run: RunFolder) -> dict[str, Path]:
     """Train every model, some beside each other; give their checkpoints."""
-    checkpoints: dict[str, Path] = {}
-    for trainer, group in share_cores(experiment.trainer, list(experiment.models)):
-        sharing = replace(experiment, trainer=trainer)
-        calls = [
-            partial(stage(f"train {name}")(_train), sharing, name, training_set, run)
-            for name in group
-        ]
-        checkpoints |= zip(group, side_by_side(calls), strict=True)
-    return checkpoints
+
+    def one(sharing: Experiment, name: str) -> Path:
+        return stage(f"train {name}")(_train)(sharing, name, training_set, run)
+
+    return train_in_groups(experiment, one)
 
 
 def _train(experiment: Experiment, name: str, training_set: Path, run: RunFolder) -> Path:

@@ -11,6 +11,7 @@ from flows.settings.monthly import MonthlySettings
 from flows.stages.gpu_slot import gpu_slot
 from flows.stages.live_training import shown_in_mlflow
 from flows.stages.model_job import model_job
+from flows.stages.prepare_data import build_with_static_fields
 from flows.stages.retrying import is_worth_retrying
 from flows.stages.stage import stage
 from flows.stages.train_model import train_model
@@ -30,9 +31,6 @@ from pipelines.sources.static_source import raw_static_fields
 from pipelines.training.initial_weights import InitialWeights
 from pipelines.training.network_grid import network_on_grid
 from pipelines.training.warm_start import is_same_network
-from pipelines.training_sets.prepare import build_training_set
-from pipelines.training_sets.settings import TrainingSetSettings
-from pipelines.training_sets.static_fields import keep_static_fields
 
 __all__ = [
     "CHALLENGER",
@@ -99,22 +97,7 @@ def bring_in(settings: MonthlySettings, month: Month) -> ArchiveState:
 @stage("prepare training set")
 def prepare(settings: MonthlySettings, archive: ArchiveState, plan: RetrainingPlan) -> Path:
     """Build the training set of the planned splits."""
-    experiment = settings.experiment
-    training_set = build_training_set(
-        archive,
-        TrainingSetSettings(
-            variables=experiment.variables,
-            splits=plan.splits,
-            normalization=experiment.normalization,
-        ),
-        folder=experiment.workspace / "training_sets",
-        cluster=experiment.cluster,
-    )
-    keep_static_fields(
-        training_set, experiment.static_fields, source=settings.source, grid=settings.grid,
-        raw_folder=experiment.workspace / "raw",
-    )  # fmt: skip
-    return training_set
+    return build_with_static_fields(settings.experiment, archive, splits=plan.splits)
 
 
 @stage("measure drift")

@@ -16,9 +16,10 @@ from pipelines.sources.static_source import raw_static_fields
 from pipelines.training_sets.prepare import build_training_set
 from pipelines.training_sets.ridge import fitted_ridge
 from pipelines.training_sets.settings import TrainingSetSettings
+from pipelines.training_sets.splits import Splits
 from pipelines.training_sets.static_fields import keep_static_fields
 
-__all__ = ["fit_ridge", "prepare", "update_archive"]
+__all__ = ["build_with_static_fields", "fit_ridge", "prepare", "update_archive"]
 
 
 @stage("update archive", retries=2, retry_delay_seconds=[10, 60],
@@ -55,24 +56,32 @@ def update_archive(experiment: Experiment) -> ArchiveState | SequenceFiles:
 @stage("prepare training set")
 def prepare(experiment: Experiment, archive: ArchiveState | SequenceFiles) -> Path:
     """Normalize one archive snapshot, or image sequences, into a training set."""
-    folder = experiment.workspace / "training_sets"
     if isinstance(experiment.source, SequenceSource):
         sequences = SequenceSetSettings(
             variables=experiment.variables,
             splits=experiment.splits,
             normalization=experiment.normalization,
         )
-        return build_sequence_set(experiment.source, sequences, folder=folder)
-    assert isinstance(archive, ArchiveState) and experiment.grid is not None
-    settings = TrainingSetSettings(
-        variables=experiment.variables,
-        splits=experiment.splits,
-        normalization=experiment.normalization,
-    )
+        return build_sequence_set(
+            experiment.source, sequences, folder=experiment.workspace / "training_sets"
+        )
+    assert isinstance(archive, ArchiveState)
+    return build_with_static_fields(experiment, archive, splits=experiment.splits)
+
+
+def build_with_static_fields(
+    experiment: Experiment, archive: ArchiveState, *, splits: Splits
+) -> Path:
+    """Build the training set of some splits, and keep beside it the static fields asked for."""
+    assert experiment.grid is not None
     training_set = build_training_set(
         archive,
-        settings,
-        folder=folder,
+        TrainingSetSettings(
+            variables=experiment.variables,
+            splits=splits,
+            normalization=experiment.normalization,
+        ),
+        folder=experiment.workspace / "training_sets",
         cluster=experiment.cluster,
     )
     keep_static_fields(

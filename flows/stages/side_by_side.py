@@ -4,16 +4,36 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import torch
 
+from flows.settings.config import Experiment
 from pipelines.training.job import TrainerSettings
 from pipelines.training.train import end_trainings
 
-__all__ = ["share_cores", "side_by_side"]
+__all__ = ["share_cores", "side_by_side", "train_in_groups"]
 
 R = TypeVar("R")
+
+
+def train_in_groups(experiment: Experiment, one: Callable[[Experiment, str], R]) -> dict[str, R]:
+    """Train an experiment's models, some beside each other.
+
+    Args:
+        experiment: `trainer.at_once` of its models train at once.
+        one: trains a model, given the experiment with the model's share of the cores and its name.
+
+    Returns:
+        Model -> what `one` gave.
+    """
+    done: dict[str, R] = {}
+    for trainer, group in share_cores(experiment.trainer, list(experiment.models)):
+        sharing = replace(experiment, trainer=trainer)
+        results = side_by_side([partial(one, sharing, name) for name in group])
+        done |= zip(group, results, strict=True)
+    return done
 
 
 def share_cores(

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from flows.settings.config import Experiment
 from flows.settings.study import Study
 from flows.stages.model_job import model_job
-from flows.stages.side_by_side import share_cores, side_by_side
+from flows.stages.side_by_side import train_in_groups
 from flows.stages.train_model import train_model
 from pipelines.training.curves import read_curves
 from pipelines.training.job import TrainingJob
@@ -31,27 +30,17 @@ def train_models(
     Returns:
         Model -> its checkpoint, and model -> the learning rate that it was trained with.
     """
-    trainer = replace(experiment.trainer, at_once=1) if study.in_process else experiment.trainer
-    checkpoints, rates = {}, {}
-    for shared, group in share_cores(trainer, list(experiment.models)):
-        sharing = replace(experiment, trainer=shared)
-        calls = [
-            partial(_one, sharing, study, name, training_set=training_set, train=train)
-            for name in group
-        ]
-        for name, (checkpoint, rate) in zip(group, side_by_side(calls), strict=True):
-            checkpoints[name], rates[name] = checkpoint, rate
-    return checkpoints, rates
+    if study.in_process:
+        experiment = replace(experiment, trainer=replace(experiment.trainer, at_once=1))
 
+    def one(sharing: Experiment, name: str) -> tuple[Path, float]:
+        job = model_job(sharing, name, training_set=training_set)
+        if study.learning_rates:
+            job = _with_best_rate(job, sharing, study, train=train)
+        return _trained(job, sharing.workspace, study, train=train), job.optimization.learning_rate
 
-def _one(
-    experiment: Experiment, study: Study, name: str, *, training_set: Path, train: Train
-) -> tuple[Path, float]:
-    """Train one model; give its checkpoint and its learning rate."""
-    job = model_job(experiment, name, training_set=training_set)
-    if study.learning_rates:
-        job = _with_best_rate(job, experiment, study, train=train)
-    return _trained(job, experiment.workspace, study, train=train), job.optimization.learning_rate
+    done = train_in_groups(experiment, one)
+    return {k: path for k, (path, _) in done.items()}, {k: rate for k, (_, rate) in done.items()}
 
 
 def _with_best_rate(

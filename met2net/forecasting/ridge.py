@@ -189,7 +189,7 @@ def _last_anomalies(forecast: LinearForecast) -> tuple[np.ndarray, np.ndarray]:
     frames = len(form.frames)
     channels = forecast.weights.shape[1] // (frames * points[0] * points[1])
     last = np.arange(frames * channels * points[0] * points[1])
-    last = last.reshape(frames, channels, *points)[form.frames.index(max(form.frames))]
+    last = last.reshape(frames, channels, *points)[-1]  # frames: oldest first
     sources = last if width is None else last[:, width // 2, width // 2]
     marks = np.arange(leads * channels).reshape(leads, channels, *(1,) * (sources.ndim - 1))
     shape = (leads, *sources.shape)

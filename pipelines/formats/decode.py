@@ -15,13 +15,13 @@ from pipelines.errors import DataError
 from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
-from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
 from pipelines.formats.file_format import file_format
 from pipelines.formats.file_names import with_house_names
 from pipelines.formats.grib import read_grib
 from pipelines.formats.left_out import left_out, with_left_out
 from pipelines.formats.levels import side_by_side, stacked
+from pipelines.formats.netcdf_file import open_netcdf
 from pipelines.formats.times import TIME_NAMES
 from pipelines.formats.unmarked_sums import without_unmarked_sums
 from pipelines.formats.web_page import web_page
@@ -66,12 +66,8 @@ def decode(
 
 def _read_netcdf(path: Path) -> xr.Dataset:
     """Open a netCDF file in chunks of a day of a level at most."""
-    check_classic_netcdf(path)
-    with path.open("rb") as file:
-        is_hdf5 = file.read(4) == b"\x89HDF"
+    dataset = open_netcdf(path)
     try:
-        # netCDF's own library must not be entered from two threads at once; h5py locks itself.
-        dataset = xr.open_dataset(path, engine="h5netcdf" if is_hdf5 else "netcdf4", cache=False)
         dataset = dataset.assign_coords({name: c.load() for name, c in dataset.coords.items()})
     except OF_BROKEN_FILES as error:
         raise broken_file(error, path) from error

@@ -23,13 +23,13 @@ from met2net.data.static_fields import (
 from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
-from pipelines.formats.classic_netcdf import check_classic_netcdf
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import message_axes
 from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import open_message
 from pipelines.formats.grib_places import message_places
+from pipelines.formats.netcdf_file import open_netcdf
 
 __all__ = ["Moving", "canonical_static", "read_static_fields"]
 
@@ -86,13 +86,9 @@ def canonical_static(
 
 
 def _read_netcdf(path: Path, names: Sequence[str]) -> dict[str, xr.DataArray]:
-    check_classic_netcdf(path)
-    with path.open("rb") as file:
-        is_hdf5 = file.read(4) == b"\x89HDF"
+    opened = open_netcdf(path)
     try:
-        # netCDF's own library must not be entered from two threads at once; h5py locks itself.
-        engine = "h5netcdf" if is_hdf5 else "netcdf4"
-        with xr.open_dataset(path, engine=engine, cache=False) as dataset:
+        with opened as dataset:
             return canonical_static(dataset, names, origin=str(path))
     except OF_BROKEN_FILES as error:
         raise broken_file(error, path) from error

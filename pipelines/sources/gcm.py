@@ -12,13 +12,13 @@ import xarray as xr
 
 from pipelines.atomic import replacing, write_text
 from pipelines.errors import DataError
-from pipelines.fingerprint import file_sha256, fingerprint, to_plain
+from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
 from pipelines.progress_bar import progress_bar
 from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator, terrain
 from pipelines.sources.settled_weather import LEAST_SHARE, is_settled, weather_activity
 from pipelines.sources.source import MonthRequest, RawMonth
-from pipelines.sources.static_source import RawStatic
+from pipelines.sources.static_source import RawStatic, described_file
 
 __all__ = ["EXPVER", "Gcm", "simulate_days"]
 
@@ -148,7 +148,7 @@ class Gcm:
         record = {
             "jcm": SIMULATOR_VERSION,
             "month": str(month),
-            "files": [_described(fields), _described(state)],
+            "files": [described_file(fields), described_file(state)],
         }
         write_text(_record_path(folder, month), json.dumps(record))
 
@@ -261,18 +261,13 @@ def _checked_record(folder: Path, month: Month) -> dict[str, Any]:
     record = json.loads(_record_path(folder, month).read_text())
     for file in record["files"]:
         path = folder / file["name"]
-        found = _described(path) if path.exists() else None
+        found = described_file(path) if path.exists() else None
         if found != file:
             raise DataError(
                 f"{path}: found {found or 'no file'}; expected {file} (remove the folder "
                 f"{folder} to simulate again)"
             )
     return dict(record)
-
-
-def _described(path: Path) -> dict[str, Any]:
-    """Give name, size and SHA-256 of a file."""
-    return {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def _record_path(folder: Path, month: Month) -> Path:

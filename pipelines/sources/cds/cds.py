@@ -10,7 +10,6 @@ import xarray as xr
 
 from pipelines.errors import DataError
 from pipelines.fields.target_grids import GridSettings
-from pipelines.fingerprint import file_sha256
 from pipelines.formats.decode import decode
 from pipelines.sources.cds.acquisition import Acquisition
 from pipelines.sources.cds.credentials import read_credentials
@@ -180,17 +179,9 @@ def _raw_month(manifest: Manifest, request: MonthRequest) -> RawMonth:
             f"{request.month}: found other hours being fetched than {request.hours[0]} to "
             f"{request.hours[-1]}; the archive has grown meanwhile: run again"
         )
-    for part in manifest.parts:
-        assert part.file is not None
-        path = manifest.folder / part.file["name"]
-        if not path.is_file() or file_sha256(path) != part.file["sha256"]:
-            raise DataError(
-                f"{path}: found {'other bytes' if path.is_file() else 'no file'}; expected the "
-                f"{part.file['size']} bytes that were received. Remove {manifest.folder} to fetch "
-                "the month again"
-            )
+    for path, file in manifest.received_files(what="month"):
         parts.append(decode(path))
-        files.append({**part.file, "job": part.job, "received": part.moments["received"]})
+        files.append(file)
     return RawMonth(_combined(parts, request), {"source": "cds", "files": files})
 
 

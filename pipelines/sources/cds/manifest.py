@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from pipelines.atomic import write_text
 from pipelines.errors import DataError
+from pipelines.fingerprint import file_sha256
 from pipelines.period import Month
 from pipelines.sources.cds.disk_trouble import using_disk
 from pipelines.sources.cds.request import Area, CdsRequest
@@ -102,6 +104,26 @@ class Manifest:
         """Give one part as it stands."""
         with self._lock:
             return self._parts[key]
+
+    def received_files(self, *, what: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Give the files of all parts, which must be received, and what they are.
+
+        Args:
+            what: was fetched, for messages: `month`.
+
+        Raises:
+            DataError: if a file is another than was received.
+        """
+        for part in self.parts:
+            assert part.file is not None
+            path = self.folder / part.file["name"]
+            if not path.is_file() or file_sha256(path) != part.file["sha256"]:
+                raise DataError(
+                    f"{path}: found {'other bytes' if path.is_file() else 'no file'}; expected the "
+                    f"{part.file['size']} bytes that were received. Remove {self.folder} to fetch "
+                    f"the {what} again"
+                )
+            yield path, {**part.file, "job": part.job, "received": part.moments["received"]}
 
     def put(self, part: Part) -> Part:
         """Write down how far a part got."""

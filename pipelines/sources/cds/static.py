@@ -9,8 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from pipelines.errors import DataError
-from pipelines.fingerprint import file_sha256, fingerprint
+from pipelines.fingerprint import fingerprint
 from pipelines.formats.static_files import read_static_fields
 from pipelines.period import Month
 from pipelines.sources.cds.manifest import Manifest, Part, read_manifest
@@ -57,15 +56,7 @@ def kept_static(
     """
     fields: dict[str, xr.DataArray] = {}
     files = []
-    for part in manifest.parts:
-        assert part.file is not None
-        path = manifest.folder / part.file["name"]
-        if not path.is_file() or file_sha256(path) != part.file["sha256"]:
-            raise DataError(
-                f"{path}: found {'other bytes' if path.is_file() else 'no file'}; expected the "
-                f"{part.file['size']} bytes that were received. Remove {manifest.folder} to fetch "
-                "the fields again"
-            )
+    for path, file in manifest.received_files(what="fields"):
         fields |= read_static_fields(path, names)
-        files.append({**part.file, "job": part.job, "received": part.moments["received"]})
+        files.append(file)
     return fields, files
