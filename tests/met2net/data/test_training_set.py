@@ -107,17 +107,27 @@ def test_a_gpu_gathers_the_same_samples(store: Path):
         assert torch.equal(gathered[key].cpu(), tensor)
 
 
-# JAX, if another test imported it, warns of every fork; the worker does not use it.
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_workers_and_processes_share_the_mapped_pages(store: Path):
-    """A forked loader worker gives the same samples; nothing is copied to it."""
-    windows = TrainingSet.open(store).windows("train", SPEC)
-    plain, forked = (
-        DataLoader(windows, batch_size=16, num_workers=n, multiprocessing_context=c)
-        for n, c in ((0, None), (1, "fork"))
+    """A forked loader worker gives the same samples; nothing is copied to it.
+
+    In a process of its own: a fork of this one, with the threads that other tests
+    left (JAX's, servers'), may end before it did anything.
+    """
+    code = (
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from torch.utils.data import DataLoader\n"
+        "from met2net.data.training_set import TrainingSet\n"
+        "from met2net.data.windows import WindowSpec\n"
+        "spec = WindowSpec.regular(num_inputs=4, num_targets=3)\n"
+        f"windows = TrainingSet.open(Path({str(store)!r})).windows('train', spec)\n"
+        "plain = DataLoader(windows, batch_size=16)\n"
+        "forked = DataLoader(windows, batch_size=16, num_workers=1, "
+        "multiprocessing_context='fork')\n"
+        "for a, b in zip(plain, forked, strict=True):\n"
+        "    assert torch.equal(a['inputs'], b['inputs'])\n"
     )
-    for a, b in zip(plain, forked, strict=True):
-        assert torch.equal(a["inputs"], b["inputs"])
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_dask_is_not_needed(store: Path):
