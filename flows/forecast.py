@@ -129,7 +129,7 @@ def draw(settings: ForecastSettings, folder: Path) -> list[Path]:
 
 def _open(settings: ForecastSettings, checkpoint: Checkpoint) -> tuple[xr.Dataset, dict[str, str]]:
     """Open what the forecast starts from, and say what it is."""
-    labels = checkpoint.normalizer.channels
+    labels = checkpoint.input_channels
     if settings.input is None:
         state = current_state(settings.archive)
         if state is None:

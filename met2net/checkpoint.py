@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from met2net.data.channel_groups import channel_labels
+from met2net.data.channel_roles import check_roles, forecast_channels, seen_channels
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
 from met2net.data.valid_points import ValidPoints
@@ -31,9 +32,11 @@ __all__ = ["Checkpoint", "content_of", "load_checkpoint", "save_checkpoint"]
 _KEY = "met2net"  # of the JSON text in the file's metadata
 _FORMAT = 3
 _FORMAT_WITH_MASK = 4  # said by files with a mask alone: who does not know masks refuses them
+_FORMAT_WITH_ROLES = 5  # likewise of channels that are only seen, or only forecast
 _VALID = "valid_points"  # channel -> packed bits, of channels that lack a value somewhere
 _WITH_ONE_IDENTITY = (1, 2)  # formats whose Met2Nets added the input of a translator's block once
 _WITHOUT_HABITS = 1  # knew no window habits but the stride: its windows are taken to have none
+_ROLES = ("input_only", "output_only")
 _WINDOW_NUMBERS = ("stride_hours", "drop_last_hours", "drop_last_windows", "length_stride")
 
 
@@ -44,17 +47,19 @@ class Checkpoint:
     Attributes:
         network: in eval mode.
         settings: from which `build` makes the network; plain JSON values.
-        normalizer: statistics of the training split, in channel order.
+        normalizer: statistics of the training split, in channel order, of all channels: those that
+            are only seen or only forecast, too.
         grid: on which the network was trained.
-        window: its input hours and lead times, and which windows it was trained on.
+        window: its input hours and lead times, which windows it was trained on, and which channels
+            are only seen or only forecast.
         variables: groups of channel labels, in order.
         units: one a channel.
         provenance: archive snapshot, training set, git commit, fingerprint, attribution ...
         valid: points with a value, by channel; None where every point has one.
 
     Raises:
-        ValueError: if channels of variables, normalizer and units do not agree, or the mask is of
-            other channels or another grid.
+        ValueError: if channels of variables, normalizer, window and units do not agree, or the mask
+            is of other channels or another grid.
     """
 
     network: nn.Module
@@ -82,7 +87,23 @@ class Checkpoint:
                 f"the mask has shape {self.valid.mask.shape}; expected "
                 f"{(len(labels), *self.grid.shape)}"
             )
+        check_roles(self.window, labels)
         self.network.eval()
+
+    @property
+    def input_channels(self) -> tuple[str, ...]:
+        """Labels of what a forecast starts from, in order."""
+        return seen_channels(self.window, self.normalizer.channels)
+
+    @property
+    def output_channels(self) -> tuple[str, ...]:
+        """Labels of what is forecast, in order."""
+        return forecast_channels(self.window, self.normalizer.channels)
+
+    def units_of(self, channels: Sequence[str]) -> tuple[str, ...]:
+        """Give the units of some channels."""
+        units = dict(zip(self.normalizer.channels, self.units, strict=True))
+        return tuple(units[label] for label in channels)
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
@@ -198,7 +219,9 @@ def _rebuild(
     allow: Sequence[str],
 ) -> Checkpoint:
     """Build the network that the description names and give it the tensors."""
-    if description["format"] not in (*_WITH_ONE_IDENTITY, _FORMAT, _FORMAT_WITH_MASK):
+    if description["format"] not in (
+        *_WITH_ONE_IDENTITY, _FORMAT, _FORMAT_WITH_MASK, _FORMAT_WITH_ROLES,
+    ):  # fmt: skip
         raise ValueError(f"{path} has format {description['format']}; expected {_FORMAT}")
     define_all(description.get(DEFINITIONS, {}))
     settings = description["settings"]
@@ -245,12 +268,13 @@ def _with_one_identity(settings: Any) -> Any:
 
 
 def _window_numbers(description: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Give the numbers of the window that the file holds; all of them but in the old format."""
+    """Give the numbers that the file holds, all of them but in the old format, and the roles."""
     expected = _WINDOW_NUMBERS[:1] if description["format"] == _WITHOUT_HABITS else _WINDOW_NUMBERS
     missing = [name for name in expected if name not in description["window"]]
     if missing:
         raise ValueError(f"{path} does not say the window's {', '.join(missing)}; expected it to")
     numbers = {name: description["window"][name] for name in expected}
+    numbers |= {role: description["window"].get(role, []) for role in _ROLES}
     return {name: tuple(x) if isinstance(x, list) else x for name, x in numbers.items()}
 
 
@@ -262,7 +286,7 @@ def _description(checkpoint: Checkpoint) -> str:
         channel(label).variable.name for label in normalizer.channels if is_channel(label)
     )
     description = {
-        "format": _FORMAT if checkpoint.valid is None else _FORMAT_WITH_MASK,
+        "format": _format_of(checkpoint),
         "settings": checkpoint.settings,
         "normalizer": {
             "channels": normalizer.channels, "mean": normalizer.mean, "std": normalizer.std,
@@ -272,6 +296,7 @@ def _description(checkpoint: Checkpoint) -> str:
             "input_hours": window.input_hours,
             "target_hours": window.target_hours,
             **{name: getattr(window, name) for name in _WINDOW_NUMBERS},
+            **{role: getattr(window, role) for role in _ROLES if getattr(window, role)},
         },
         "variables": checkpoint.variables,
         "units": checkpoint.units,
@@ -286,6 +311,13 @@ def _description(checkpoint: Checkpoint) -> str:
         return json.dumps(description)
     except TypeError as error:
         raise ValueError(f"settings or provenance hold more than plain JSON: {error}") from error
+
+
+def _format_of(checkpoint: Checkpoint) -> int:
+    """Give the oldest format whose readers understand all of a checkpoint."""
+    if any(getattr(checkpoint.window, role) for role in _ROLES):
+        return _FORMAT_WITH_ROLES
+    return _FORMAT if checkpoint.valid is None else _FORMAT_WITH_MASK
 
 
 def _check_tensors(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

@@ -15,20 +15,21 @@ __all__ = ["export_forecaster"]
 def export_forecaster(checkpoint: Checkpoint, *, device: str = "cpu") -> ExportedProgram:
     """Export normalization, network and its undoing: physical units in, physical units out.
 
-    Inputs are float64 `b t c h w` on the checkpoint's grid, for any number of samples;
-    forecasts are float64 `b t2 c h w`, the same as `Forecaster.predict` gives on that device.
-    Where the network needs the init times, they are a second input: int64 `b`, hours since
-    1970-01-01T00 UTC. `torch.export.save` writes the program, which needs nothing but PyTorch to
-    run. It computes and checks nothing: a shape or a value that is no weather is for the caller to
-    refuse.
+    Inputs are float64 `b t c h w` on the checkpoint's grid, of its input channels, for any number
+    of samples; forecasts are float64 `b t2 c2 h w` of its output channels, the same as
+    `Forecaster.predict` gives on that device. Where the network needs the init times, they are a
+    second input: int64 `b`, hours since 1970-01-01T00 UTC. `torch.export.save` writes the program,
+    which needs nothing but PyTorch to run. It computes and checks nothing: a shape or a value that
+    is no weather is for the caller to refuse.
 
     Args:
         checkpoint: its network is left as it is, in eval mode.
         device: where the program is to run.
     """
     forecast = _PhysicalForecast(checkpoint).to(device).eval()
-    shape = (checkpoint.window.num_inputs, len(checkpoint.normalizer.channels))
-    mean = torch.tensor(checkpoint.normalizer.mean, dtype=torch.float64, device=device)
+    seen = checkpoint.normalizer.of_channels(checkpoint.input_channels)
+    shape = (checkpoint.window.num_inputs, len(seen.channels))
+    mean = torch.tensor(seen.mean, dtype=torch.float64, device=device)
     # Two samples: the number one would be taken for a constant.
     example = mean[:, None, None].expand(2, *shape, *checkpoint.grid.shape).contiguous()
     examples: tuple[Tensor, ...] = (example,)
@@ -45,10 +46,20 @@ class _PhysicalForecast(nn.Module):
     mean: Tensor
     std: Tensor
     valid: Tensor | None
+    sources: Tensor
+    given: Tensor
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
         self.network = checkpoint.network
+        labels, seen = checkpoint.normalizer.channels, checkpoint.input_channels
+        self.num_hidden = len(labels) - len(seen)
+        # Of every channel, its place among what is seen and, after these, what is not.
+        hidden = [label for label in labels if label not in seen]
+        order = [(*seen, *hidden).index(label) for label in labels]
+        self.register_buffer("sources", torch.tensor(order))
+        given = [labels.index(label) for label in checkpoint.output_channels]
+        self.register_buffer("given", torch.tensor(given))
         for name, values in (
             ("mean", checkpoint.normalizer.mean),
             ("std", checkpoint.normalizer.std),
@@ -59,11 +70,18 @@ class _PhysicalForecast(nn.Module):
 
     def forward(
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
-    ) -> Float[Tensor, "b t2 c h w"]:
+    ) -> Float[Tensor, "b t2 c2 h w"]:
         """Centre in double precision, as pressures are large beside their changes."""
-        normalized = ((inputs - self.mean) / self.std).float()
+        mean, std = (column[self.sources < inputs.shape[2]] for column in (self.mean, self.std))
+        normalized = ((inputs - mean) / std).float()
+        if self.num_hidden:
+            shape = (*inputs.shape[:2], self.num_hidden, *inputs.shape[3:])
+            normalized = torch.cat([normalized, normalized.new_full(shape, FILL)], dim=2)
+            normalized = normalized.index_select(2, self.sources)
         if self.valid is not None:
             normalized = torch.where(self.valid, normalized, FILL)
         forecast = run_network(self.network, normalized, init_time)
         physical = forecast.double() * self.std + self.mean
-        return physical if self.valid is None else torch.where(self.valid, physical, torch.nan)
+        if self.valid is not None:
+            physical = torch.where(self.valid, physical, torch.nan)
+        return physical.index_select(2, self.given)

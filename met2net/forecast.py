@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from met2net.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from met2net.data.cf_metadata import COORDINATES
+from met2net.data.channel_roles import forecast_places, hidden_places, seen_places
 from met2net.data.dataset_fields import DatasetFields
 from met2net.data.physical_bounds import bounds_of, within_bounds
+from met2net.data.valid_points import FILL
 from met2net.data.variables import channel
 from met2net.forecast_inputs import (
     InitTime,
@@ -34,6 +36,8 @@ class Forecaster:
 
     The network runs on the device that it was loaded to. Where a channel had no value in training
     (the sea surface over land), inputs may hold NaN or anything else, and forecasts hold NaN.
+    Inputs are those channels alone that the network sees, forecasts those that it gives
+    (`Checkpoint.input_channels` and `output_channels`).
 
     Args:
         checkpoint: what to run.
@@ -56,6 +60,9 @@ class Forecaster:
         own = bounds if isinstance(bounds, Mapping) else None
         labels = checkpoint.normalizer.channels
         self._bounds = {} if bounds is False else bounds_of(labels, own=own)
+        window = checkpoint.window
+        self._seen, self._hidden = (f(window, labels) for f in (seen_places, hidden_places))
+        self._given = forecast_places(window, labels)
 
     @classmethod
     def load(
@@ -89,7 +96,7 @@ class Forecaster:
 
     def predict(
         self, inputs: Float[np.ndarray, "b t c h w"], init_time: InitTime | None = None
-    ) -> Float[np.ndarray, "b t2 c h w"]:
+    ) -> Float[np.ndarray, "b t2 c2 h w"]:
         """Forecast from arrays in channel order, physical units in and out.
 
         Args:
@@ -103,9 +110,7 @@ class Forecaster:
                 be weather (`met2net.data.physical_limits`), or the init times are missing, not
                 one a sample, or not on a full hour.
         """
-        inputs = plain_numbers(inputs)
-        check_frames(self.checkpoint, inputs)
-        return self._run(inputs, self._init_hours(init_time, len(inputs)))
+        return self.roll_out(inputs, init_time)
 
     def _init_hours(self, init_time: InitTime | None, num_samples: int) -> Tensor | None:
         """Turn init times into hours since 1970; None for a network that needs none."""
@@ -124,7 +129,7 @@ class Forecaster:
     def _run(
         self, inputs: Float[np.ndarray, "b t c h w"], init_hours: Tensor | None
     ) -> Float[np.ndarray, "b t2 c h w"]:
-        """Normalize, forecast, and undo the normalization."""
+        """Normalize, forecast, and undo the normalization; all channels in and out."""
         network, normalizer = self.checkpoint.network, self.checkpoint.normalizer
         valid = self.checkpoint.valid
         # Centred in double precision: pressures are large beside their changes.
@@ -133,6 +138,7 @@ class Forecaster:
         normalized = normalizer.normalize(fields).float().to(device)
         if valid is not None:
             normalized = valid.filled(normalized)
+        normalized[:, :, self._hidden] = FILL
         with evaluation_mode(network):
             forecast = run_network(
                 network, normalized, None if init_hours is None else init_hours.to(device)
@@ -181,7 +187,8 @@ class Forecaster:
         times = input_times(source, start=start, hours=checkpoint.window.input_hours)
         fields = [
             source.read(label, times=times, units=units).astype(np.float64)
-            for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
+            for label in checkpoint.input_channels
+            for units in checkpoint.units_of([label])
         ]
         inputs = np.stack(fields, axis=1)[None]
         check_frames(self.checkpoint, inputs, [str(time.astype("datetime64[h]")) for time in times])
@@ -194,14 +201,14 @@ class Forecaster:
         init_time: InitTime | None = None,
         *,
         num_leads: int | None = None,
-    ) -> Float[np.ndarray, "b t2 c h w"]:
+    ) -> Float[np.ndarray, "b t2 c2 h w"]:
         """Forecast from arrays as `predict` does, for any number of lead times.
 
         Args:
             inputs: channels in order, physical units.
             init_time: as of `predict`.
-            num_leads: number of lead times; past the trained ones, forecasts become inputs.
-                None: the trained ones.
+            num_leads: number of lead times; past the trained ones, forecasts become inputs, and
+                channels that are only seen stay as they were last. None: the trained ones.
 
         Raises:
             ValueError: as `predict`, and if the window does not allow a roll-out.
@@ -211,14 +218,28 @@ class Forecaster:
         inputs = plain_numbers(inputs)
         check_frames(self.checkpoint, inputs)
         hours = self._init_hours(init_time, len(inputs))
+        inputs = self._with_hidden(inputs)
+        kept = [place for place in self._seen if place not in self._given]
         predicted = self._run(inputs, hours)
         while predicted.shape[1] < wanted:
             if hours is not None:
                 hours = hours + self.checkpoint.window.target_hours[-1]
+            predicted[:, :, kept] = inputs[:, -1:, kept]
             frames = np.concatenate([inputs, predicted], axis=1)[:, -num_inputs:]
             # Not checked: a forecast may leave the limits, as a cloud cover of 1.02 does.
             predicted = np.concatenate([predicted, self._run(frames, hours)], axis=1)
-        return predicted[:, :wanted]
+        return predicted[:, :wanted, self._given]
+
+    def _with_hidden(
+        self, inputs: Float[np.ndarray, "b t c h w"]
+    ) -> Float[np.ndarray, "b t c2 h w"]:
+        """Put channels that are not seen beside those that are; `_run` overwrites their values."""
+        if not self._hidden:
+            return inputs
+        shape = (*inputs.shape[:2], len(self.checkpoint.normalizer.channels), *inputs.shape[3:])
+        every = np.zeros(shape, np.result_type(inputs, np.float32))
+        every[:, :, self._seen] = inputs
+        return every
 
     def _to_dataset(
         self,
@@ -239,9 +260,11 @@ class Forecaster:
                 ("init_time", "lead_time"), (start + lead_time)[None], COORDINATES["valid_time"],
             ),
         }  # fmt: skip
-        arrays = _name_channels(predicted[None], checkpoint.normalizer.channels)
+        labels = checkpoint.output_channels
+        units = checkpoint.units_of(labels)
+        arrays = _name_channels(predicted[None], labels)
         for array in arrays.values():
-            array.attrs["units"] = checkpoint.units[array.attrs.pop("position")]
+            array.attrs["units"] = units[array.attrs.pop("position")]
         known = {name: text for name, text in checkpoint.provenance.items() if text}
         attrs = {"Conventions": "CF-1.11", **known}
         return xr.Dataset(arrays, attrs=attrs).assign_coords(coords)

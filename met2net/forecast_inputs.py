@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from met2net.checkpoint import Checkpoint
+from met2net.data.channel_roles import seen_places
 from met2net.data.dataset_fields import DatasetFields
 from met2net.data.physical_limits import check_inputs
 from met2net.data.windows import hours_since_epoch
@@ -70,13 +71,16 @@ def check_frames(
 
     Args:
         checkpoint: whose inputs they are to be.
-        inputs: physical units.
+        inputs: of the channels that are seen, physical units.
         hours: of the frames, for messages.
 
     Raises:
         ValueError: saying what was found and expected.
     """
-    labels = checkpoint.normalizer.channels
+    labels = checkpoint.input_channels
+    valid = checkpoint.valid
+    if valid is not None:
+        valid = valid.of_channels(seen_places(checkpoint.window, checkpoint.normalizer.channels))
     expected = (checkpoint.window.num_inputs, len(labels), *checkpoint.grid.shape)
     if inputs.ndim != 5 or inputs.shape[1:] != expected:
         raise ValueError(
@@ -84,13 +88,13 @@ def check_frames(
             f"{expected[0]} frames of {', '.join(labels)}, latitudes and longitudes"
         )
     is_finite = np.isfinite(inputs)
-    if checkpoint.valid is not None:
-        is_finite |= ~checkpoint.valid.mask
-        inputs = checkpoint.valid.blanked(inputs)  # what stands there is not looked at
+    if valid is not None:
+        is_finite |= ~valid.mask
+        inputs = valid.blanked(inputs)  # what stands there is not looked at
     is_bad = ~is_finite.all(axis=(0, 1, 3, 4))
     if is_bad.any():
         wrong = ", ".join(np.asarray(labels)[is_bad])
-        allowed = () if checkpoint.valid is None else checkpoint.valid.masked(labels)
+        allowed = () if valid is None else valid.masked(labels)
         wanted = "none" if not allowed else (
             f"none but at the points where {', '.join(allowed)} had no value in training"
         )  # fmt: skip

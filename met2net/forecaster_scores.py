@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 import xarray as xr
 
+from met2net.data.channel_roles import hidden_places
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecast import Forecaster
@@ -57,7 +58,8 @@ def score_forecasts(
         if not forecasters:
             raise ValueError("found no forecaster; expected one, or a `window`")
         window = next(iter(forecasters.values())).checkpoint.window
-    functions = baseline_forecasts(data.climatology, window) if baselines else {}
+    hidden = hidden_places(window, data.channels)
+    functions = baseline_forecasts(data.climatology, window, hidden=hidden) if baselines else {}
     twice = sorted(set(functions) & set(named))
     if twice:
         raise ValueError(f"forecasts has {', '.join(twice)}, a baseline's name; expected another")
@@ -69,7 +71,7 @@ def score_forecasts(
                 raise ValueError(f"forecaster {name}: {problem}")
             functions[name] = network_forecast(
                 checkpoint.network, trained_with=checkpoint.normalizer, applied_to=data.normalizer,
-                valid=checkpoint.valid,
+                valid=checkpoint.valid, hidden=hidden,
             )  # fmt: skip
         else:
             functions[name] = forecast

@@ -22,7 +22,7 @@ from met2net.training.fitted_settings import asked_static_fields, settings_for
 from met2net.training.module import ForecastModule
 from met2net.training.objective import EndToEnd, Objective
 from met2net.training.patience import ForecastPatience
-from met2net.training.references import set_references
+from met2net.training.references import fit_objective, set_references
 from met2net.training.settings import OptimizationSettings
 from met2net.training.two_stage import TwoStage
 
@@ -89,9 +89,7 @@ def train(
         if objective is None:
             is_met2net = isinstance(innermost(built), Met2Net)
             objective = TwoStage(translator_momentum=0.9) if is_met2net else EndToEnd()
-        objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
-        if data.valid is not None:
-            objective.set_valid_points(data.valid.tensor)
+        fit_objective(objective, data, window=window)
         module = ForecastModule(built, objective, optimization)
         best = BestWeights()
         callbacks: list[L.Callback] = [best]

@@ -19,7 +19,7 @@ def misfit(
     Args:
         checkpoint: its normalization may be another one: inputs are converted.
         data: gives channels, units, grid and points without a value.
-        window: gives the frames.
+        window: gives the frames and the roles of channels.
         habits: further attributes of windows that have to agree.
     """
     comparisons = {
@@ -27,6 +27,8 @@ def misfit(
         "units": (tuple(checkpoint.units), tuple(data.units)),
         "input hours": (checkpoint.window.input_hours, window.input_hours),
         "target hours": (checkpoint.window.target_hours, window.target_hours),
+        "input-only channels": (checkpoint.window.input_only, window.input_only),
+        "output-only channels": (checkpoint.window.output_only, window.output_only),
     }
     comparisons |= {
         f"window.{name}": (getattr(checkpoint.window, name), getattr(window, name))

@@ -1,11 +1,9 @@
 """What a month's scores and drift say, in the terms of the promotion rule."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from flows.monthly.stages import CHALLENGER, CHAMPION
 from flows.settings.monthly import MonthlySettings
-from met2net.data.training_set import TrainingSet
 from pipelines.evaluation.summary import open_scores
 from pipelines.retraining.comparison import Comparison, compare_models
 from pipelines.retraining.drift import Drift
@@ -19,7 +17,6 @@ __all__ = ["gather_facts", "outcome_of"]
 
 def gather_facts(
     settings: MonthlySettings,
-    training_set: Path,
     run: RunFolder,
     *,
     drift: Drift,
@@ -35,7 +32,7 @@ def gather_facts(
             run.statistics,
             challenger=CHALLENGER,
             champion=CHAMPION,
-            channels=TrainingSet.open(training_set).channels,
+            channels=tuple(map(str, scores["channel"].values)),
             lead_hours=experiment.window.target_hours,
             bootstrap=replace(experiment.evaluation.scoring.bootstrap, confidence=rule.confidence),
             metric=rule.metric,

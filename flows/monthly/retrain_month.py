@@ -101,9 +101,7 @@ def _challenge(
     )
     checkpoints = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
     score(settings, training_set, checkpoints, run)
-    facts = gather_facts(
-        settings, training_set, run, drift=drift, has_champion=champion is not None
-    )
+    facts = gather_facts(settings, run, drift=drift, has_champion=champion is not None)
     decision = decide(settings.promotion, facts)
     outcome = outcome_of(settings, plan, base, facts=facts, decision=decision, started=started_from)
     write_report(settings, plan, outcome, run)

@@ -16,6 +16,7 @@ from flows.settings.model_name import model_name
 from flows.settings.network_wrappers import wrapped_network
 from flows.settings.optimization import optimization_settings
 from met2net.data.channel_groups import channel_labels
+from met2net.data.channel_roles import check_roles, forecast_channels
 from met2net.data.normalization import Method
 from met2net.data.variable_definitions import DEFINITIONS, definitions_of
 from met2net.data.variables import required_fields
@@ -89,12 +90,13 @@ class Experiment:
     step_hours: int = 1
 
     def __post_init__(self) -> None:
-        """Check time step, static fields and evaluation against the data before any are fetched."""
+        """Check what needs no data before any are fetched."""
         check_step(self.step_hours, self.window)
+        check_roles(self.window, self.channels)
         check_static(self.source, self.static_fields)
         self.evaluation.check_fits(
             target_hours=self.window.target_hours,
-            channels=self.channels,
+            channels=forecast_channels(self.window, self.channels),
             splits=self.splits.periods(),
             box=None if self.grid is None else self.grid.box,
         )

@@ -10,6 +10,7 @@ from flows.settings.built_setting import built
 from flows.settings.compose import resolve
 from flows.settings.config import REGISTERED, Experiment, load_experiment
 from flows.settings.config_error import ConfigError, refusing_wrong_settings
+from met2net.data.channel_roles import forecast_channels
 from met2net.data.variables import required_fields
 from pipelines.archive.location import archive_location
 from pipelines.fields.target_grids import GridSettings
@@ -121,7 +122,7 @@ def load_monthly(overrides: Sequence[str], *, config: str = "monthly_retrain") -
     months = plain["replay"]["months"] if "replay" in plain else None
     with refusing_wrong_settings():
         promotion: PromotionRule = built(plain, "promotion")
-        labels = tuple(label for group in experiment.variables.values() for label in group)
+        labels = forecast_channels(experiment.window, experiment.channels)
         channels_of_metric(promotion.metric, labels)  # refused now, not after a training
         return MonthlySettings(
             experiment=experiment,

@@ -95,6 +95,12 @@ class Normalizer:
             return cls.from_arrays(channels, np.zeros(len(mean)), np.ones(len(std)))
         return cls.from_arrays(channels, mean, std)
 
+    def of_channels(self, channels: Sequence[str]) -> "Normalizer":
+        """Give that of some channels, in their order."""
+        places = [self.channels.index(label) for label in channels]
+        mean, std = (tuple(values[i] for i in places) for values in (self.mean, self.std))
+        return Normalizer(tuple(channels), mean, std)
+
     def normalize(self, fields: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
         """Turn physical units into normalized values: (x - mean) / std."""
         mean, std = self._columns(fields)

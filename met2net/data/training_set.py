@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float64, Int8, Int64
 
+from met2net.data.channel_roles import check_roles, hidden_places
 from met2net.data.climatology import Climatology
 from met2net.data.fields import Fields, StoredFields
 from met2net.data.grid import Grid
@@ -231,10 +232,26 @@ class TrainingSet:
         return replace(self, fields=fields)
 
     def windows(self, name: str, spec: WindowSpec) -> WindowDataset:
-        """Give the samples of a split: every window whose frames all lie in it."""
+        """Give the samples of a split: every window whose frames all lie in it.
+
+        Raises:
+            ValueError: if there is no such split, or the spec names channels that there are not.
+        """
         spec = spec.of_split(name)
         found = find_windows(self.hours, spec=spec, in_split=self.in_split(name))
-        return WindowDataset(self.fields, hours=self.hours, windows=found, spec=spec)
+        return self.cut(found, spec)
+
+    def cut(self, rows: Int64[np.ndarray, "windows frames"], spec: WindowSpec) -> WindowDataset:
+        """Give the samples of some windows, as `find_windows` gives them.
+
+        Raises:
+            ValueError: if the spec names channels that there are not.
+        """
+        check_roles(spec, self.channels)
+        return WindowDataset(
+            self.fields, hours=self.hours, windows=rows, spec=spec,
+            hidden=hidden_places(spec, self.channels),
+        )  # fmt: skip
 
     def some_windows(self, name: str, spec: WindowSpec) -> WindowDataset:
         """Give the samples of a split that has to have some.

@@ -63,6 +63,10 @@ class ValidPoints:
         """Number of points with a value, by channel."""
         return np.asarray(self.mask.sum(axis=(1, 2)), dtype=np.int64)
 
+    def of_channels(self, places: Sequence[int]) -> "ValidPoints | None":
+        """Give the mask of some channels, by their places; None where they lack no value."""
+        return ValidPoints.of(self.mask[list(places)])
+
     def masked(self, channels: Sequence[str]) -> tuple[str, ...]:
         """Give the labels of channels that lack a value somewhere."""
         lacks = np.logical_not(self.mask.all(axis=(1, 2)))

@@ -1,7 +1,7 @@
 """Windows: which hours a sample is made of, found on a time axis that may have gaps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,10 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from met2net.data.fields import Allocate, Fields, allocate_new, read_frames
+from met2net.data.valid_points import FILL
 
 __all__ = ["Sample", "WindowDataset", "WindowSpec", "find_windows", "hours_since_epoch"]
 
 Sample = dict[str, Tensor]
+
+_ROLE = {"left_out_if_none": True}  # no part of a name where there is none
 
 
 def hours_since_epoch(time: np.ndarray) -> Int64[np.ndarray, " n"]:
@@ -42,15 +45,18 @@ class WindowSpec:
         drop_last_windows: windows left out at the end.
         length_stride: keep the first 1/n of the windows, rounded up, instead of every n-th; two
             numbers: of the training split, and of the two others.
+        input_only: labels of channels that forecasts start from and do not give; None: none
+            (`met2net.data.channel_roles`).
+        output_only: labels of channels that are forecast and not seen; None: none.
 
-    The last three are 0, 0 and 1 unless published numbers are to be met: they are habits of
-    the code released with the Met2Net paper, whose window counts show all three. Its readers
+    The three before the roles are 0, 0 and 1 unless published numbers are to be met: they are
+    habits of the code released with the Met2Net paper, whose window counts show them. Its readers
     drop the last hour and the last window of every split; its ERA5 reader divides its length
     by a stride, another one in training, that it then does not use to find a window.
 
     Raises:
-        ValueError: if an offset is on the wrong side of the init time or out of order, or a
-            number is out of range.
+        ValueError: if an offset is on the wrong side of the init time or out of order, a
+            number is out of range, or a channel is named twice.
     """
 
     input_hours: tuple[int, ...]
@@ -59,6 +65,8 @@ class WindowSpec:
     drop_last_hours: int = 0
     drop_last_windows: int = 0
     length_stride: int | tuple[int, int] = 1
+    input_only: tuple[str, ...] | None = field(default=None, metadata=_ROLE)
+    output_only: tuple[str, ...] | None = field(default=None, metadata=_ROLE)
 
     def __post_init__(self) -> None:
         """Check order and sides of the offsets."""
@@ -85,6 +93,20 @@ class WindowSpec:
         both = (strides, strides) if isinstance(strides, int) else strides
         if len(both) != 2 or min(both) < 1:
             raise ValueError(f"length_stride is {strides}; expected at least 1, one or two numbers")
+        self._check_roles()
+
+    def _check_roles(self) -> None:
+        """Copy the labels, no labels as None; refuse one that is named twice."""
+        named: list[str] = []
+        for role in ("input_only", "output_only"):
+            labels = getattr(self, role)
+            object.__setattr__(self, role, tuple(labels) if labels else None)
+            named += labels or ()
+        twice = sorted({label for label in named if named.count(label) > 1})
+        if twice:
+            raise ValueError(
+                f"input_only and output_only name {', '.join(twice)} twice; expected a channel once"
+            )
 
     @classmethod
     def regular(
@@ -97,6 +119,8 @@ class WindowSpec:
         drop_last_hours: int = 0,
         drop_last_windows: int = 0,
         length_stride: int | Sequence[int] = 1,
+        input_only: Sequence[str] = (),
+        output_only: Sequence[str] = (),
     ) -> "WindowSpec":
         """Build evenly spaced frames: `num_inputs` up to the init time, `num_targets` after.
 
@@ -108,8 +132,10 @@ class WindowSpec:
                 raise ValueError(f"{name} is {count}; expected at least 1")
         inputs = tuple(step_hours * i for i in range(1 - num_inputs, 1))
         targets = tuple(step_hours * i for i in range(1, num_targets + 1))
-        strides = _one_or_two(length_stride)
-        return cls(inputs, targets, stride_hours, drop_last_hours, drop_last_windows, strides)
+        return cls(
+            inputs, targets, stride_hours, drop_last_hours, drop_last_windows,
+            _one_or_two(length_stride), _labels("input_only", input_only), _labels("output_only", output_only),
+        )  # fmt: skip
 
     @classmethod
     def listed(
@@ -123,6 +149,8 @@ class WindowSpec:
         drop_last_hours: int = 0,
         drop_last_windows: int = 0,
         length_stride: int | Sequence[int] = 1,
+        input_only: Sequence[str] = (),
+        output_only: Sequence[str] = (),
     ) -> "WindowSpec":
         """Build from offsets written out, beside the numbers of frames that networks are told.
 
@@ -137,7 +165,7 @@ class WindowSpec:
                 raise ValueError(f"{name} has {len(offsets)} offsets; expected {count}")
         return cls(
             tuple(input_hours), tuple(target_hours), stride_hours, drop_last_hours,
-            drop_last_windows, _one_or_two(length_stride),
+            drop_last_windows, _one_or_two(length_stride), _labels("input_only", input_only), _labels("output_only", output_only),
         )  # fmt: skip
 
     def of_split(self, name: str) -> "WindowSpec":
@@ -160,6 +188,13 @@ class WindowSpec:
     def span_hours(self) -> int:
         """Hours from the first to the last frame, both included."""
         return self.target_hours[-1] - self.input_hours[0] + 1
+
+
+def _labels(role: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Refuse one text, whose letters would be taken for channels."""
+    if isinstance(given, str):
+        raise ValueError(f"{role} is {given!r}; expected a list of channel labels")
+    return tuple(given)
 
 
 def _one_or_two(length_stride: int | Sequence[int]) -> int | tuple[int, int]:
@@ -211,8 +246,8 @@ class WindowDataset(Dataset[Sample]):
     """Samples cut from one array of normalized fields.
 
     A sample has `inputs` (T C H W), `targets` (T' C H W) and `init_time`, hours since the
-    epoch. The fields are a training set's on disk, any array with NumPy indexing, or a
-    tensor: samples are made on its device.
+    epoch. Inputs hold `FILL` in channels that are not seen. The fields are a training set's on
+    disk, any array with NumPy indexing, or a tensor: samples are made on its device.
     """
 
     def __init__(
@@ -222,12 +257,22 @@ class WindowDataset(Dataset[Sample]):
         hours: Int64[np.ndarray, " time"],
         windows: Int64[np.ndarray, "windows frames"],
         spec: WindowSpec,
+        hidden: Sequence[int] = (),
     ) -> None:
-        """Keep references; nothing is copied or read."""
+        """Keep references; nothing is copied or read.
+
+        Args:
+            fields: (time, C, H, W).
+            hours: of the fields, since the epoch.
+            windows: positions in `hours`, inputs then targets, a row a window.
+            spec: that they were found with.
+            hidden: places of channels that are not seen.
+        """
         self._fields = fields
         self._hours = hours
         self._windows = windows
         self._num_inputs = spec.num_inputs
+        self._hidden = list(hidden)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -250,8 +295,11 @@ class WindowDataset(Dataset[Sample]):
             allocate: gives the memory to read into.
         """
         rows, num = self._windows[indices], self._num_inputs
+        inputs = read_frames(self._fields, rows[:, :num], allocate=allocate)
+        if self._hidden:
+            inputs[:, :, self._hidden] = FILL
         return {
-            "inputs": read_frames(self._fields, rows[:, :num], allocate=allocate),
+            "inputs": inputs,
             "targets": read_frames(self._fields, rows[:, num:], allocate=allocate),
             "init_time": torch.from_numpy(self._hours[rows[:, num - 1]]),
         }

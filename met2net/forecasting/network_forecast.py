@@ -1,15 +1,17 @@
 """A network as a forecast function."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.data.normalization import Normalizer, renormalize
-from met2net.data.valid_points import ValidPoints
+from met2net.data.valid_points import FILL, ValidPoints
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.models.wrapper import run_network
 
-__all__ = ["network_forecast"]
+__all__ = ["as_trained", "network_forecast"]
 
 _CPU_INPUTS = 2**19  # numbers; four samples of 12 frames of five channels of 32 x 64 points
 
@@ -20,6 +22,7 @@ def network_forecast(
     trained_with: Normalizer,
     applied_to: Normalizer,
     valid: ValidPoints | None = None,
+    hidden: Sequence[int] = (),
 ) -> ForecastFunction:
     """Make a forecast function of a network, which sees the inputs and, if it asks, the init times.
 
@@ -31,14 +34,15 @@ def network_forecast(
         trained_with: normalization inside the network.
         applied_to: normalization of the inputs and of the forecasts that are given back.
         valid: points with a value, the others are filled; None: all of them.
+        hidden: places of channels that the network does not see.
     """
 
     def forecast(
         inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"]
     ) -> Float[Tensor, "b l c h w"]:
-        own_inputs = renormalize(inputs, source=applied_to, target=trained_with)
-        if valid is not None:
-            own_inputs = valid.filled(own_inputs)
+        own_inputs = as_trained(
+            inputs, trained_with=trained_with, applied_to=applied_to, valid=valid, hidden=hidden
+        )
         return renormalize(
             _in_small_batches(network, own_inputs, init_time.to(own_inputs.device)),
             source=trained_with,
@@ -46,6 +50,23 @@ def network_forecast(
         )
 
     return forecast
+
+
+def as_trained(
+    inputs: Float[Tensor, "b t c h w"],
+    *,
+    trained_with: Normalizer,
+    applied_to: Normalizer,
+    valid: ValidPoints | None = None,
+    hidden: Sequence[int] = (),
+) -> Float[Tensor, "b t c h w"]:
+    """Give inputs as a network saw them in training; arguments as those of `network_forecast`."""
+    own = renormalize(inputs, source=applied_to, target=trained_with)
+    if valid is not None:
+        own = valid.filled(own)
+    if hidden:
+        own = own.index_fill(2, torch.tensor(hidden, device=own.device), FILL)
+    return own
 
 
 def _in_small_batches(network: nn.Module, inputs: Tensor, init_time: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ class ReconstructThenPredict(Objective):
         if self.is_reconstructing:
             grid = (inputs.shape[-2], inputs.shape[-1])
             decoded = inner.decoders(inner.encoders(problem.target_frames), grid=grid)
-            loss = self.squared_error(decoded, problem.targets, problem.weights)
+            loss = self.squared_error.of_every_channel(decoded, problem.targets, problem.weights)
             yield {"loss": loss, "reconstruction_loss": loss}
         else:
             with torch.no_grad():

@@ -65,16 +65,23 @@ class Objective(nn.Module):
         """
         self.squared_error.set_area_weights(weights)
 
-    def set_valid_points(self, valid: Bool[Tensor, "c h w"]) -> None:
-        """Learn which points have a value, as `ValidPoints.tensor` gives them.
+    def set_valid_points(
+        self, valid: Bool[Tensor, "c h w"], *, asked: Bool[Tensor, " c"] | None = None
+    ) -> None:
+        """Learn which points have a value, and which channels are asked for.
 
-        Every other point is left out of whatever compares forecasts with what happened; latents
-        have no points, and count as before. Not to be called where all points have one.
+        The rest is left out of whatever compares forecasts with what happened, but where an
+        objective needs a channel that is only seen; latents have no points, and all count. Not to
+        be called where everything has a value and is asked for.
+
+        Args:
+            valid: as `ValidPoints.tensor` gives them.
+            asked: channels that are forecast; None: all of them.
 
         Raises:
-            ValueError: if none has one.
+            ValueError: if nothing is left.
         """
-        self.squared_error.set_valid_points(valid)
+        self.squared_error.set_valid_points(valid, asked=asked)
 
     def latent_error(
         self,

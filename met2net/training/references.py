@@ -1,18 +1,21 @@
-"""What a network corrects, taken from a training set before training begins."""
+"""What network and objective take from a training set before training begins."""
 
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from met2net.data.channel_roles import forecast_channels
 from met2net.data.training_set import TrainingSet
+from met2net.data.windows import WindowSpec
 from met2net.forecasting.ridge import Ridge
 from met2net.models.known_inputs import KnownInputs
 from met2net.models.linear_reference import LinearReference
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.models.wrapper import Wrapper
+from met2net.training.objective import Objective
 
-__all__ = ["set_any_references", "set_references"]
+__all__ = ["fit_objective", "set_any_references", "set_references"]
 
 
 def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[], Ridge]) -> None:
@@ -39,6 +42,21 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
         network.set_valid_points(data.valid)
         network.set_static_fields({name: data.static_field(name) for name in network.static_names})
     set_references(network.forecaster, data, ridge=ridge)
+
+
+def fit_objective(objective: Objective, data: TrainingSet, *, window: WindowSpec) -> None:
+    """Tell an objective what counts: areas, points with a value, channels that are forecast.
+
+    Raises:
+        ValueError: if nothing does.
+    """
+    objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
+    if data.valid is None and window.input_only is None:
+        return
+    shape = (len(data.channels), *data.grid.shape)
+    valid = torch.ones(shape, dtype=torch.bool) if data.valid is None else data.valid.tensor
+    forecast = forecast_channels(window, data.channels)
+    objective.set_valid_points(valid, asked=torch.tensor([x in forecast for x in data.channels]))
 
 
 def set_any_references(network: nn.Module) -> None:

@@ -22,7 +22,8 @@ class ScheduledSampling(EndToEnd):
     In the target period a step sees the true frame with probability
     max(0, start - decrease_per_step * step), drawn for every sample and frame, else its own
     forecast; from `stop_step` on always its own, as inference does. The forecasts of the input
-    frames' successors count in the loss as the targets do. The number of steps is a part of the
+    frames' successors count in the loss as the targets do, and so do channels that are only seen:
+    the network is fed its own forecasts of them. The number of steps is a part of the
     state that a resumed training continues from.
     Source: Bengio et al. 2015, arXiv:1506.03099; defaults: Tan et al. 2023, arXiv:2306.11249,
     for 50 epochs of 3,285 steps. A shorter training needs a faster decrease to see its own
@@ -101,7 +102,7 @@ class ScheduledSampling(EndToEnd):
         truth = torch.cat([seen_ahead, problem.targets], dim=1)
         weights = problem.weights
         return {
-            "loss": self.squared_error(
+            "loss": self.squared_error.of_every_channel(
                 forecast, truth, _from_the_second_frame(weights, seen_ahead)
             ),
             "prediction_loss": self.squared_error(

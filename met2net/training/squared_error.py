@@ -21,8 +21,10 @@ class SquaredError(nn.Module):
     one channel or with several, and its row's weight the mean over the rows of the grid that
     the latent row covers (`of_latents`). Where one latent stands for all variables, only rows
     are weighed. Points without a value (`set_valid_points`) count nowhere in frames: the mean is
-    that over the others, whatever forecast and target hold there. The weights follow from settings,
-    grid and mask alone, so they are no part of a saved state.
+    that over the others, whatever forecast and target hold there; so it is with channels that
+    nobody asks for, but where a network is to learn them all the same
+    (`of_every_channel`). Latents of all variables count. The weights follow from settings,
+    grid, mask and roles of channels alone, so they are no part of a saved state.
 
     Args:
         channel_weights: label -> weight; channels that are not named have weight 1. The
@@ -37,6 +39,7 @@ class SquaredError(nn.Module):
     variables: Tensor | None
     rows: Tensor | None
     valid: Tensor | None
+    has_value: Tensor | None
 
     def __init__(
         self, *, channel_weights: Mapping[str, float] | None = None, area_weighted: bool = False
@@ -50,7 +53,8 @@ class SquaredError(nn.Module):
         self.register_buffer("channels", None, persistent=False)
         self.register_buffer("variables", None, persistent=False)
         self.register_buffer("rows", None, persistent=False)
-        self.register_buffer("valid", None, persistent=False)
+        self.register_buffer("valid", None, persistent=False)  # what counts in forecasts
+        self.register_buffer("has_value", None, persistent=False)
 
     def prepare(self, network: nn.Module) -> None:
         """Bring the channel weights into the network's order.
@@ -90,15 +94,22 @@ class SquaredError(nn.Module):
         if self.area_weighted:
             self.rows = (weights / weights.mean()).to(torch.get_default_dtype())[:, None]
 
-    def set_valid_points(self, valid: Bool[Tensor, "c h w"]) -> None:
-        """Leave points without a value out, by channel in the network's order.
+    def set_valid_points(
+        self, valid: Bool[Tensor, "c h w"], *, asked: Bool[Tensor, " c"] | None = None
+    ) -> None:
+        """Leave points without a value out, and channels that nobody asks for.
+
+        Args:
+            valid: points with a value, by channel in the network's order.
+            asked: channels that are forecast; None: all of them.
 
         Raises:
-            ValueError: if no point has a value.
+            ValueError: if nothing is left.
         """
-        if not bool(valid.any()):
-            raise ValueError("no point has a value; expected some")
-        self.valid = valid
+        counted = valid if asked is None else valid & asked[:, None, None]
+        if not bool(counted.any()):
+            raise ValueError("no point of what is forecast has a value; expected some")
+        self.valid, self.has_value = counted, valid
 
     def forward(
         self,
@@ -106,7 +117,7 @@ class SquaredError(nn.Module):
         targets: Float[Tensor, "b t c h w"],
         lead_weights: Float[Tensor, "t c"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Give the weighted mean.
+        """Give the weighted mean over what is asked for.
 
         Args:
             forecast: frames.
@@ -116,14 +127,37 @@ class SquaredError(nn.Module):
         Raises:
             ValueError: if the area weights are missing or belong to another grid.
         """
+        return self._mean(forecast, targets, lead_weights, counts=self.valid)
+
+    def of_every_channel(
+        self,
+        forecast: Float[Tensor, "b t c h w"],
+        targets: Float[Tensor, "b t c h w"],
+        lead_weights: Float[Tensor, "t c"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Give the weighted mean with the channels that nobody asks for; see `forward`.
+
+        For networks whose forecasts of these are their own inputs, and for autoencoders.
+        """
+        return self._mean(forecast, targets, lead_weights, counts=self.has_value)
+
+    def _mean(
+        self,
+        forecast: Tensor,
+        targets: Tensor,
+        lead_weights: Tensor | None,
+        *,
+        counts: Bool[Tensor, "c h w"] | None,
+    ) -> Tensor:
+        """Average over what counts; over all where that is None."""
         weights = self._weights(forecast.shape[-2])
         if lead_weights is not None:
             factors = lead_weights[..., None, None]
             weights = factors if weights is None else weights * factors
-        if self.valid is not None:
-            counted = self.valid if weights is None else weights * self.valid
+        if counts is not None:
+            counted = counts if weights is None else weights * counts
             # Not multiplied by 0: what stands there may be no number.
-            squared = torch.where(self.valid, forecast - targets, 0.0).square()
+            squared = torch.where(counts, forecast - targets, 0.0).square()
             count = counted.expand(squared.shape[1:]).sum() * len(squared)
             mean: Tensor = (counted * squared).sum() / count
             return mean

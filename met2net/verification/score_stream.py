@@ -1,6 +1,6 @@
 """Forecasts of all windows, scored one batch and model at a time: memory does not grow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +33,8 @@ class ScoredBatch:
     Attributes:
         model: name.
         init_time: hours since the epoch.
-        predictions: normalized forecasts.
-        targets: normalized observations.
+        predictions: normalized forecasts of the channels that are scored.
+        targets: normalized observations of these.
         statistics: by init time, region, weighting, lead and channel.
     """
 
@@ -55,6 +55,7 @@ def score_stream(
     batch_size: int,
     device: str,
     valid: ValidPoints | None = None,
+    places: Sequence[int] | None = None,
 ) -> Iterator[ScoredBatch]:
     """Run every forecast over all windows, batch by batch, the models in order.
 
@@ -67,6 +68,7 @@ def score_stream(
         batch_size: windows at once.
         device: where the forecasts run.
         valid: points with a value, the others do not count; None: all of them.
+        places: of the channels that are scored; None: all of them.
 
     Raises:
         ValueError: if a forecast has the wrong shape or a value that is not finite.
@@ -76,8 +78,12 @@ def score_stream(
         init_time = batch["init_time"]
         clim = climatology_of_hours(climatology, init_time, window.target_hours).to(targets)
         is_valid = None if valid is None else valid.tensor.to(device).expand_as(targets)
+        scored = slice(None) if places is None else list(places)
         observations = Observations.of(
-            targets, climatology=clim, weights=weights, is_valid=is_valid
+            targets[:, :, scored],
+            climatology=clim[:, :, scored],
+            weights=weights,
+            is_valid=None if is_valid is None else is_valid[:, :, scored],
         )
         for name, forecast in forecasts.items():
             with torch.inference_mode():
@@ -87,11 +93,13 @@ def score_stream(
                     f"{name} forecasts shape {tuple(predictions.shape)}; "
                     f"expected {tuple(targets.shape)}, as the targets"
                 )
+            predictions = predictions[:, :, scored]
             try:
                 statistics = observations.compare(predictions)
             except ValueError as error:
                 raise ValueError(f"cannot score {name}: {error}") from error
-            yield ScoredBatch(name, init_time.numpy(), predictions, targets, statistics)
+            fields = observations.fields
+            yield ScoredBatch(name, init_time.numpy(), predictions, fields, statistics)
 
 
 @dataclass(frozen=True, eq=False)

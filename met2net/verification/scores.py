@@ -7,6 +7,7 @@ import xarray as xr
 from jaxtyping import Float64
 from torch.utils.data import Dataset
 
+from met2net.data.channel_roles import forecast_places
 from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
@@ -38,7 +39,7 @@ def score_windows(
     watchers: Sequence[Callable[[ScoredBatch], None]] = (),
     valid: ValidPoints | None = None,
 ) -> xr.Dataset:
-    """Score several forecasts on the same windows.
+    """Score several forecasts on the same windows; channels that are only seen are not scored.
 
     Args:
         forecasts: name -> forecast function, in normalized units.
@@ -46,7 +47,7 @@ def score_windows(
         window: the offsets that `windows` were cut with.
         climatology: normalized; anomalies for ACC are taken from it.
         grid: its areas weigh the points.
-        normalizer: channels, and the scale from normalized to physical units.
+        normalizer: all channels, and the scale from normalized to physical units.
         training_std: standard deviation of the training split, one a channel, in its units.
         units: one a channel.
         batch_size: windows at once; it does not change the scores.
@@ -65,15 +66,18 @@ def score_windows(
         ValueError: if there are no windows, or a forecast has the wrong shape or a value
             that is not finite.
     """
+    places = forecast_places(window, normalizer.channels)
     sums = accumulate_sums(
         forecasts, windows, window=window, climatology=climatology, grid=grid,
         batch_size=batch_size, device=device, regions=regions, watchers=watchers, valid=valid,
+        places=None if window.input_only is None else places,
     )  # fmt: skip
     if not sums.by_model:
         raise ValueError("there are no windows to score; expected at least one")
+    normalizer = normalizer.of_channels([normalizer.channels[place] for place in places])
     scores = to_dataset(
-        sums.totals(), window=window, normalizer=normalizer, training_std=training_std,
-        units=units, num_windows=len(windows),
+        sums.totals(), window=window, normalizer=normalizer, training_std=training_std[places],
+        units=[units[place] for place in places], num_windows=len(windows),
     )  # fmt: skip
     names = ["all", *(region.name for region in regions)]
     return scores.merge(breakdowns(sums, scores=scores, regions=names, normalizer=normalizer))
@@ -91,8 +95,11 @@ def accumulate_sums(
     regions: Sequence[Region] = (),
     watchers: Sequence[Callable[[ScoredBatch], None]] = (),
     valid: ValidPoints | None = None,
+    places: Sequence[int] | None = None,
 ) -> ScoreSums:
     """Run every forecast over all windows, or over a rank's `Subset`; keep sums only.
+
+    Arguments are those of `score_windows`, and of `score_stream` the places of the channels.
 
     Raises:
         ValueError: if a forecast has the wrong shape or a value that is not finite.
@@ -101,7 +108,7 @@ def accumulate_sums(
     batches = score_stream(
         forecasts, windows, window=window, climatology=climatology,
         weights=point_weights(grid, (everywhere(grid), *regions)), batch_size=batch_size,
-        device=device, valid=valid,
+        device=device, valid=valid, places=places,
     )  # fmt: skip
     for batch in batches:
         for watch in (sums.add, *watchers):

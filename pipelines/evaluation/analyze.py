@@ -13,9 +13,10 @@ from met2net.analysis.attention import attention_array, mean_attention, seasonal
 from met2net.analysis.cka import MIN_SAMPLES, CkaAccumulator
 from met2net.analysis.feature_hooks import layer_features, listed_layers
 from met2net.checkpoint import Checkpoint
-from met2net.data.normalization import renormalize
+from met2net.data.channel_roles import hidden_places, seen_channels, seen_places
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
+from met2net.forecasting.network_forecast import as_trained
 from met2net.models.wrapper import Wrapper
 from pipelines.atomic import write_netcdf
 from pipelines.errors import DataError
@@ -93,8 +94,12 @@ def analyze(
     )
     fields = [sample["inputs"] for sample in samples]
     step_hours = window.input_hours[-1] - window.input_hours[-2] if window.num_inputs > 1 else 0
+    seen = seen_places(window, data.channels)
     densities = channel_densities(
-        fields, channels=data.channels, step_hours=step_hours, valid=data.valid
+        [batch[:, :, seen] for batch in fields],
+        channels=seen_channels(window, data.channels),
+        step_hours=step_hours,
+        valid=None if data.valid is None else data.valid.of_channels(seen),
     )
     frame = frame.assign_attrs(densities.attrs)
     networks = {name: checkpoint.network for name, checkpoint in loaded.items()}
@@ -107,7 +112,15 @@ def analyze(
         inputs = [
             (fields, x["init_time"]) if timed else (fields,)
             for x in samples
-            for fields in [_inputs(x["inputs"], checkpoint, data)]
+            for fields in [
+                as_trained(
+                    x["inputs"],
+                    trained_with=checkpoint.normalizer,
+                    applied_to=data.normalizer,
+                    valid=checkpoint.valid,
+                    hidden=hidden_places(window, data.channels),
+                )
+            ]
         ]
         own: Trace | None = getattr(network, "trace", None)
         if own is not None:
@@ -126,12 +139,6 @@ def analyze(
     write_netcdf(path, analysis)
     logger.info("analyzed %d models on %d windows: %s", len(loaded), analysis.num_samples, path)
     return path
-
-
-def _inputs(fields: Tensor, checkpoint: Checkpoint, data: TrainingSet) -> Tensor:
-    """Give inputs as a network was trained with them."""
-    own = renormalize(fields, source=data.normalizer, target=checkpoint.normalizer)
-    return own if checkpoint.valid is None else checkpoint.valid.filled(own)
 
 
 def spread_batches(num_windows: int, *, num_samples: int, seed: int) -> list[list[int]]:

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 
+from met2net.data.channel_roles import (
+    forecast_channels,
+    forecast_places,
+    hidden_places,
+    seen_channels,
+    seen_places,
+)
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
@@ -110,9 +118,11 @@ def write_examples(
     """Write the middle windows of a split with every model's forecast, in physical units.
 
     Returns:
-        Path of `example.nc`: `inputs(example, input_time_offset, channel, latitude,
-        longitude)`, `targets(example, lead_time, channel, ...)`,
-        `predictions(model, example, lead_time, channel, ...)`; NaN at points without a value.
+        Path of `example.nc`: `inputs(example, input_time_offset, input_channel, latitude,
+        longitude)` of the channels that are seen, and of those that are forecast
+        `targets(example, lead_time, channel, ...)`, `last_input(example, channel, ...)` and
+        `predictions(model, example, lead_time, channel, ...)`; NaN at points without a value, and
+        where nothing was seen.
 
     Raises:
         DataError: if the split has fewer windows than asked, or a checkpoint does not fit.
@@ -139,13 +149,21 @@ def write_examples(
     )
     if data.valid is not None:
         inputs, targets, predictions = map(data.valid.blanked, (inputs, targets, predictions))
+    last = inputs[:, -1].copy()
+    last[:, hidden_places(window, data.channels)] = np.nan
+    seen, asked = (places(window, data.channels) for places in (seen_places, forecast_places))
     field = ("channel", "latitude", "longitude")
     init_time = batch["init_time"].numpy().astype("datetime64[h]").astype("datetime64[ns]")
     examples = xr.Dataset(
         {
-            "inputs": (("example", "input_time_offset", *field), inputs),
-            "targets": (("example", "lead_time", *field), targets),
-            "predictions": (("model", "example", "lead_time", *field), predictions),
+            "inputs": (
+                ("example", "input_time_offset", "input_channel", *field[1:]), inputs[:, :, seen],
+            ),
+            "last_input": (("example", *field), last[:, asked]),
+            "targets": (("example", "lead_time", *field), targets[:, :, asked]),
+            "predictions": (
+                ("model", "example", "lead_time", *field), predictions[:, :, :, asked],
+            ),
         },
         coords={
             "model": list(forecasts),
@@ -154,8 +172,9 @@ def write_examples(
                 "input_time_offset", list(window.input_hours), {"units": "hours"},
             ),
             "lead_time": ("lead_time", list(window.target_hours), {"units": "hours"}),
-            "channel": list(data.channels),
-            "units": ("channel", list(data.units)),
+            "channel": list(forecast_channels(window, data.channels)),
+            "input_channel": list(seen_channels(window, data.channels)),
+            "units": ("channel", [data.units[place] for place in asked]),
             "latitude": ("latitude", list(data.grid.latitude), {"units": "degrees_north"}),
             "longitude": ("longitude", list(data.grid.longitude), {"units": "degrees_east"}),
         },
@@ -184,6 +203,7 @@ def _networks(
             trained_with=own or checkpoint.normalizer,
             applied_to=data.normalizer,
             valid=checkpoint.valid,
+            hidden=hidden_places(window, data.channels),
         )
         for name, checkpoint in loaded.items()
     }
@@ -193,7 +213,8 @@ def _baselines(
     data: TrainingSet, *, window: WindowSpec, checkpoints: Mapping[str, Path]
 ) -> dict[str, ForecastFunction]:
     """Give the forecasts without a network, in order."""
-    baselines = baseline_forecasts(data.climatology, window)
+    hidden = hidden_places(window, data.channels)
+    baselines = baseline_forecasts(data.climatology, window, hidden=hidden)
     baselines["ridge"] = ridge_forecast(fitted_ridge(data, window=window).forecast)
     taken = sorted(set(baselines) & set(checkpoints))
     if taken:
@@ -212,6 +233,11 @@ def _provenance(data: TrainingSet, *, split: str, window: WindowSpec) -> dict[st
         "climatology": data.climatology.description,
         "input_hours": list(window.input_hours),
         "stride_hours": window.stride_hours,
+        **{
+            role: ", ".join(labels)
+            for role in ("input_only", "output_only")
+            if (labels := getattr(window, role))
+        },
     }
 
 

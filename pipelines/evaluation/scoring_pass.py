@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from met2net.data.channel_roles import forecast_channels, forecast_places
+from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowDataset, WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
@@ -49,7 +51,7 @@ def score_pass(
     provenance: Mapping[str, Any],
     rmse_batch_size: int | None = None,
 ) -> xr.Dataset:
-    """Run every forecast once over all windows.
+    """Run every forecast once over all windows; score what is forecast.
 
     Args:
         forecasts: name -> forecast function, in normalized units.
@@ -70,26 +72,30 @@ def score_pass(
         DataError: if a region has no point of the grid, or there is no land-sea mask.
     """
     regions = scored_regions(data.grid, settings)
-    std = np.asarray(data.normalizer.std)
+    labels = forecast_channels(window, data.channels)
+    places = forecast_places(window, data.channels)
+    normalizer = data.normalizer.of_channels(labels)
+    valid = None if data.valid is None else data.valid.of_channels(places)
+    std, training_std = np.asarray(normalizer.std), data.std[places]
     attrs = {name: _text(value) for name, value in provenance.items()}
-    extent = np.stack([data.minimum, data.maximum])
+    extent = np.stack([data.minimum[places], data.maximum[places]])
     fields = FieldSums(
         grid=data.grid,
-        value_range=_normalized(extent, data),
-        mean=_normalized(data.mean, data),
-        valid=data.valid,
+        value_range=_normalized(extent, normalizer),
+        mean=_normalized(data.mean[places], normalizer),
+        valid=valid,
     )
     by_region = RegionalSums()
-    images = BenchmarkSums(data.normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
+    images = BenchmarkSums(normalizer) if data.attrs.get("form") == IMAGE_SEQUENCES else None
     path = RunFolder(out).statistics
     with ExitStack() as files:
         writer = files.enter_context(
             StatisticsWriter(
                 files.enter_context(replacing(path)),
                 models=list(forecasts),
-                channels=data.channels,
+                channels=labels,
                 lead_hours=window.target_hours,
-                scale=std / data.std,
+                scale=std / training_std,
                 attrs=attrs,
             )
         )
@@ -103,10 +109,10 @@ def score_pass(
                         out / "forecasts" / f"{name}.zarr",
                         lead_hours=window.target_hours,
                         grid=data.grid,
-                        normalizer=data.normalizer,
-                        units=data.units,
+                        normalizer=normalizer,
+                        units=[data.units[place] for place in places],
                         attrs=attrs | {"model": name},
-                        valid=data.valid,
+                        valid=valid,
                     )
                 )
                 for name in forecasts
@@ -133,7 +139,7 @@ def score_pass(
             watchers=watchers,
             valid=data.valid,
         )
-    looks = fields.to_dataset(std=std, channels=data.channels, lead_time=window.target_hours)
+    looks = fields.to_dataset(std=std, channels=labels, lead_time=window.target_hours)
     note = {"long_name": "range of images: smallest and largest value in the training split"}
     looks["image_range"] = (("image_range_end", "channel"), extent, note)
     looks["image_range_end"] = ["smallest", "largest"]
@@ -142,7 +148,7 @@ def score_pass(
         scores=scores,
         init_time=read_init_times(path),
         std=std,
-        training_std=data.std,
+        training_std=training_std,
         bootstrap=settings.bootstrap,
         yardsticks=BASELINES,
     )
@@ -150,7 +156,7 @@ def score_pass(
         by_region.by_model,
         name="region",
         labels=[str(name) for name in scores["region"].values],
-        channels=data.channels,
+        channels=labels,
         std=std,
         bootstrap=settings.bootstrap,
     )
@@ -162,7 +168,7 @@ def score_pass(
             partial(read_statistics, path),
             models=list(forecasts),
             num_leads=window.num_targets,
-            variables=data.variables,
+            variables=_of_channels(data.variables, labels),
             std=std,
             batch_size=rmse_batch_size,
         )
@@ -170,9 +176,17 @@ def score_pass(
     return xr.merge(parts).assign_attrs({**provenance, **intervals.attrs})
 
 
-def _normalized(values: np.ndarray, data: TrainingSet) -> np.ndarray:
+def _of_channels(
+    variables: Mapping[str, Sequence[str]], channels: Sequence[str]
+) -> dict[str, list[str]]:
+    """Give the groups with some of their channels alone; none that is left empty."""
+    groups = {name: [x for x in labels if x in channels] for name, labels in variables.items()}
+    return {name: labels for name, labels in groups.items() if labels}
+
+
+def _normalized(values: np.ndarray, normalizer: Normalizer) -> np.ndarray:
     """Normalize numbers a channel (the last axis) as the fields are."""
-    return np.asarray((values - np.asarray(data.normalizer.mean)) / np.asarray(data.normalizer.std))
+    return np.asarray((values - np.asarray(normalizer.mean)) / np.asarray(normalizer.std))
 
 
 def _text(value: Any) -> str:

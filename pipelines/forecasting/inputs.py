@@ -151,7 +151,7 @@ def write_inputs(
         span = f"{times.min()} to {times.max()}"[:16] if len(times) else "none"
         raise DataError(f"found no fields at {shown}; found hours: {span}; expected {len(wanted)} "
                         "hours up to the init time")  # fmt: skip
-    fields = required_fields(checkpoint.normalizer.channels)
+    fields = required_fields(checkpoint.input_channels)
     missing_names = [name for name in fields if name not in dataset]
     if missing_names:
         raise DataError(

@@ -57,10 +57,6 @@ def model_card(
     provenance = checkpoint.provenance
     attribution = provenance.get("attribution", "")
     window, grid = checkpoint.window, checkpoint.grid
-    channels = ", ".join(
-        label if units == "1" else f"{label} [{units}]"
-        for label, units in zip(checkpoint.normalizer.channels, checkpoint.units, strict=True)
-    )
     # A training may be another experiment's, too: what the version says of itself counts.
     facts = {**{k: v for k, v in provenance.items() if k != "attribution"}, **tags}
     facts = {k: v for k, v in facts.items() if k not in _DECISION}
@@ -75,8 +71,7 @@ def model_card(
         f"first; **bold**: this model. {scores.attrs['num_windows']} windows of the "
         f"{scores.attrs['split']} split; climatology by {scores.attrs['climatology']}.\n\n"
         + _score_table(scores, model=model),
-        "## Input and output\n\n"
-        f"- Channels, in this order: {channels}\n"
+        f"## Input and output\n\n{_channels(checkpoint)}"
         f"- Grid: {grid}\n"
         f"- Inputs: {window.num_inputs} frames at {_hours(window.input_hours)} h\n"
         f"- Outputs: {window.num_targets} frames at {_hours(window.target_hours)} h\n"
@@ -104,6 +99,20 @@ def model_card(
     if attribution:
         sections.append(f"*{attribution}*")
     return "\n\n".join(sections) + "\n"
+
+
+def _channels(checkpoint: Checkpoint) -> str:
+    """List the channels, inputs and outputs apart where they differ."""
+    seen, given = (
+        ", ".join(
+            label if units == "1" else f"{label} [{units}]"
+            for label, units in zip(labels, checkpoint.units_of(labels), strict=True)
+        )
+        for labels in (checkpoint.input_channels, checkpoint.output_channels)
+    )
+    if seen == given:
+        return f"- Channels, in this order: {seen}\n"
+    return f"- Channels of inputs, in this order: {seen}\n- Channels of outputs: {given}\n"
 
 
 def _decision(tags: Mapping[str, str]) -> list[str]:

@@ -149,7 +149,7 @@ def _report(client: "mlflow.MlflowClient", run_id: str) -> str | None:
 
 
 def _check_example(example: np.ndarray, checkpoint: Checkpoint) -> None:
-    channels = len(checkpoint.normalizer.channels)
+    channels = len(checkpoint.input_channels)
     expected = (checkpoint.window.num_inputs, channels, *checkpoint.grid.shape)
     if example.shape[1:] != expected or len(example) == 0:
         raise DataError(
@@ -218,10 +218,11 @@ def _requirements() -> list[str]:
 def _signature(checkpoint: Checkpoint) -> "mlflow.models.ModelSignature":
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
-    frame = (len(checkpoint.normalizer.channels), *checkpoint.grid.shape)
+    num_seen, num_given = len(checkpoint.input_channels), len(checkpoint.output_channels)
+    grid = checkpoint.grid.shape
     kind = np.dtype(np.float32)
     trained = checkpoint.window.num_targets
-    shape = (-1, checkpoint.window.num_inputs, *frame)
+    shape = (-1, checkpoint.window.num_inputs, num_seen, *grid)
     inputs: list[ColSpec | TensorSpec] = [TensorSpec(kind, shape)]
     if needs_init_time(checkpoint.network):
         inputs = [
@@ -231,7 +232,7 @@ def _signature(checkpoint: Checkpoint) -> "mlflow.models.ModelSignature":
     return mlflow.models.ModelSignature(
         inputs=Schema(inputs),
         # As many frames as `num_leads` asks for.
-        outputs=Schema([TensorSpec(kind, (-1, -1, *frame))]),
+        outputs=Schema([TensorSpec(kind, (-1, -1, num_given, *grid))]),
         params=ParamSchema([ParamSpec("num_leads", "long", trained)]),
     )
 

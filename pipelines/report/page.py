@@ -168,6 +168,12 @@ def _facts(scores: xr.Dataset) -> dict[str, str]:
         "Scored": f"{scores.attrs['num_windows']} windows of the {scores.attrs['split']} split",
         "Climatology": f"by {scores.attrs['climatology']}, from the training split",
     }
+    if "input_only" in scores.attrs:
+        facts["Only seen"] = f"{scores.attrs['input_only']}: inputs that are not forecast"
+    if "output_only" in scores.attrs:
+        facts["Only forecast"] = (
+            f"{scores.attrs['output_only']}: no inputs, so that persistence is the climatology"
+        )
     if "bootstrap" in scores.attrs:
         facts["Intervals"] = str(scores.attrs["bootstrap"])
     return facts

@@ -184,7 +184,7 @@ def window_tables(example: xr.Dataset) -> list[Table]:
         else f"Grid point {_degrees(point['latitude'].item(), 'N', 'S')} "
         f"{_degrees(point['longitude'].item(), 'E', 'W')}"
     )
-    fields = window[["inputs", "targets", "predictions"]].astype(float)
+    fields = window[["last_input", "targets", "predictions"]].astype(float)
     mean = fields.weighted(weights).mean(("latitude", "longitude"))
     leads = dict.fromkeys([0, window.sizes["lead_time"] - 1])
     return [
@@ -209,10 +209,9 @@ def _window_table(values: xr.Dataset, *, title: str, header: Sequence[str]) -> T
     # Two digits of a typical error: values are shown as finely as they can be told apart.
     sizes = np.median(np.abs(error.values), axis=0)
     places = [decimals_for([size], digits=2) for size in sizes]
-    last = values["inputs"].isel(input_time_offset=-1)
     rows = [
         (name, *(text(v, p) for v, p in zip(row.values, places, strict=True)))
-        for name, row in (("last input", last), ("truth", truth))
+        for name, row in (("last input", values["last_input"]), ("truth", truth))
     ]
     for model in map(str, values["model"].values):
         cells = (

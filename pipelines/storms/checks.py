@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from met2net.analysis.cyclones import Track
+from met2net.data.channel_roles import forecast_channels
 from met2net.data.grid import Grid
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec, find_windows
@@ -72,6 +73,7 @@ def check_storms(
         return
     data = TrainingSet.open(training_set)
     for storm in map(find_storm, storms):
+        _check_pressure(storm, forecast_channels(window, data.channels))
         best = best_track(storm, table=table)
         rows = hours_of_storm(data, storm, best=best, split=split)
         times = data.hours[rows].astype("datetime64[h]").astype("datetime64[ns]")

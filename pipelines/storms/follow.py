@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from met2net.analysis.cyclones import Track
+from met2net.data.channel_roles import hidden_places
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
@@ -71,7 +72,11 @@ def track_storms(
     loaded = load_fitting(checkpoints, data=data, window=window, device=device)
     forecasts = {
         name: network_forecast(
-            one.network, trained_with=one.normalizer, applied_to=data.normalizer, valid=one.valid
+            one.network,
+            trained_with=one.normalizer,
+            applied_to=data.normalizer,
+            valid=one.valid,
+            hidden=hidden_places(window, data.channels),
         )
         for name, one in loaded.items()
     }
@@ -109,12 +114,11 @@ def _forecast(
 ) -> xr.Dataset:
     """Run one model over windows; keep the tracker's fields."""
     parts = []
+    windows = data.cut(rows, window)
     for start in range(0, len(rows), batch_size):
-        inputs = rows[start : start + batch_size, : window.num_inputs]
-        frames = np.stack([[data.fields[int(i)] for i in row] for row in inputs])
-        hours = torch.from_numpy(data.hours[inputs[:, -1]])
+        batch = windows.batch(np.arange(start, min(start + batch_size, len(rows))))
         with torch.inference_mode():
-            parts.append(forecast(torch.from_numpy(frames).to(device), hours).cpu())
+            parts.append(forecast(batch["inputs"].to(device), batch["init_time"]).cpu())
     init_time = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
     dataset = _dataset(data, torch.cat(parts), dims=("init_time", "lead_time"))
     leads = np.array(window.target_hours).astype("timedelta64[h]")

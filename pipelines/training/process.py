@@ -25,7 +25,7 @@ from met2net.training.devices import DataParallel
 from met2net.training.freed_memory import keep_freed_memory
 from met2net.training.module import ForecastModule
 from met2net.training.patience import ForecastPatience
-from met2net.training.references import set_references
+from met2net.training.references import fit_objective, set_references
 from met2net.training.repeated_blocks import recompute_activations
 from pipelines.errors import DataError, TrainingError, as_data_error
 from pipelines.training.bar import TrainingBar
@@ -74,9 +74,7 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     else:
         set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
     objective = build(job.objective)
-    objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
-    if data.valid is not None:
-        objective.set_valid_points(data.valid.tensor)
+    fit_objective(objective, data, window=job.window)
     module = ForecastModule(network, objective, job.optimization)
     _prepare(module, job.trainer)
     checkpoints = folder / "checkpoints"

@@ -10,7 +10,7 @@ from met2net.data.training_set import TrainingSet
 from met2net.models.build import build
 from met2net.training.module import ForecastModule
 from met2net.training.profile import StepProfile, profile_training
-from met2net.training.references import set_references
+from met2net.training.references import fit_objective, set_references
 from met2net.training.repeated_blocks import recompute_activations
 from pipelines.errors import as_data_error
 from pipelines.training.job import TrainingJob
@@ -36,9 +36,7 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
     )
     network, objective = build(job.network), build(job.objective)
     set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
-    objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
-    if data.valid is not None:
-        objective.set_valid_points(data.valid.tensor)
+    fit_objective(objective, data, window=job.window)
     module = ForecastModule(network, objective, job.optimization)
     with as_data_error():
         if job.trainer.recompute_activations:

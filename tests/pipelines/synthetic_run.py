@@ -167,7 +167,11 @@ def make_example(
     dims = ("channel", "latitude", "longitude")
     return xr.Dataset(
         {
-            "inputs": (("example", "input_time_offset", *dims), inputs[None]),
+            "inputs": (
+                ("example", "input_time_offset", "input_channel", *dims[1:]),
+                inputs[None],
+            ),
+            "last_input": (("example", *dims), inputs[None, -1]),
             "targets": (("example", "lead_time", *dims), targets[None]),
             "predictions": (
                 ("model", "example", "lead_time", *dims),
@@ -178,6 +182,7 @@ def make_example(
         coords={
             "model": models,
             "channel": list(channels),
+            "input_channel": list(channels),
             "latitude": latitude,
             "longitude": longitude,
             "lead_time": ("lead_time", list(lead_times), {"units": "hours"}),

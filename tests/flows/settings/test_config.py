@@ -79,6 +79,8 @@ def test_what_changes_no_score_does_not_count_as_science(override: str, counts: 
         ("data.window.num_targets=0", "num_targets is 0; expected at least 1"),
         ("seed=a=b", "seed is 'a=b'; expected a whole number"),
         ("~models.met2net", "models has no 'met2net', which is to be registered; found: tau"),
+        ("data.window.input_only=[tp]", "window.input_only has tp; expected some of"),
+        ("data.window.output_only=t2m", "output_only is 't2m'; expected a list of texts"),
         (
             "reference_frame=first",
             "reference_frame is 'first'; expected one of: none, last_input, linear",
@@ -94,3 +96,13 @@ def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) 
 def test_a_missing_value_is_named() -> None:
     with pytest.raises(ConfigError, match="source.folder"):
         load_experiment(["source=files"])
+
+
+def test_roles_of_channels_name_another_experiment_and_none_name_the_same() -> None:
+    plain, empty, roles = (
+        load_experiment(["experiment=mumbai_sst", *more])
+        for more in ([], ["data.window.input_only=[]"], ["data.window.input_only=[sst]"])
+    )
+    assert roles.window.input_only == ("sst",) and empty.window == plain.window
+    assert fingerprint(empty.science) == fingerprint(plain.science) != fingerprint(roles.science)
+    assert fingerprint(roles.inputs) == fingerprint(plain.inputs)  # the same training set

@@ -54,7 +54,7 @@ def test_the_squared_error_is_the_weighted_mean_of_numpy_s_masked_arrays(
 
 
 def test_a_mask_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="no point has a value"):
+    with pytest.raises(ValueError, match="no point of what is forecast has a value"):
         SquaredError().set_valid_points(torch.zeros(1, 2, 2, dtype=torch.bool))
 
 

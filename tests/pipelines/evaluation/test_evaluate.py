@@ -272,14 +272,18 @@ def test_examples_are_the_middle_windows_in_physical_units(training_set, checkpo
     with xr.open_dataset(path) as example:
         assert example["model"].values.tolist() == ["mine", *BASELINES]
         field = ("channel", "latitude", "longitude")
-        assert example["inputs"].dims == ("example", "input_time_offset", *field)
+        assert example["inputs"].dims == (
+            "example", "input_time_offset", "input_channel", *field[1:],
+        )  # fmt: skip
         assert example["targets"].dims == ("example", "lead_time", *field)
         assert example["predictions"].dims == ("model", "example", "lead_time", *field)
         assert example["input_time_offset"].values.tolist() == [-2, -1, 0]
         # 44 windows, the first init time 2016-01-09T02: numbers 21 and 22 are the middle ones.
         expected = np.array(["2016-01-09T23", "2016-01-10T00"], "datetime64[ns]")
         np.testing.assert_array_equal(example["init_time"], expected)
-        now = example["inputs"].sel(input_time_offset=0).isel(example=1)
+        now = example["last_input"].isel(example=1)
+        newest = example["inputs"].sel(input_time_offset=0).isel(example=1)
+        np.testing.assert_array_equal(newest, now)
         row = int(np.flatnonzero(data.hours.astype("datetime64[h]") == expected[1])[0])
         truth = data.normalizer.denormalize(torch.from_numpy(np.asarray(data.fields[row])))
         np.testing.assert_allclose(now, truth, rtol=1e-6)

@@ -174,9 +174,7 @@ def test_what_a_derived_channel_comes_from_is_checked(tmp_path: Path) -> None:
     fields = read_fields(tmp_path / "celsius.nc", ("rh2m",))
     humidity = fields["2m_relative_humidity"]
     assert humidity.min() > -1 and humidity.max() < 120  # looks like a humidity
-    needed = SimpleNamespace(
-        window=WindowSpec((-1, 0), (1,)), normalizer=SimpleNamespace(channels=("rh2m",))
-    )
+    needed = SimpleNamespace(window=WindowSpec((-1, 0), (1,)), input_channels=("rh2m",))
     start = np.datetime64("2016-01-01T02", "ns")
     with pytest.raises(DataError, match=r"2m_temperature is .*looks like degrees Celsius"):
         write_inputs(fields, needed, init_time=start, folder=tmp_path)
