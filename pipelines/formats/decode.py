@@ -1,18 +1,13 @@
 """Decode a file of ERA5 fields by its content: GRIB, netCDF, or a zip of such files."""
 
 import math
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
-from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
 from pipelines.formats.canonical import canonical
 from pipelines.formats.chunks import hours_a_chunk
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file, lazily
@@ -25,15 +20,15 @@ from pipelines.formats.netcdf_file import open_netcdf
 from pipelines.formats.times import TIME_NAMES
 from pipelines.formats.unmarked_sums import without_unmarked_sums
 from pipelines.formats.web_page import web_page
+from pipelines.formats.zip_members import ZIP_LIMIT, zip_members
 
 __all__ = ["decode"]
 
 _LEVELS = ("level", "pressure_level", "isobaricInhPa", "plev")
-_ZIP_LIMIT = 64 * 2**30  # [bytes] unpacked; a month of global fields is far less
 
 
 def decode(
-    path: Path, *, names: Mapping[str, str] | None = None, zip_limit: int = _ZIP_LIMIT
+    path: Path, *, names: Mapping[str, str] | None = None, zip_limit: int = ZIP_LIMIT
 ) -> xr.Dataset:
     """Read a file in house form (see `canonical`), lazily; a zip is read into memory.
 
@@ -84,24 +79,9 @@ def _canonical_netcdf(raw: xr.Dataset, names: Mapping[str, str], origin: str) ->
 
 def _read_zip(path: Path, names: Mapping[str, str], limit: int) -> xr.Dataset:
     """Read and merge the members of a zip, each told by its own content."""
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            size = sum(member.file_size for member in members)
-            if size > limit:
-                raise DataError(f"{path}: found {size} bytes unpacked; expected at most {limit}")
-            parts = []
-            for number, member in enumerate(members):
-                # Under a name of our own: a member's name may point anywhere.
-                unpacked = Path(folder) / str(number)
-                with archive.open(member) as source, unpacked.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                origin = f"{path}, member {member.filename!r}"
-                parts.append(_read_member(unpacked, names, origin))
-    except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
-        if is_of_disk(error):
-            raise
-        raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error
+    parts = [
+        _read_member(unpacked, names, origin) for origin, unpacked in zip_members(path, limit=limit)
+    ]
     reasons = [reason for part in parts for reason in left_out(part)]
     parts = [part for part in parts if part.data_vars]
     return with_left_out(_merge(parts, path) if parts else xr.Dataset(), reasons)

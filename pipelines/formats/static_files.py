@@ -4,9 +4,7 @@
 gives just that.
 """
 
-import tempfile
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,7 @@ from met2net.data.static_fields import (
     static_candidates,
     static_variable,
 )
-from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
-from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
 from pipelines.formats.file_array import OF_BROKEN_FILES, broken_file
 from pipelines.formats.file_format import file_format
 from pipelines.formats.grib import message_axes
@@ -30,6 +26,7 @@ from pipelines.formats.grib_library import eccodes
 from pipelines.formats.grib_messages import open_message
 from pipelines.formats.grib_places import message_places
 from pipelines.formats.netcdf_file import open_netcdf
+from pipelines.formats.zip_members import zip_members
 
 __all__ = ["Moving", "canonical_static", "read_static_fields"]
 
@@ -157,28 +154,12 @@ def _message_field(message: bytes, path: Path) -> xr.Dataset:
 def _read_zip(path: Path, names: Sequence[str]) -> dict[str, xr.DataArray]:
     """Read the members one by one; the first that has a field gives it."""
     found: dict[str, xr.DataArray] = {}
-    for member, unpacked in _unpacked(path):
+    for origin, unpacked in zip_members(path):
         missing = [name for name in names if name not in found]
+        if file_format(unpacked) == "zip":
+            continue
         try:
             found |= read_static_fields(unpacked, missing)
         except DataError as error:
-            origin = f"{path}, member {member!r}"
             raise type(error)(str(error).replace(str(unpacked), origin)) from error
     return found
-
-
-def _unpacked(path: Path) -> Iterator[tuple[str, Path]]:
-    """Give the members of a zip with a file of each, there for as long as it is looked at."""
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            for number, member in enumerate(archive.infolist()):
-                # Under a name of our own: a member's name may point anywhere.
-                unpacked = Path(folder) / str(number)
-                unpacked.write_bytes(b"" if member.is_dir() else archive.read(member))
-                if file_format(unpacked) != "zip":
-                    yield member.filename, unpacked
-                unpacked.unlink()
-    except OF_BROKEN_ZIPS as error:
-        if is_of_disk(error) or isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: found a broken zip ({error}); expected a whole one") from error

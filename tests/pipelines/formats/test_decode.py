@@ -269,8 +269,13 @@ def test_a_zip_is_merged_and_its_names_cannot_escape(tmp_path):
     assert not list(tmp_path.parent.rglob("escaped.nc"))
     with pytest.raises(DataError, match="bytes unpacked; expected at most 10"):
         decode(path, zip_limit=10)
-    path.write_bytes(path.read_bytes()[:-30])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
     with pytest.raises(DataError, match="broken zip"):
+        decode(path)
+    flags = whole.index(b"PK\x01\x02") + 8  # of the first member, in the list of members
+    path.write_bytes(whole[:flags] + b"\x01" + whole[flags + 1 :])
+    with pytest.raises(DataError, match="broken zip .*password required"):
         decode(path)
 
 

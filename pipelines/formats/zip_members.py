@@ -1,0 +1,69 @@
+"""The members of a zip file, each in a file of its own for as long as it is looked at."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.disk_errors import is_of_disk
+from pipelines.errors import DataError
+from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
+
+__all__ = ["ZIP_LIMIT", "zip_members"]
+
+ZIP_LIMIT = 64 * 2**30
+"""Largest unpacked size of a zip [bytes]; a month of global fields is far less."""
+
+
+def zip_members(path: Path, *, limit: int = ZIP_LIMIT) -> Iterator[tuple[str, Path]]:
+    """Unpack one member after the other, folders left out.
+
+    Args:
+        path: of the zip file.
+        limit: largest unpacked size of all members [bytes].
+
+    Yields:
+        Zip file and member for messages, and a file with what the member holds, which is gone when
+        the next one is asked for.
+
+    Raises:
+        DataError: if the zip is broken, or larger than `limit`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for number, member in enumerate(_members(path, limit)):
+            # Under a name of our own: a member's name may point anywhere.
+            unpacked = Path(folder) / str(number)
+            _unpack(path, member, unpacked)
+            yield f"{path}, member {member.filename!r}", unpacked
+            unpacked.unlink()
+
+
+def _members(path: Path, limit: int) -> list[zipfile.ZipInfo]:
+    """List what is in the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+    except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
+        raise _broken(path, error) from error
+    size = sum(member.file_size for member in members)
+    if size > limit:
+        raise DataError(f"{path}: found {size} bytes unpacked; expected at most {limit}")
+    return members
+
+
+def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:
+    """Write what a member holds."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as source:
+            with target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: Exception) -> Exception:
+    """Say that a zip is broken, if it is not the disk."""
+    if is_of_disk(error):
+        return error
+    return DataError(f"{path}: found a broken zip ({error}); expected a whole one")
