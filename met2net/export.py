@@ -45,24 +45,29 @@ class _PhysicalForecast(nn.Module):
 
     mean: Tensor
     std: Tensor
+    seen_mean: Tensor
+    seen_std: Tensor
     valid: Tensor | None
-    sources: Tensor
-    given: Tensor
+    sources: Tensor | None
+    given: Tensor | None
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
         self.network = checkpoint.network
         labels, seen = checkpoint.normalizer.channels, checkpoint.input_channels
-        self.num_hidden = len(labels) - len(seen)
-        # Of every channel, its place among what is seen and, after these, what is not.
         hidden = [label for label in labels if label not in seen]
+        self.num_hidden = len(hidden)
+        # Of every channel, its place among what is seen and, after these, what is not.
         order = [(*seen, *hidden).index(label) for label in labels]
-        self.register_buffer("sources", torch.tensor(order))
         given = [labels.index(label) for label in checkpoint.output_channels]
-        self.register_buffer("given", torch.tensor(given))
+        self.register_buffer("sources", torch.tensor(order) if hidden else None)
+        self.register_buffer("given", None if len(given) == len(labels) else torch.tensor(given))
+        own = checkpoint.normalizer.of_channels(seen)
         for name, values in (
             ("mean", checkpoint.normalizer.mean),
             ("std", checkpoint.normalizer.std),
+            ("seen_mean", own.mean),
+            ("seen_std", own.std),
         ):
             column = torch.tensor(values, dtype=torch.float64)[:, None, None]
             self.register_buffer(name, column)
@@ -72,9 +77,8 @@ class _PhysicalForecast(nn.Module):
         self, inputs: Float[Tensor, "b t c h w"], init_time: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b t2 c2 h w"]:
         """Centre in double precision, as pressures are large beside their changes."""
-        mean, std = (column[self.sources < inputs.shape[2]] for column in (self.mean, self.std))
-        normalized = ((inputs - mean) / std).float()
-        if self.num_hidden:
+        normalized = ((inputs - self.seen_mean) / self.seen_std).float()
+        if self.sources is not None:
             shape = (*inputs.shape[:2], self.num_hidden, *inputs.shape[3:])
             normalized = torch.cat([normalized, normalized.new_full(shape, FILL)], dim=2)
             normalized = normalized.index_select(2, self.sources)
@@ -84,4 +88,4 @@ class _PhysicalForecast(nn.Module):
         physical = forecast.double() * self.std + self.mean
         if self.valid is not None:
             physical = torch.where(self.valid, physical, torch.nan)
-        return physical.index_select(2, self.given)
+        return physical if self.given is None else physical.index_select(2, self.given)

@@ -97,7 +97,9 @@ class Forecaster:
     def predict(
         self, inputs: Float[np.ndarray, "b t c h w"], init_time: InitTime | None = None
     ) -> Float[np.ndarray, "b t2 c2 h w"]:
-        """Forecast from arrays in channel order, physical units in and out.
+        """Forecast from arrays, physical units in and out.
+
+        Channels stand in the order of `Checkpoint.input_channels`, and of `output_channels`.
 
         Args:
             inputs: frames up to the init time.
@@ -187,8 +189,11 @@ class Forecaster:
         times = input_times(source, start=start, hours=checkpoint.window.input_hours)
         fields = [
             source.read(label, times=times, units=units).astype(np.float64)
-            for label in checkpoint.input_channels
-            for units in checkpoint.units_of([label])
+            for label, units in zip(
+                checkpoint.input_channels,
+                checkpoint.units_of(checkpoint.input_channels),
+                strict=True,
+            )
         ]
         inputs = np.stack(fields, axis=1)[None]
         check_frames(self.checkpoint, inputs, [str(time.astype("datetime64[h]")) for time in times])
@@ -205,7 +210,7 @@ class Forecaster:
         """Forecast from arrays as `predict` does, for any number of lead times.
 
         Args:
-            inputs: channels in order, physical units.
+            inputs: as of `predict`.
             init_time: as of `predict`.
             num_leads: number of lead times; past the trained ones, forecasts become inputs, and
                 channels that are only seen stay as they were last. None: the trained ones.

@@ -31,7 +31,8 @@ def score_forecasts(
 
     Args:
         forecasts: name -> forecaster, or a function of normalized inputs (B T C H W) and init
-            times (B) that gives normalized forecasts (B T' C H W).
+            times (B) that gives normalized forecasts (B T' C H W); of all channels, those that
+            are only seen, too. Inputs hold 0 in channels that are not seen.
         data: fields, climatology, grid, units.
         split: `train`, `validation` or `test`.
         window: input hours and lead times; None: those of the forecasters.

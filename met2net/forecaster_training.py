@@ -81,6 +81,7 @@ def train(
         set_references(
             built,
             data,
+            window=window,
             ridge=lambda: fit_ridge(
                 windows["train"], windows["validation"], climatology=data.climatology,
                 window=window, periodic_longitude=data.grid.is_periodic, valid=data.valid,

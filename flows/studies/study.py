@@ -18,6 +18,7 @@ from flows.settings.window_counts import count_cells
 from flows.stages.cds_secret import use_secret
 from flows.stages.model_job import model_job
 from flows.studies.training import Train, train_models
+from met2net.data.channel_roles import forecast_variables
 from met2net.data.training_set import TrainingSet
 from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
@@ -229,7 +230,8 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
         stages.explain(experiment, models, results)
     part = ScoredPart(
         part=run.name, protocol=run.protocol, seed=experiment.seed, folder=folder,
-        training_set=training_set, variables=experiment.variables, rows=run.rows,
+        training_set=training_set, rows=run.rows,
+        variables=forecast_variables(experiment.window, experiment.variables),
         checkpoints=checkpoints, learning_rates=rates,
     )  # fmt: skip
     follow_storms(

@@ -6,13 +6,13 @@ sample keeps all channels: input frames hold `FILL` where a channel is not seen,
 gives of a channel that nobody asks for is dropped, left out of losses and not scored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from met2net.data.windows import WindowSpec
 
 __all__ = [
-    "check_roles", "forecast_channels", "forecast_places", "hidden_places", "seen_channels",
-    "seen_places",
+    "check_roles", "forecast_channels", "forecast_places", "forecast_variables", "hidden_places",
+    "seen_channels", "seen_places",
 ]  # fmt: skip
 
 
@@ -46,6 +46,18 @@ def forecast_channels(window: WindowSpec, channels: Sequence[str]) -> tuple[str,
     return tuple(channels[place] for place in forecast_places(window, channels))
 
 
+def forecast_variables(
+    window: WindowSpec, variables: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Give the groups with what is forecast of them; none that is left empty."""
+    left_out = window.input_only or ()
+    groups = {
+        name: tuple(label for label in labels if label not in left_out)
+        for name, labels in variables.items()
+    }
+    return {name: labels for name, labels in groups.items() if labels}
+
+
 def seen_places(window: WindowSpec, channels: Sequence[str]) -> list[int]:
     """Give the places of what a forecast starts from."""
     return _places(channels, without=window.output_only or ())
@@ -57,8 +69,8 @@ def forecast_places(window: WindowSpec, channels: Sequence[str]) -> list[int]:
 
 
 def hidden_places(window: WindowSpec, channels: Sequence[str]) -> list[int]:
-    """Give the places of what is forecast and not seen."""
-    return [channels.index(label) for label in window.output_only or ()]
+    """Give the places of what is forecast and not seen, in order."""
+    return sorted(channels.index(label) for label in window.output_only or ())
 
 
 def _places(channels: Sequence[str], *, without: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -65,8 +65,8 @@ class WindowSpec:
     drop_last_hours: int = 0
     drop_last_windows: int = 0
     length_stride: int | tuple[int, int] = 1
-    input_only: tuple[str, ...] | None = field(default=None, metadata=_ROLE)
-    output_only: tuple[str, ...] | None = field(default=None, metadata=_ROLE)
+    input_only: Sequence[str] | None = field(default=None, metadata=_ROLE)
+    output_only: Sequence[str] | None = field(default=None, metadata=_ROLE)
 
     def __post_init__(self) -> None:
         """Check order and sides of the offsets."""
@@ -96,11 +96,14 @@ class WindowSpec:
         self._check_roles()
 
     def _check_roles(self) -> None:
-        """Copy the labels, no labels as None; refuse one that is named twice."""
+        """Sort the labels, no labels as None; refuse one that is named twice."""
         named: list[str] = []
         for role in ("input_only", "output_only"):
             labels = getattr(self, role)
-            object.__setattr__(self, role, tuple(labels) if labels else None)
+            if isinstance(labels, str):  # its letters would be taken for labels
+                raise ValueError(f"{role} is {labels!r}; expected a list of channel labels")
+            # In one order: the same roles are one window, whoever writes them.
+            object.__setattr__(self, role, tuple(sorted(labels)) if labels else None)
             named += labels or ()
         twice = sorted({label for label in named if named.count(label) > 1})
         if twice:
@@ -134,7 +137,7 @@ class WindowSpec:
         targets = tuple(step_hours * i for i in range(1, num_targets + 1))
         return cls(
             inputs, targets, stride_hours, drop_last_hours, drop_last_windows,
-            _one_or_two(length_stride), _labels("input_only", input_only), _labels("output_only", output_only),
+            _one_or_two(length_stride), input_only, output_only,
         )  # fmt: skip
 
     @classmethod
@@ -165,7 +168,7 @@ class WindowSpec:
                 raise ValueError(f"{name} has {len(offsets)} offsets; expected {count}")
         return cls(
             tuple(input_hours), tuple(target_hours), stride_hours, drop_last_hours,
-            drop_last_windows, _one_or_two(length_stride), _labels("input_only", input_only), _labels("output_only", output_only),
+            drop_last_windows, _one_or_two(length_stride), input_only, output_only,
         )  # fmt: skip
 
     def of_split(self, name: str) -> "WindowSpec":
@@ -188,13 +191,6 @@ class WindowSpec:
     def span_hours(self) -> int:
         """Hours from the first to the last frame, both included."""
         return self.target_hours[-1] - self.input_hours[0] + 1
-
-
-def _labels(role: str, given: Sequence[str]) -> tuple[str, ...]:
-    """Refuse one text, whose letters would be taken for channels."""
-    if isinstance(given, str):
-        raise ValueError(f"{role} is {given!r}; expected a list of channel labels")
-    return tuple(given)
 
 
 def _one_or_two(length_stride: int | Sequence[int]) -> int | tuple[int, int]:
@@ -248,6 +244,9 @@ class WindowDataset(Dataset[Sample]):
     A sample has `inputs` (T C H W), `targets` (T' C H W) and `init_time`, hours since the
     epoch. Inputs hold `FILL` in channels that are not seen. The fields are a training set's on
     disk, any array with NumPy indexing, or a tensor: samples are made on its device.
+
+    Attributes:
+        hidden: places of channels that are not seen.
     """
 
     def __init__(
@@ -272,7 +271,7 @@ class WindowDataset(Dataset[Sample]):
         self._hours = hours
         self._windows = windows
         self._num_inputs = spec.num_inputs
-        self._hidden = list(hidden)
+        self.hidden = tuple(hidden)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -295,11 +294,18 @@ class WindowDataset(Dataset[Sample]):
             allocate: gives the memory to read into.
         """
         rows, num = self._windows[indices], self._num_inputs
-        inputs = read_frames(self._fields, rows[:, :num], allocate=allocate)
-        if self._hidden:
-            inputs[:, :, self._hidden] = FILL
         return {
-            "inputs": inputs,
+            "inputs": self.inputs(indices, allocate=allocate),
             "targets": read_frames(self._fields, rows[:, num:], allocate=allocate),
             "init_time": torch.from_numpy(self._hours[rows[:, num - 1]]),
         }
+
+    def inputs(
+        self, indices: Int64[np.ndarray, " b"], *, allocate: Allocate = allocate_new
+    ) -> Float[Tensor, "b t c h w"]:
+        """Read the input frames alone; arguments as of `batch`."""
+        rows = self._windows[indices][:, : self._num_inputs]
+        frames = read_frames(self._fields, rows, allocate=allocate)
+        if self.hidden:
+            frames[:, :, list(self.hidden)] = FILL
+        return frames

@@ -50,6 +50,7 @@ def linear_settings(
     shape: Sequence[int],
     climatology_shape: Sequence[int],
     periodic_longitude: bool = False,
+    hidden: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Give the arguments of the `LinearForecast` that suits some data, as plain values.
 
@@ -58,6 +59,7 @@ def linear_settings(
         shape: channels, latitudes and longitudes.
         climatology_shape: of the training set's climatology; its days and hours count.
         periodic_longitude: whether the grid goes round the globe (`Grid.is_periodic`).
+        hidden: places of channels that are not seen.
     """
     form = linear_form(window.num_inputs, shape)
     return {
@@ -72,4 +74,6 @@ def linear_settings(
         "num_seasons": 1 if climatology_shape[0] == 1 else NUM_SEASONS,
         "num_hours": climatology_shape[1],
         "periodic_longitude": periodic_longitude,
+        # Only where there are any, so that what was named before keeps its name.
+        **({"hidden": list(hidden)} if hidden else {}),
     }

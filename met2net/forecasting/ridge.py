@@ -103,7 +103,8 @@ def fit_ridge(
     all; both regularizations are chosen for every lead time by itself. The normal equations are
     summed in float64, a chunk of windows at a time; where windows (times points) are more than
     300,000, every n-th window is taken. A point without a value has no anomaly where others look at
-    it, and is no sample of what is forecast.
+    it, and is no sample of what is forecast; a channel that is not seen has no anomaly, and is
+    forecast from the others.
     Source: Hoerl and Kennard 1970, doi:10.1080/00401706.1970.10488634.
 
     Args:
@@ -125,6 +126,7 @@ def fit_ridge(
         shape=tuple(train[0]["inputs"].shape[1:]),
         climatology_shape=climatology.values.shape,
         periodic_longitude=periodic_longitude,
+        hidden=train.hidden,
     )
     forecast = LinearForecast(**settings)
     forecast.climatology.fit(climatology)

@@ -81,6 +81,7 @@ class LinearForecast(nn.Module):
         num_hours: of the climatology, likewise.
         periodic_longitude: the squares of points go on across the edge between the last and the
             first longitude.
+        hidden: places of channels that are not seen, and so have no anomaly.
 
     Attributes:
         weights: (band or part of the day, predictors, predicted). Predictors are (frame, channel,
@@ -107,8 +108,10 @@ class LinearForecast(nn.Module):
         num_seasons: int = 1,
         num_hours: int = 1,
         periodic_longitude: bool = False,
+        hidden: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.hidden = tuple(hidden)
         self.form = LinearForm(tuple(frames), stencil, num_bands, num_day_parts)
         self.grid_shape = (grid_shape[0], grid_shape[1])
         if max(frames) >= len(input_hours):
@@ -146,7 +149,10 @@ class LinearForecast(nn.Module):
         """Subtract the climatology from the frames that are used."""
         hours = tuple(self.input_hours[frame] for frame in self.form.frames)
         means: Tensor = self.climatology(init_time, hours)
-        return inputs[:, list(self.form.frames)] - means
+        anomalies = inputs[:, list(self.form.frames)] - means
+        if not self.hidden:
+            return anomalies
+        return anomalies.index_fill(2, torch.tensor(self.hidden, device=anomalies.device), 0.0)
 
     def padded(self, anomalies: Float[Tensor, "b l c h w"]) -> Float[Tensor, "b p h2 w2"]:
         """Put around the fields what a square at their edge sees: no anomaly, or the other side."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from met2net.data.channel_groups import channel_labels
+from met2net.data.channel_roles import hidden_places
 from met2net.data.grid import Grid
 from met2net.data.static_fields import STATIC_VARIABLES
 from met2net.data.windows import WindowSpec
@@ -174,6 +175,7 @@ def _completed(
             shape=(len(channel_labels(variables)), *grid.shape),
             climatology_shape=climatology_shape,
             periodic_longitude=grid.is_periodic,
+            hidden=hidden_places(window, channel_labels(variables)),
         )
     return settings
 

@@ -82,7 +82,8 @@ def high_frequency_focal_loss(
     that networks still see) is Fourier-transformed, orthonormal; frequencies within
     `radius` * the larger side of zero [grid waves] are left out; each other one is weighted by
     log(1 + its amplitude), relative to the largest of its field, as a constant. Channel weights
-    multiply what their channels cost. Points without a value (not `valid`) have no error.
+    multiply what their channels cost. Points without a value (not `valid`) have no error, and
+    channels without any count nowhere.
     Source: Nie et al. 2024, doi:10.1609/aaai.v38i5.28230; the focal weight: Jiang et al. 2021,
     arXiv:2012.12821.
     """
@@ -101,6 +102,9 @@ def high_frequency_focal_loss(
         frames = rearrange(cost, "(b t) c h w -> b t c h w", b=len(forecast))
         cost = channel_weights * frames
     loss: Tensor = cost.mean()
+    if valid is not None:
+        counted = valid.any(dim=-1).any(dim=-1)
+        loss = loss * (len(counted) / counted.sum())
     return loss
 
 

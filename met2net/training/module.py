@@ -33,10 +33,10 @@ class ForecastModule(LightningModule):
     accumulated batches and devices; clip; optimizer step; schedule, of which an objective may
     have one a stage of the training; the objective's momentum updates; the average of the
     weights, if the settings ask for one.
-    Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the evaluated
-    network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over all samples,
-    frames, channels and points with a value. On several devices it takes `DataParallel` as
-    strategy.
+    Logs, once an epoch, means over its samples: `train_loss` and its parts, and of the
+    evaluated network's forecasts in normalized units `val_mse` and `val_rmse`, its root: over
+    all samples, frames, channels that are asked for and points with a value. On several devices
+    it takes `DataParallel` as strategy.
 
     Attributes:
         loss: of this device's last training batch, all stages together, without a scaling.

@@ -66,9 +66,13 @@ class Objective(nn.Module):
         self.squared_error.set_area_weights(weights)
 
     def set_valid_points(
-        self, valid: Bool[Tensor, "c h w"], *, asked: Bool[Tensor, " c"] | None = None
+        self,
+        valid: Bool[Tensor, "c h w"],
+        *,
+        asked: Bool[Tensor, " c"] | None = None,
+        seen: Bool[Tensor, " c"] | None = None,
     ) -> None:
-        """Learn which points have a value, and which channels are asked for.
+        """Learn which points have a value, and which channels are asked for, and which seen.
 
         The rest is left out of whatever compares forecasts with what happened, but where an
         objective needs a channel that is only seen; latents have no points, and all count. Not to
@@ -77,11 +81,12 @@ class Objective(nn.Module):
         Args:
             valid: as `ValidPoints.tensor` gives them.
             asked: channels that are forecast; None: all of them.
+            seen: channels that input frames hold; None: all of them.
 
         Raises:
             ValueError: if nothing is left.
         """
-        self.squared_error.set_valid_points(valid, asked=asked)
+        self.squared_error.set_valid_points(valid, asked=asked, seen=seen)
 
     def latent_error(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from met2net.data.channel_roles import forecast_channels
+from met2net.data.channel_roles import forecast_channels, hidden_places, seen_channels
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.ridge import Ridge
@@ -18,12 +18,15 @@ from met2net.training.objective import Objective
 __all__ = ["fit_objective", "set_any_references", "set_references"]
 
 
-def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[], Ridge]) -> None:
+def set_references(
+    network: nn.Module, data: TrainingSet, *, window: WindowSpec, ridge: Callable[[], Ridge]
+) -> None:
     """Give every wrapper of a network the numbers that are not trained.
 
     Args:
         network: with or without wrappers.
         data: gives the scale of differences.
+        window: says which channels are not seen: their differences are those from their mean.
         ridge: fits, or reads, the regression of the training split; asked only if it is needed.
 
     Raises:
@@ -31,7 +34,10 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
     """
     if not isinstance(network, Wrapper):
         return
-    scale = torch.from_numpy(data.difference_std / data.normalizer.std)
+    hidden = hidden_places(window, data.channels)
+    differences = data.difference_std.copy()
+    differences[hidden] = data.std[hidden]
+    scale = torch.from_numpy(differences / data.normalizer.std)
     if isinstance(network, ReferenceFrame):
         network.set_scale(scale)
     elif isinstance(network, LinearReference):
@@ -41,7 +47,7 @@ def set_references(network: nn.Module, data: TrainingSet, *, ridge: Callable[[],
         network.fit_climatology(data.climatology)
         network.set_valid_points(data.valid)
         network.set_static_fields({name: data.static_field(name) for name in network.static_names})
-    set_references(network.forecaster, data, ridge=ridge)
+    set_references(network.forecaster, data, window=window, ridge=ridge)
 
 
 def fit_objective(objective: Objective, data: TrainingSet, *, window: WindowSpec) -> None:
@@ -51,12 +57,17 @@ def fit_objective(objective: Objective, data: TrainingSet, *, window: WindowSpec
         ValueError: if nothing does.
     """
     objective.set_area_weights(torch.from_numpy(data.grid.area_weights()).float())
-    if data.valid is None and window.input_only is None:
+    if data.valid is None and window.input_only is None and window.output_only is None:
         return
     shape = (len(data.channels), *data.grid.shape)
     valid = torch.ones(shape, dtype=torch.bool) if data.valid is None else data.valid.tensor
-    forecast = forecast_channels(window, data.channels)
-    objective.set_valid_points(valid, asked=torch.tensor([x in forecast for x in data.channels]))
+    asked, seen = (
+        torch.tensor([label in some for label in data.channels])
+        for some in (
+            forecast_channels(window, data.channels), seen_channels(window, data.channels),
+        )
+    )  # fmt: skip
+    objective.set_valid_points(valid, asked=asked, seen=seen)
 
 
 def set_any_references(network: nn.Module) -> None:

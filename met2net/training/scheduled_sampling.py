@@ -22,8 +22,9 @@ class ScheduledSampling(EndToEnd):
     In the target period a step sees the true frame with probability
     max(0, start - decrease_per_step * step), drawn for every sample and frame, else its own
     forecast; from `stop_step` on always its own, as inference does. The forecasts of the input
-    frames' successors count in the loss as the targets do, and so do channels that are only seen:
-    the network is fed its own forecasts of them. The number of steps is a part of the
+    frames' successors count in the loss as the targets do, but for channels that input frames do
+    not hold; channels that are only seen count, too: the network is fed its own forecasts of them.
+    The number of steps is a part of the
     state that a resumed training continues from.
     Source: Bengio et al. 2015, arXiv:1506.03099; defaults: Tan et al. 2023, arXiv:2306.11249,
     for 50 epochs of 3,285 steps. A shorter training needs a faster decrease to see its own
@@ -103,7 +104,14 @@ class ScheduledSampling(EndToEnd):
         weights = problem.weights
         return {
             "loss": self.squared_error.of_every_channel(
-                forecast, truth, _from_the_second_frame(weights, seen_ahead)
+                forecast,
+                truth,
+                _from_the_second_frame(
+                    weights,
+                    seen_ahead,
+                    num_targets=targets.shape[1],
+                    seen=self.squared_error.seen,
+                ),
             ),
             "prediction_loss": self.squared_error(
                 forecast[:, -targets.shape[1] :], problem.targets, weights
@@ -117,12 +125,23 @@ class ScheduledSampling(EndToEnd):
 
 
 def _from_the_second_frame(
-    weights: Float[Tensor, "t2 c"] | None, seen_ahead: Float[Tensor, "b t c h w"]
+    weights: Float[Tensor, "t2 c"] | None,
+    seen_ahead: Float[Tensor, "b t c h w"],
+    *,
+    num_targets: int,
+    seen: Bool[Tensor, " c"] | None,
 ) -> Float[Tensor, "t3 c"] | None:
-    """Give the weights of all frames that are forecast: input frames' successors count once."""
-    if weights is None:
+    """Give the weights of all frames that are forecast: input frames' successors count once.
+
+    There, channels that are not seen do not count: what input frames hold of them is no truth.
+    """
+    if weights is None and seen is None:
         return None
-    return torch.cat([weights.new_ones(seen_ahead.shape[1], weights.shape[1]), weights])
+    num_ahead, num_channels = seen_ahead.shape[1:3]
+    ahead = seen_ahead.new_ones(num_ahead, num_channels)
+    if weights is None:
+        weights = ahead.new_ones(num_targets, num_channels)
+    return torch.cat([ahead if seen is None else ahead * seen, weights])
 
 
 def _forecast_with_targets(

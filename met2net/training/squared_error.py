@@ -40,6 +40,7 @@ class SquaredError(nn.Module):
     rows: Tensor | None
     valid: Tensor | None
     has_value: Tensor | None
+    seen: Tensor | None
 
     def __init__(
         self, *, channel_weights: Mapping[str, float] | None = None, area_weighted: bool = False
@@ -55,6 +56,7 @@ class SquaredError(nn.Module):
         self.register_buffer("rows", None, persistent=False)
         self.register_buffer("valid", None, persistent=False)  # what counts in forecasts
         self.register_buffer("has_value", None, persistent=False)
+        self.register_buffer("seen", None, persistent=False)
 
     def prepare(self, network: nn.Module) -> None:
         """Bring the channel weights into the network's order.
@@ -95,13 +97,19 @@ class SquaredError(nn.Module):
             self.rows = (weights / weights.mean()).to(torch.get_default_dtype())[:, None]
 
     def set_valid_points(
-        self, valid: Bool[Tensor, "c h w"], *, asked: Bool[Tensor, " c"] | None = None
+        self,
+        valid: Bool[Tensor, "c h w"],
+        *,
+        asked: Bool[Tensor, " c"] | None = None,
+        seen: Bool[Tensor, " c"] | None = None,
     ) -> None:
         """Leave points without a value out, and channels that nobody asks for.
 
         Args:
             valid: points with a value, by channel in the network's order.
             asked: channels that are forecast; None: all of them.
+            seen: channels that input frames hold; None: all of them. It changes no mean here:
+                an objective that compares input frames needs it.
 
         Raises:
             ValueError: if nothing is left.
@@ -109,7 +117,7 @@ class SquaredError(nn.Module):
         counted = valid if asked is None else valid & asked[:, None, None]
         if not bool(counted.any()):
             raise ValueError("no point of what is forecast has a value; expected some")
-        self.valid, self.has_value = counted, valid
+        self.valid, self.has_value, self.seen = counted, valid, seen
 
     def forward(
         self,

@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Float64
 from torch.utils.data import Dataset
 
-from met2net.data.channel_roles import forecast_places
+from met2net.data.channel_roles import forecast_channels, forecast_places
 from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
 from met2net.data.normalization import Normalizer
@@ -74,7 +74,7 @@ def score_windows(
     )  # fmt: skip
     if not sums.by_model:
         raise ValueError("there are no windows to score; expected at least one")
-    normalizer = normalizer.of_channels([normalizer.channels[place] for place in places])
+    normalizer = normalizer.of_channels(forecast_channels(window, normalizer.channels))
     scores = to_dataset(
         sums.totals(), window=window, normalizer=normalizer, training_std=training_std[places],
         units=[units[place] for place in places], num_windows=len(windows),

@@ -200,11 +200,18 @@ def _check_variables(checkpoint: Checkpoint, *, name: str, data: TrainingSet) ->
 
 
 def _cka_arrays(name: str, by_layer: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """Name the axes of one model's CKA; add the mean over pairs of different variables."""
+    """Name the axes of one model's CKA; add the mean over pairs of different variables.
+
+    A variable that is not seen is the same for all samples before variables meet: it has no CKA
+    there, and its pairs are left out of the mean.
+    """
     layer = f"layer_{name}"
     cka = np.stack(list(by_layer.values()))
     pairs = ~np.eye(cka.shape[-1], dtype=bool)
-    mean = cka[:, pairs].mean(axis=1) if pairs.any() else np.full(len(cka), np.nan)
+    known = np.where(pairs, cka, np.nan)
+    counts = np.isfinite(known).sum(axis=(1, 2))
+    mean = np.full(len(cka), np.nan)
+    np.divide(np.nansum(known, axis=(1, 2)), counts, out=mean, where=counts > 0)
     return xr.Dataset(
         {
             f"cka_{name}": ((layer, "variable", "variable_2"), cka, {"units": "1"}),

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from met2net.data.channel_roles import forecast_channels, forecast_places
+from met2net.data.channel_roles import (
+    forecast_channels,
+    forecast_places,
+    forecast_variables,
+)
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowDataset, WindowSpec
@@ -168,20 +172,12 @@ def score_pass(
             partial(read_statistics, path),
             models=list(forecasts),
             num_leads=window.num_targets,
-            variables=_of_channels(data.variables, labels),
+            variables=forecast_variables(window, data.variables),
             std=std,
             batch_size=rmse_batch_size,
         )
         parts.append(batches)
     return xr.merge(parts).assign_attrs({**provenance, **intervals.attrs})
-
-
-def _of_channels(
-    variables: Mapping[str, Sequence[str]], channels: Sequence[str]
-) -> dict[str, list[str]]:
-    """Give the groups with some of their channels alone; none that is left empty."""
-    groups = {name: [x for x in labels if x in channels] for name, labels in variables.items()}
-    return {name: labels for name, labels in groups.items() if labels}
 
 
 def _normalized(values: np.ndarray, normalizer: Normalizer) -> np.ndarray:

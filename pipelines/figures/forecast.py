@@ -116,6 +116,8 @@ def _start(
     if "level" in chosen.dims:
         if "level" not in field.coords or field["level"].ndim:
             return None
+        if field["level"].item() not in chosen["level"].values:  # a level that is not seen
+            return None
         chosen = chosen.sel(level=field["level"].item())
     return chosen.transpose("latitude", "longitude")
 

@@ -112,7 +112,10 @@ def _channels(checkpoint: Checkpoint) -> str:
     )
     if seen == given:
         return f"- Channels, in this order: {seen}\n"
-    return f"- Channels of inputs, in this order: {seen}\n- Channels of outputs: {given}\n"
+    return (
+        f"- Channels of inputs, in this order: {seen}\n"
+        f"- Channels of outputs, in this order: {given}\n"
+    )
 
 
 def _decision(tags: Mapping[str, str]) -> list[str]:

@@ -44,7 +44,7 @@ def check_storm_settings(
         DataError: if a storm has no best track, or cannot be followed.
     """
     for storm in map(find_storm, storms):
-        _check_pressure(storm, channels)
+        check_pressure(storm, channels)
         best = best_track(storm, table=table)
         times = best.time[period.contains(best.time)]
         if len(times) == 0:
@@ -73,7 +73,7 @@ def check_storms(
         return
     data = TrainingSet.open(training_set)
     for storm in map(find_storm, storms):
-        _check_pressure(storm, forecast_channels(window, data.channels))
+        check_pressure(storm, forecast_channels(window, data.channels))
         best = best_track(storm, table=table)
         rows = hours_of_storm(data, storm, best=best, split=split)
         times = data.hours[rows].astype("datetime64[h]").astype("datetime64[ns]")
@@ -88,7 +88,7 @@ def hours_of_storm(data: TrainingSet, storm: Storm, *, best: Track, split: str) 
     Raises:
         DataError: if there is no pressure, or the storm lies outside the hours or the domain.
     """
-    _check_pressure(storm, data.channels)
+    check_pressure(storm, data.channels)
     in_split = data.in_split(split)
     times = data.hours.astype("datetime64[h]").astype("datetime64[ns]")
     rows = np.flatnonzero(in_split & (times >= best.time[0]) & (times <= best.time[-1]))
@@ -137,7 +137,12 @@ def _is_in_box(box: Box, best: Track) -> np.ndarray:
     return np.asarray(inside & (np.mod(best.longitude - box.west, 360) <= width))
 
 
-def _check_pressure(storm: Storm, channels: Sequence[str]) -> None:
+def check_pressure(storm: Storm, channels: Sequence[str]) -> None:
+    """Refuse to follow a storm without its pressure.
+
+    Raises:
+        DataError: if it is not among the channels.
+    """
     if PRESSURE not in channels:
         raise DataError(
             f"storm {storm.name}: found channels {', '.join(channels)}; expected {PRESSURE} "

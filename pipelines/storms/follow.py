@@ -9,13 +9,18 @@ import torch
 import xarray as xr
 
 from met2net.analysis.cyclones import Track
-from met2net.data.channel_roles import hidden_places
+from met2net.data.channel_roles import forecast_channels, hidden_places
 from met2net.data.training_set import TrainingSet
 from met2net.data.windows import WindowSpec
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.forecasting.network_forecast import network_forecast
 from pipelines.storms.best_tracks import Storm, best_track, find_storm
-from pipelines.storms.checks import PRESSURE, hours_of_storm, windows_of_storm
+from pipelines.storms.checks import (
+    PRESSURE,
+    check_pressure,
+    hours_of_storm,
+    windows_of_storm,
+)
 from pipelines.storms.tracks import analysis_track, track_storm
 from pipelines.training_sets.windows import load_fitting
 
@@ -82,6 +87,7 @@ def track_storms(
     }
     paths = []
     for storm in map(find_storm, storms):
+        check_pressure(storm, forecast_channels(window, data.channels))
         best = best_track(storm, table=table)
         analysis = _analysis(data, storm, best=best, split=split)
         truth = analysis_track(analysis, best=best)
@@ -100,7 +106,7 @@ def _analysis(data: TrainingSet, storm: Storm, *, best: Track, split: str) -> xr
     rows = hours_of_storm(data, storm, best=best, split=split)
     fields = torch.as_tensor(np.stack([data.fields[int(row)] for row in rows]))
     times = data.hours[rows].astype("datetime64[h]").astype("datetime64[ns]")
-    return _dataset(data, fields, dims=("time",)).assign_coords(time=times)
+    return _dataset(data, fields, labels=data.channels, dims=("time",)).assign_coords(time=times)
 
 
 def _forecast(
@@ -115,24 +121,29 @@ def _forecast(
     """Run one model over windows; keep the tracker's fields."""
     parts = []
     windows = data.cut(rows, window)
+    hours = data.hours[rows[:, window.num_inputs - 1]]
     for start in range(0, len(rows), batch_size):
-        batch = windows.batch(np.arange(start, min(start + batch_size, len(rows))))
+        places = np.arange(start, min(start + batch_size, len(rows)))
+        inputs = windows.inputs(places)
         with torch.inference_mode():
-            parts.append(forecast(batch["inputs"].to(device), batch["init_time"]).cpu())
-    init_time = data.hours[rows[:, window.num_inputs - 1]].astype("datetime64[h]")
-    dataset = _dataset(data, torch.cat(parts), dims=("init_time", "lead_time"))
+            parts.append(forecast(inputs.to(device), torch.from_numpy(hours[places])).cpu())
+    init_time = hours.astype("datetime64[h]")
+    given = forecast_channels(window, data.channels)
+    dataset = _dataset(data, torch.cat(parts), labels=given, dims=("init_time", "lead_time"))
     leads = np.array(window.target_hours).astype("timedelta64[h]")
     return dataset.assign_coords(
         init_time=init_time.astype("datetime64[ns]"), lead_time=leads.astype("timedelta64[ns]")
     )
 
 
-def _dataset(data: TrainingSet, fields: torch.Tensor, *, dims: tuple[str, ...]) -> xr.Dataset:
-    """Give the tracker's channels of normalized fields in physical units."""
+def _dataset(
+    data: TrainingSet, fields: torch.Tensor, *, labels: Sequence[str], dims: tuple[str, ...]
+) -> xr.Dataset:
+    """Give the tracker's channels, of some, of normalized fields in physical units."""
     physical = data.normalizer.denormalize(fields).numpy()
     arrays = {}
     for label, name in _NAMES.items():
-        if label in data.channels:
+        if label in labels:
             place = data.channels.index(label)
             units = {"units": data.units[place]}
             arrays[name] = ((*dims, "latitude", "longitude"), physical[..., place, :, :], units)

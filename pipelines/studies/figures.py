@@ -120,7 +120,8 @@ def _attention(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Dr
 def _distributions(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn:
     """Distribution of values and of their changes."""
     analysis = _analysis(part)
-    yield "distributions", value_distributions(analysis.sel(channel=_channels(part, choice)))
+    seen = [label for label in _channels(part, choice) if label in analysis["channel"].values]
+    yield "distributions", value_distributions(analysis.sel(channel=seen))
 
 
 def _tracks(part: ScoredPart, _: Sequence[Cell], choice: FigureChoice) -> _Drawn:
@@ -172,8 +173,8 @@ def _learning_curves(part: ScoredPart, _: Sequence[Cell], __: FigureChoice) -> _
 
 
 def _channels(part: ScoredPart, choice: FigureChoice) -> list[str]:
-    """Give the channels of the chosen variables."""
-    names = choice.variables or tuple(part.variables)
+    """Give the channels of the chosen variables; one that is only seen is none of a part's."""
+    names = [name for name in choice.variables or part.variables if name in part.variables]
     return [label for name in names for label in part.variables[name]]
 
 

@@ -72,7 +72,12 @@ def run_training(job: TrainingJob, folder: Path) -> Path:
     if start is not None:
         network.load_state_dict(start.network.state_dict())
     else:
-        set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
+        set_references(
+            network,
+            data,
+            window=job.window,
+            ridge=lambda: fitted_ridge(data, window=job.window),
+        )
     objective = build(job.objective)
     fit_objective(objective, data, window=job.window)
     module = ForecastModule(network, objective, job.optimization)

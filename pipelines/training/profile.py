@@ -35,7 +35,12 @@ def profile_job(job: TrainingJob, *, num_batches: int) -> StepProfile:
         len(windows), job.optimization.batch_size, shuffle=True, seed=job.optimization.seed
     )
     network, objective = build(job.network), build(job.objective)
-    set_references(network, data, ridge=lambda: fitted_ridge(data, window=job.window))
+    set_references(
+        network,
+        data,
+        window=job.window,
+        ridge=lambda: fitted_ridge(data, window=job.window),
+    )
     fit_objective(objective, data, window=job.window)
     module = ForecastModule(network, objective, job.optimization)
     with as_data_error():

@@ -16,14 +16,18 @@ from met2net.data.valid_points import ValidPoints
 from met2net.data.windows import WindowSpec
 from met2net.export import export_forecaster
 from met2net.forecast import Forecaster
+from met2net.forecasting.ridge import fit_ridge
 from met2net.models.baselines.convlstm import ConvLSTM
+from met2net.models.build import build
 from met2net.models.linear_reference import LinearReference
 from met2net.models.met2net import Met2Net
 from met2net.models.own_classes import settings_of
 from met2net.models.reference_frame import ReferenceFrame
+from met2net.training import scheduled_sampling
 from met2net.training.conventional import ReconstructThenPredict
+from met2net.training.high_frequency import HighFrequencyFocal, high_frequency_focal_loss
 from met2net.training.objective import EndToEnd
-from met2net.training.references import fit_objective
+from met2net.training.references import fit_objective, set_references
 from met2net.training.scheduled_sampling import ScheduledSampling
 from met2net.training.settings import OptimizationSettings
 from met2net.training.squared_error import SquaredError
@@ -75,7 +79,7 @@ def make_checkpoint(window: WindowSpec = WINDOW, *, valid: ValidPoints | None = 
         "variables": {label: [label] for label in LABELS}, "num_inputs": 2, "num_targets": 2,
     }  # fmt: skip
     return Checkpoint(
-        network=randomize(met2net.models.build.build(settings)),
+        network=randomize(build(settings)),
         settings=settings,
         normalizer=Normalizer(LABELS, tuple(MEAN), tuple(STD)),
         grid=GRID,
@@ -182,7 +186,12 @@ def test_a_channel_named_twice_or_a_text_is_refused():
         WindowSpec((0,), (1,), input_only=("sst",), output_only=("sst",))
     with pytest.raises(ValueError, match="input_only is 'sst'; expected a list of channel labels"):
         WindowSpec.regular(num_inputs=1, num_targets=1, input_only="sst")
+    with pytest.raises(ValueError, match="output_only is 'tp'; expected a list"):
+        WindowSpec((0,), (1,), output_only="tp")
     assert WindowSpec((0,), (1,), input_only=()) == WindowSpec((0,), (1,))
+    assert WindowSpec((0,), (1,), input_only=("a", "b")) == WindowSpec(
+        (0,), (1,), input_only=["b", "a"]
+    )
 
 
 def test_windows_hold_nothing_of_what_is_not_seen():
@@ -192,6 +201,55 @@ def test_windows_hold_nothing_of_what_is_not_seen():
     assert (sample["inputs"][:, 2] == 0).all()
     assert torch.equal(sample["inputs"][:, :2], whole["inputs"][:, :2])
     assert torch.equal(sample["targets"], whole["targets"])
+
+
+def test_a_perfect_forecast_of_a_recurrent_network_costs_nothing(monkeypatch):
+    """What input frames hold of the rain, its mean, is no truth that a frame is compared with."""
+    data = make_data()
+    [sample] = data.windows("train", WINDOW).__getitems__([5])
+    [whole] = data.windows("train", replace(WINDOW, output_only=None)).__getitems__([5])
+    truth = torch.cat([whole["inputs"][1:], whole["targets"]])[None]
+    monkeypatch.setattr(scheduled_sampling, "_forecast_with_targets", lambda *_: truth + error)
+    settings = RECURRENT | {
+        "variables": {label: [label] for label in LABELS}, "num_inputs": 2, "num_targets": 2,
+    }  # fmt: skip
+    network, objective = build(settings), ScheduledSampling()
+    fit_objective(objective, data, window=WINDOW)
+    error = torch.zeros(())
+    losses = objective(network, sample["inputs"][None], sample["targets"][None])
+    assert losses["loss"].item() == 0.0
+    # Of an error in the sea alone: it counts where the network is fed, not in what is asked for.
+    error = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
+    losses = objective(network, sample["inputs"][None], sample["targets"][None])
+    assert losses["loss"].item() == pytest.approx(3 / 8)  # 3 frames of 3, 3 and 2 channels
+    assert losses["prediction_loss"].item() == 0.0
+
+
+def test_the_loss_of_fine_structures_is_that_of_what_is_asked_for():
+    forecast, targets = torch.randn(2, 2, 2, 3, *GRID.shape)
+    objective = HighFrequencyFocal(weight=1.0)
+    fit_objective(objective, make_data(), window=WINDOW)
+    valid = objective.squared_error.valid
+    found = high_frequency_focal_loss(forecast, targets, radius=0.1, valid=valid)
+    alone = high_frequency_focal_loss(forecast[:, :, 1:], targets[:, :, 1:], radius=0.1)
+    torch.testing.assert_close(found, alone)
+
+
+def test_what_is_not_seen_has_no_anomaly_and_differs_from_its_mean():
+    data = make_data()
+    windows = [data.windows(split, WINDOW) for split in ("train", "validation")]
+    ridge = fit_ridge(*windows, climatology=data.climatology, window=WINDOW)
+    batch = windows[0].batch(np.arange(3))
+    anomalies = ridge.forecast.anomalies(batch["inputs"], batch["init_time"])
+    assert (anomalies[:, :, 2] == 0).all() and (anomalies[:, :, :2] != 0).all()
+    frame = ReferenceFrame(
+        variables=data.variables,
+        forecaster=lambda **groups: Met2Net(**groups, num_inputs=2, num_targets=2, num_heads=2,
+                                            **SIZES),
+    )  # fmt: skip
+    set_references(frame, data, window=WINDOW, ridge=lambda: pytest.fail("none is needed"))
+    expected = data.difference_std / data.std
+    np.testing.assert_allclose(frame.scale, [*expected[:2], 1.0], rtol=1e-6)
 
 
 def test_the_loss_is_the_mean_over_what_is_asked_for():

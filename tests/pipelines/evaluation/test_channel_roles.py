@@ -9,14 +9,19 @@ import torch
 import xarray as xr
 
 from met2net.checkpoint import load_checkpoint
+from met2net.data.channel_roles import forecast_variables
 from met2net.data.normalization import Normalizer
 from met2net.data.training_set import TrainingSet
+from met2net.data.windows import find_windows
 from met2net.forecast import Forecaster
+from met2net.forecasting.network_forecast import network_forecast
 from pipelines.errors import DataError
 from pipelines.evaluation.analyze import analyze
 from pipelines.evaluation.evaluate import evaluate, write_examples
 from pipelines.evaluation.settings import ScoringSettings
+from pipelines.figures.forecast import _start
 from pipelines.registry.register import _signature
+from pipelines.storms.follow import _forecast
 from tests.pipelines.small_project import WINDOW, make_checkpoint, make_training_set
 
 ROLES = replace(WINDOW, input_only=("u10",), output_only=("r850",))
@@ -125,6 +130,54 @@ def test_an_analysis_has_no_distribution_of_what_is_not_seen(training_set, check
     with xr.open_dataset(path) as analysis:
         assert analysis["channel"].values.tolist() == ["t2m", "u10", "r1000"]
         assert analysis["variable"].values.tolist() == ["t2m", "wind", "r"]
+
+
+def test_the_mean_of_alignment_leaves_out_what_no_input_holds(training_set, tmp_path):
+    window = replace(WINDOW, output_only=("u10",))  # a variable of its own
+    path = make_checkpoint(tmp_path / "model.safetensors", training_set, window=window)
+    found = analyze(
+        training_set, window=window, split="test", checkpoints={"mine": path}, out=tmp_path,
+        num_samples=8,
+    )  # fmt: skip
+    with xr.open_dataset(found) as analysis:
+        first = analysis["cka_mine"].isel(layer_mine=0)
+        assert np.isnan(first.sel(variable="wind")).all()
+        expected = first.sel(variable="t2m", variable_2="r").item()
+        assert analysis["cka_mean_mine"][0].item() == pytest.approx(expected)
+        assert np.isfinite(analysis["cka_mean_mine"]).all()
+
+
+def test_a_map_of_a_level_that_is_not_seen_has_no_start():
+    """Another level of the same variable is among the inputs."""
+    grid = {"latitude": [1.0, 0.0], "longitude": [0.0, 1.0]}
+    time = np.datetime64("2020-01-01T00", "ns")
+    humidity = xr.DataArray(
+        np.ones((1, 1, 2, 2)), dims=("time", "level", *grid),
+        coords={"time": [time], "level": [1000], **grid},
+    )  # fmt: skip
+    analysis = humidity.to_dataset(name="relative_humidity")
+    for level, has_start in ((1000, True), (850, False)):
+        field = xr.DataArray(np.ones((2, 2)), dims=tuple(grid), coords={**grid, "level": level})
+        start = _start(analysis, "relative_humidity", field, time)
+        assert (start is not None) == has_start
+
+
+def test_the_tracker_gets_nothing_that_is_only_seen(training_set, checkpoint):
+    data, loaded = TrainingSet.open(training_set), load_checkpoint(checkpoint)
+    hidden = [data.channels.index("r850")]
+    forecast = network_forecast(
+        loaded.network, trained_with=loaded.normalizer, applied_to=data.normalizer, hidden=hidden
+    )
+    rows = find_windows(data.hours, spec=ROLES, in_split=data.in_split("test"))[:3]
+    for window, found in ((ROLES, False), (replace(ROLES, input_only=None), True)):
+        made = _forecast(data, forecast, rows=rows, window=window, batch_size=2, device="cpu")
+        assert ("10m_u_component_of_wind" in made) == found
+
+
+def test_a_group_without_anything_to_forecast_is_no_row_of_a_table():
+    variables = {"t2m": ("t2m",), "wind": ("u10",), "r": ("r850", "r1000")}
+    assert forecast_variables(ROLES, variables) == {"t2m": ("t2m",), "r": ("r850", "r1000")}
+    assert forecast_variables(WINDOW, variables) == variables
 
 
 def test_the_signature_names_as_many_channels_as_there_are(checkpoint):

@@ -286,8 +286,9 @@ def test_forecasts_and_worked_windows_are_blank_where_there_is_no_value(
             store, window=WINDOW, split="test", checkpoints={"m": checkpoint}, out=tmp_path
         )
     )
-    for name in ("inputs", "targets", "predictions"):
-        missing = np.isnan(examples[name].sel(channel="sst").values)
+    fields = [examples[name].sel(channel="sst") for name in ("targets", "predictions")]
+    for field in (*fields, examples["inputs"].sel(input_channel="sst")):
+        missing = np.isnan(field.values)
         assert (missing == LAND).all()
     analysis = xr.open_dataset(
         analyze(
@@ -322,7 +323,7 @@ def test_the_mask_is_seen_as_a_channel_where_the_settings_ask_for_it(
     }  # fmt: skip
     network = build(network_on_grid(known, store, window=WINDOW))
     data = TrainingSet.open(store)
-    set_references(network, data, ridge=_no_ridge)
+    set_references(network, data, window=WINDOW, ridge=_no_ridge)
     batch = data.windows("test", WINDOW).batch(np.array([0]))
     seen = network.encoded(batch["inputs"], batch["init_time"])
     assert seen.shape[2] == 4  # t2m, its mask, sst, its mask: the points of sst both times
@@ -334,7 +335,7 @@ def test_the_mask_is_seen_as_a_channel_where_the_settings_ask_for_it(
     with pytest.raises(DataError, match="have valid_mask, but every point .* has a value"):
         network_on_grid(known, dry, window=WINDOW)
     with pytest.raises(ValueError, match="lack a value somewhere: none; expected sst"):
-        set_references(network, TrainingSet.open(dry), ridge=_no_ridge)
+        set_references(network, TrainingSet.open(dry), window=WINDOW, ridge=_no_ridge)
 
 
 _no_ridge: Callable[..., None] = lambda: None  # noqa: E731

@@ -152,7 +152,7 @@ def test_a_network_is_built_for_the_values_beside_its_set(training_set: Path) ->
     settings = network_on_grid(network(), training_set, window=WINDOW)
     assert settings["static"] == data.static_contents(BOTH)
     built = build(settings)
-    set_references(built, data, ridge=lambda: pytest.fail("no ridge is needed"))
+    set_references(built, data, window=WINDOW, ridge=lambda: pytest.fail("no ridge is needed"))
     assert built.static_fields[0].max().item() == 0.5  # kilometres
     assert built.static_fields[1].unique().tolist() == [1.0]
     higher = keep(training_set, Ground(height=900.0))
@@ -160,7 +160,7 @@ def test_a_network_is_built_for_the_values_beside_its_set(training_set: Path) ->
     assert other["static"]["orography"] != settings["static"]["orography"]
     assert other["static"]["land_sea_mask"] == settings["static"]["land_sea_mask"]
     with pytest.raises(ValueError, match="for which the network was built"):
-        set_references(build(settings), higher, ridge=lambda: pytest.fail("none"))
+        set_references(build(settings), higher, window=WINDOW, ridge=lambda: pytest.fail("none"))
 
 
 def test_a_set_without_them_is_told_in_one_line(training_set: Path, tmp_path: Path) -> None:
