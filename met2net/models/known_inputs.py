@@ -1,40 +1,24 @@
 """What is known of every hour in advance, as further inputs of any network."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from met2net.data.channel_groups import channel_labels, check_variables
 from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
-from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
 from met2net.data.static_fields import STATIC_VARIABLES, StaticField
 from met2net.data.valid_points import ValidPoints
-from met2net.data.year_phase import year_phase
 from met2net.models.channels import check_input_variables
+from met2net.models.known_fields import OF_PLACE, KnownField, moving_fields, moving_labels
 from met2net.models.seasonal_cycle import SeasonalCycle
 from met2net.models.wrapper import LearningProblem, Wrapper, known_init_time, run_network
 
-__all__ = ["KnownField", "KnownInputs"]
-
-KnownField = Literal[
-    "climatology", "solar_radiation", "time_of_day", "day_of_year", "latitude", "longitude",
-    "valid_mask", "orography", "land_sea_mask",
-]  # fmt: skip
-"""`time_of_day`: cosine and sine of the mean solar time; `day_of_year`: of the year; `latitude`:
-its sine; `longitude`: cosine and sine; `climatology`: of every channel, normalized;
-`solar_radiation`: at the top of the atmosphere, mean over the hour before, as a share of the solar
-constant; `valid_mask`: of every channel that lacks a value somewhere, 1 where it has one and 0
-elsewhere; `orography`: height of the surface [km]; `land_sea_mask`: share of land (both:
-`met2net.data.static_fields`)."""
-
-_OF_PLACE = ("latitude", "longitude", "valid_mask", *STATIC_VARIABLES)
+__all__ = ["KnownInputs"]
 
 
 class KnownInputs(Wrapper):
@@ -47,7 +31,7 @@ class KnownInputs(Wrapper):
     Args:
         variables: groups of forecast channels in channel order.
         forecaster: builds the inner network from `variables` and `input_variables`.
-        fields: which, in order.
+        fields: which of `met2net.models.known_fields.KnownField`, in order.
         input_hours: offsets of the input frames from the init time.
         target_hours: lead times.
         latitude: of the grid [degrees north].
@@ -95,7 +79,7 @@ class KnownInputs(Wrapper):
         self.variables = check_variables(variables)
         self.input_variables = check_input_variables(input_variables, variables=self.variables)
         self.fields = tuple(fields)
-        self.uses_init_time = not set(fields) <= set(_OF_PLACE)
+        self.uses_init_time = not set(fields) <= set(OF_PLACE)
         self.masked = tuple(masked)
         others = sorted(set(self.masked) - set(channel_labels(variables)))
         if others:
@@ -206,14 +190,7 @@ class KnownInputs(Wrapper):
     def _seen(self) -> dict[str, list[str]]:
         """Name the channels that the network inside sees, a variable's after the other."""
         whens = ["now", *(f"ahead {group}" for group in range(self._groups))]
-        moving = [field for field in self.fields if field not in (*_OF_PLACE, "climatology")]
-        parts = {"time_of_day": 2, "day_of_year": 2}
-        common = [
-            f"{field} {part} {when}"
-            for when in whens
-            for field in moving
-            for part in range(parts.get(field, 1))
-        ]
+        common = [f"{label} {when}" for when in whens for label in moving_labels(self.fields)]
         common += ["sine of latitude"] if "latitude" in self.fields else []
         common += ["cosine of longitude", "sine of longitude"] * ("longitude" in self.fields)
         common += [f"points of {label}" for label in self.masked] * ("valid_mask" in self.fields)
@@ -251,7 +228,7 @@ class KnownInputs(Wrapper):
             common = self._of_place(frames)
             climate: list[Tensor] = []
             if init_time is not None:
-                common = self._moving(frames, init_time, whens) + common
+                common = [*self._moving(frames, init_time, whens), *common]
                 if "climatology" in self.fields:
                     climate = [self.climatology(init_time, hours) for hours in whens]
         sizes = [len(labels) for labels in self.input_variables.values()]
@@ -264,29 +241,14 @@ class KnownInputs(Wrapper):
 
     def _moving(
         self, frames: Tensor, init_time: Tensor, whens: Sequence[tuple[int, ...]]
-    ) -> list[Float[Tensor, "b t k h w"]]:
+    ) -> Iterator[Float[Tensor, "b t 1 h w"]]:
         """Give the fields of hours that all variables see."""
-        shape = (*frames.shape[:2], 1, *frames.shape[3:])
-        found: list[Tensor] = []
         for hours in whens:
             valid = init_time[:, None] + torch.tensor(hours, device=init_time.device)
-            for field in self.fields:
-                if field == "solar_radiation":
-                    flux = hourly_solar_radiation(
-                        valid.flatten(), latitude=self.latitude, longitude=self.longitude
-                    )
-                    share = rearrange(flux, "(b t) h w -> b t 1 h w", t=len(hours))
-                    found.append(share.to(frames) / SOLAR_CONSTANT)
-                elif field == "time_of_day":
-                    turn = torch.remainder(valid, 24).to(frames) / 24
-                    angle = 2 * math.pi * turn[..., None] + torch.deg2rad(self.longitude)
-                    angle = angle[:, :, None, None, :].to(frames)
-                    found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
-                elif field == "day_of_year":
-                    angle = 2 * math.pi * year_phase(valid).to(frames)
-                    angle = angle[:, :, None, None, None]
-                    found += [f(angle).expand(shape) for f in (torch.cos, torch.sin)]
-        return found
+            yield from moving_fields(
+                self.fields, valid, latitude=self.latitude, longitude=self.longitude,
+                dtype=frames.dtype,
+            )  # fmt: skip
 
     def _of_place(self, frames: Tensor) -> list[Float[Tensor, "b t k h w"]]:
         """Give the fields of places that all variables see."""

@@ -15,7 +15,8 @@ from met2net.data.climatology import Climatology
 from met2net.data.grid import Grid
 from met2net.data.solar_radiation import SOLAR_CONSTANT, hourly_solar_radiation
 from met2net.data.static_fields import StaticField
-from met2net.models.known_inputs import KnownField, KnownInputs
+from met2net.models.known_fields import KnownField
+from met2net.models.known_inputs import KnownInputs
 from met2net.models.met2net import Met2Net
 from met2net.models.reference_frame import ReferenceFrame
 from met2net.models.wrapper import needs_init_time, run_network
