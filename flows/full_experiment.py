@@ -34,7 +34,7 @@ from pipelines.evaluation.scored_run import (
     analyze_run,
     follow_storms,
     forget_storms,
-    measure_costs,
+    gather_costs,
     score_run,
     show_examples,
 )
@@ -151,11 +151,9 @@ def score(experiment: Experiment, models: ScoredModels, run: RunFolder) -> None:
 def explain(experiment: Experiment, models: ScoredModels, run: RunFolder) -> None:
     """Compute CKA between variables and the attention between them; follow storms."""
     settings, device = experiment.evaluation, experiment.trainer.torch_device
-    # It measures training steps: another training beside it would make them slower, and might
-    # leave no memory.
     with gpu_slot(device):
         analyze_run(run, models, num_samples=settings.num_analysis_samples, seed=experiment.seed)
-        measure_costs(run, models)
+        gather_costs(run, models)
         follow_storms(
             run, models, storms=settings.storms, batch_size=settings.batch_size, device=device
         )

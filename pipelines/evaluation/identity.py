@@ -23,7 +23,7 @@ from pipelines.storms.best_tracks import find_storm, packaged_table
 __all__ = ["ScoredModels", "scoring_identity"]
 
 # Each is raised whenever the same inputs would give other numbers, or another file.
-_SCORES, _EXAMPLES, _ANALYSIS, _COSTS, _TRACKS = 2, 3, 1, 1, 1
+_SCORES, _EXAMPLES, _ANALYSIS, _COSTS, _TRACKS = 2, 3, 1, 2, 1
 
 
 @dataclass(frozen=True)

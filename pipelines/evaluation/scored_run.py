@@ -16,7 +16,7 @@ __all__ = [
     "analyze_run",
     "follow_storms",
     "forget_storms",
-    "measure_costs",
+    "gather_costs",
     "score_run",
     "show_examples",
 ]
@@ -65,13 +65,13 @@ def analyze_run(run: RunFolder, models: ScoredModels, *, num_samples: int, seed:
         )  # fmt: skip
 
 
-def measure_costs(run: RunFolder, models: ScoredModels) -> None:
-    """Measure training steps, as of `pipelines.training.costs_file.write_costs`."""
+def gather_costs(run: RunFolder, models: ScoredModels) -> None:
+    """Gather the times of training steps, as of `pipelines.training.costs_file.write_costs`."""
     identity = models.costs()
     if run.is_current("costs", identity, run.path / COSTS_FILE):
         return
     with run.making("costs", identity):
-        write_costs(models.checkpoints, training_set=models.training_set, out=run.path)
+        write_costs(models.checkpoints, out=run.path)
 
 
 def follow_storms(

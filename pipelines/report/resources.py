@@ -12,12 +12,13 @@ _COLUMNS = (  # of the analysis
     ("parameters", 1e6, "parameters [million]"),
     ("multiply_adds", 1e9, "multiply-adds of a forecast [billion]"),
 )
+_COUNTS = ("windows in a step", "threads")
 
 
 def resources_table(
     analysis: xr.Dataset, scores: xr.Dataset, costs: xr.Dataset | None
 ) -> Table | None:
-    """Tabulate normalized RMSE, parameters, multiply-adds and the measured training step.
+    """Tabulate normalized RMSE, parameters, multiply-adds and what a training step took.
 
     Source: Li et al. 2025, arXiv:2507.17189, table 11.
 
@@ -38,9 +39,11 @@ def resources_table(
         where = f" on {costs.attrs['device']}" if costs.attrs.get("device") else ""
         columns[f"training step{where} [ms]"] = 1e3 * known["step_time"].values
         columns["windows in a step"] = known["batch_size"].values
-    places = [decimals_for(values) for values in columns.values()]
-    if costs is not None:
-        places[-1] = 0
+        if len(np.unique(costs["num_threads"])) > 1:
+            columns["threads"] = known["num_threads"].values
+    places = [
+        0 if heading in _COUNTS else decimals_for(values) for heading, values in columns.items()
+    ]
     rows = tuple(
         (name, *(text(values[i], p) for values, p in zip(columns.values(), places, strict=True)))
         for i, name in enumerate(names)
@@ -48,7 +51,7 @@ def resources_table(
     best = frozenset(
         (int(np.nanargmin(values)), column + 1)
         for column, (heading, values) in enumerate(columns.items())
-        if heading != "windows in a step" and np.isfinite(values).any()
+        if heading not in _COUNTS and np.isfinite(values).any()
     )
     return Table(
         "What networks cost and how they score", ("model", *columns), rows, best,

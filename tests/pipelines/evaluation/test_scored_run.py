@@ -11,7 +11,7 @@ from pipelines.evaluation.scored_run import (
     analyze_run,
     follow_storms,
     forget_storms,
-    measure_costs,
+    gather_costs,
     score_run,
     show_examples,
 )
@@ -78,15 +78,15 @@ def test_only_what_has_other_inputs_is_made_again(tmp_path: Path, made: list[str
     assert made[5:] == ["scores", "examples", "analysis", "tracks"]
 
 
-def test_lost_costs_are_measured_alone(tmp_path: Path, made: list[str]) -> None:
+def test_lost_costs_are_gathered_alone(tmp_path: Path, made: list[str]) -> None:
     run = RunFolder(tmp_path)
     for weights in ("old", "old", "new"):
-        measure_costs(run, models(weights))
+        gather_costs(run, models(weights))
     assert made == 2 * ["costs"]
     fill(run, "new")
     (run.path / "costs.nc").unlink()
     fill(run, "new")
-    measure_costs(run, models("new"))
+    gather_costs(run, models("new"))
     assert made[2:] == ["scores", "examples", "analysis", "tracks", "costs"]
 
 

@@ -171,7 +171,10 @@ def test_distributions_and_resources_are_drawn_from_the_analysis():
     assert points["tau"].tolist() == [1e8, error]
     assert len(figure.axes) == 2 and overlapping_texts(figure) == []
     costs = xr.Dataset(
-        {"step_time": ("network", [0.5]), "batch_size": ("network", [10])},
+        {
+            "step_time": ("network", [0.5]), "batch_size": ("network", [10]),
+            "num_threads": ("network", [2]),
+        },
         coords={"network": ["tau"]}, attrs={"device": "cpu"},
     )  # fmt: skip
     figure = resources_and_skill(analysis, scores, costs=costs)
@@ -182,6 +185,12 @@ def test_distributions_and_resources_are_drawn_from_the_analysis():
     assert table.header[4:] == ("training step on cpu [ms]", "windows in a step")
     assert table.rows[1][4:] == ("500", "10") and table.rows[0][4:] == ("–", "–")
     assert table.rows[0][2] == "1.00" and table.rows[0][3] == "1.000"
+    both = xr.concat([costs, costs.assign_coords(network=["met2net"])], "network")
+    assert "threads" not in resources_table(analysis, scores, both).header
+    both["num_threads"][:] = [2, 1]  # trained beside another one: not to be compared as they are
+    table = resources_table(analysis, scores, both)
+    assert table.header[-1] == "threads"
+    assert [row[-1] for row in table.rows] == ["1", "2"]
     assert resources_table(analysis, scores, None).header[-1].startswith("multiply-adds")
     assert resources_table(analysis.drop_vars("parameters"), scores, None) is None
 
