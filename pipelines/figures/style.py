@@ -1,11 +1,12 @@
 """The look that all figures share: colours, names, grids of panels, saving."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -63,14 +64,11 @@ def save(figure: Figure, path: Path) -> Path:
     would see it. The palette is chosen for the largest difference, not the mean one: else thin
     lines, which have few pixels, would take the colour of what is beside them.
     """
-    drawn = io.BytesIO()
-    figure.savefig(
-        drawn, format="png", dpi=DOTS_PER_INCH, facecolor="white", pil_kwargs={"compress_level": 1}
-    )
-    with Image.open(drawn) as picture:
-        small = picture.convert("RGB").quantize(
-            _COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )
+    figure.set_dpi(DOTS_PER_INCH)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once; `savefig` would draw twice, the first time for the layout alone
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    small = picture.quantize(_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with replacing(path) as temporary:
         small.save(temporary, format="png", optimize=True, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return path
