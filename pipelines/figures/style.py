@@ -70,5 +70,6 @@ def save(figure: Figure, path: Path) -> Path:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     small = picture.quantize(_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with replacing(path) as temporary:
-        small.save(temporary, format="png", optimize=True, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
+        # Level 9 takes five times as long, for a tenth fewer bytes.
+        small.save(temporary, format="png", compress_level=6, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return path
