@@ -131,17 +131,22 @@ def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, Any]) ->
 def _beating(
     parts: Sequence[ScoredPart], errors: Mapping[str, Sequence[float]], names: Mapping[str, str]
 ) -> str:
-    """Say which networks are better than the best yardstick, by how much, and how surely."""
+    """Say which networks are better than the best yardstick, by how much, and how surely.
+
+    One whose interval holds 0 is level with it.
+    """
     best = min((m for m in BASELINES if m in errors), key=lambda m: float(np.mean(errors[m])))
-    said = []
+    better, level = [], []
     for model in sorted(names, key=lambda m: float(np.mean(errors[m]))):
         if np.mean(errors[model]) >= np.mean(errors[best]):
             continue
         margins = [1 - own / other for own, other in zip(errors[model], errors[best], strict=True)]
         ends = _margin_ends(parts, model=model, other=best)
         paired = f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else ""
-        said.append(f"{names[model]} by {np.mean(margins):.2%}{paired}")
-    listed = ", ".join(said) or "none"
+        found = level if ends and ends[0] <= 0 else better
+        found.append(f"{names[model]} by {np.mean(margins):.2%}{paired}")
+    listed = ", ".join(better) or "none"
+    listed += f"; no more than level with it: {', '.join(level)}" if level else ""
     brackets = " Brackets: paired 95 % intervals, averaged over seeds." if "[" in listed else ""
     return f"Better than the best yardstick, {best.replace('_', ' ')}: {listed}.{brackets}"
 

@@ -28,6 +28,7 @@ def make_study(
     seeds: int,
     rates: tuple[float, ...] = (1e-3, 2e-3),
     step_time: float | None = None,
+    lowest_margin: float = 0.11,
 ) -> Path:
     parts = []
     for seed in range(seeds):
@@ -41,7 +42,9 @@ def make_study(
                 "normalized_rmse_low": ("model", [e - 0.1 for e in error]),
                 "normalized_rmse_high": ("model", [e + 0.1 for e in error]),
                 "score": ("model", error), "pooled": ("model", error),
-                "margin_low": (("model", "other_model"), np.full((5, 5), 0.11 + 0.01 * seed)),
+                "margin_low": (
+                    ("model", "other_model"), np.full((5, 5), lowest_margin + 0.01 * seed),
+                ),
                 "margin_high": (("model", "other_model"), np.full((5, 5), 0.19 + 0.01 * seed)),
             },
             coords={
@@ -84,6 +87,15 @@ def test_the_page_ranks_models_and_judges_claims(tmp_path) -> None:
     )
     assert "training [s]" not in text
     assert text.index("| ConvLSTM |") < text.index("| ridge |") < text.index("| Met2Net |")
+
+
+def test_a_network_whose_interval_holds_zero_is_level_with_the_yardstick(tmp_path) -> None:
+    folder = make_study(tmp_path / "a", seeds=3, lowest_margin=-0.02)
+    text = write_results_page([folder], tmp_path / "results.md").read_text()
+    assert (
+        "Better than the best yardstick, ridge: none; no more than level with it: ConvLSTM by "
+        "16.40% [-1.00, 20.00]. Brackets: paired" in text
+    )
 
 
 def test_where_costs_were_measured_it_is_said_how_long_each_was_trained(tmp_path) -> None:
