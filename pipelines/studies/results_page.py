@@ -109,7 +109,7 @@ def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, Any]) ->
     if times:
         lines[-2:] = [lines[-2] + " steps | training [s] |", lines[-1] + "---:|---:|"]
     for model, values in sorted(errors.items(), key=lambda item: float(np.mean(item[1]))):
-        rate = first.learning_rates.get(model)
+        rate = _learning_rate(first, settings, model)
         is_baseline = model in BASELINES
         spread = "–" if is_baseline or len(values) < 2 else f"{min(values):.4f} – {max(values):.4f}"
         lines.append(
@@ -195,9 +195,15 @@ def judged(better: Sequence[float], worse: Sequence[float]) -> str:
     return "undecided: the seeds overlap"
 
 
+def _learning_rate(part: ScoredPart, settings: Mapping[str, Any], model: str) -> float | None:
+    """Give the rate that a search chose, or that the settings say; None for what is not trained."""
+    own = settings["models"].get(model, {}).get("optimization", {}).get("learning_rate")
+    return part.learning_rates.get(model, own)
+
+
 def _search(part: ScoredPart, settings: Mapping[str, Any]) -> str:
     """Say which learning rates were tried, and whose best one might lie beyond them."""
-    tried = sorted(map(float, settings["study"]["learning_rates"]))
+    tried = sorted(map(float, settings["study"].get("learning_rates") or ()))
     if len(tried) < 2:
         return ""
     chose = part.learning_rates

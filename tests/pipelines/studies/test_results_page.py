@@ -26,7 +26,7 @@ def make_study(
     folder: Path,
     *,
     seeds: int,
-    rates: tuple[float, ...] = (1e-3, 2e-3),
+    rates: tuple[float, ...] | None = (1e-3, 2e-3),
     step_time: float | None = None,
     lowest_margin: float = 0.11,
 ) -> Path:
@@ -64,7 +64,8 @@ def make_study(
         parts.append(part)
     write_parts(folder / "study.json", parts)
     settings = {
-        "name": "results", "title": "Made up", "study": {"learning_rates": list(rates)},
+        "name": "results", "title": "Made up",
+        "study": {} if rates is None else {"learning_rates": list(rates)},
         "models": {"tau": {"optimization": {"max_epochs": 3}}},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -109,6 +110,7 @@ def test_where_costs_were_measured_it_is_said_how_long_each_was_trained(tmp_path
 @pytest.mark.parametrize(
     ("rates", "says"),
     [
+        (None, "7 windows; 1 seed.\n"),  # a study that has none
         ((2e-3,), "7 windows; 1 seed.\n"),  # no search
         ((2e-3, 4e-3), "a larger one might serve still better: none.\n"),
     ],
