@@ -136,7 +136,8 @@ def _beating(
     One whose interval holds 0 is level with it.
     """
     best = min((m for m in BASELINES if m in errors), key=lambda m: float(np.mean(errors[m])))
-    better, level = [], []
+    better: list[str] = []
+    level: list[str] = []
     for model in sorted(names, key=lambda m: float(np.mean(errors[m]))):
         if np.mean(errors[model]) >= np.mean(errors[best]):
             continue
@@ -198,7 +199,8 @@ def judged(better: Sequence[float], worse: Sequence[float]) -> str:
 def _learning_rate(part: ScoredPart, settings: Mapping[str, Any], model: str) -> float | None:
     """Give the rate that a search chose, or that the settings say; None for what is not trained."""
     own = settings["models"].get(model, {}).get("optimization", {}).get("learning_rate")
-    return part.learning_rates.get(model, own)
+    rate = part.learning_rates.get(model, own)
+    return None if rate is None else float(rate)
 
 
 def _search(part: ScoredPart, settings: Mapping[str, Any]) -> str:
