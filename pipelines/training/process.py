@@ -38,7 +38,7 @@ from pipelines.training.callbacks import (
 from pipelines.training.data_module import WindowModule
 from pipelines.training.job import TrainerSettings, TrainingJob, read_job
 from pipelines.training.loss_guard import LossGuard
-from pipelines.training.step_time import StepClock
+from pipelines.training.step_clock import StepClock
 from pipelines.training.train import CHECKPOINT, DIVERGED, END_WITH_PARENT
 from pipelines.training.warm_start import load_initial
 from pipelines.training.whole_checkpoints import WholeCheckpoints

@@ -1,19 +1,12 @@
 """How long a training's steps took, kept beside its checkpoint: `step_time.json`."""
 
 import json
-import math
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import lightning as L
-import torch
 
 from pipelines.atomic import write_text
 
-__all__ = ["StepClock", "StepTime", "read_step_time"]
+__all__ = ["StepTime", "read_step_time", "write_step_time"]
 
 _FILE = "step_time.json"
 
@@ -44,59 +37,6 @@ def read_step_time(folder: Path) -> StepTime | None:
     return StepTime(**json.loads(path.read_text(encoding="utf-8")))
 
 
-class StepClock(L.Callback):
-    """Takes the time of every epoch's batches, and writes the quickest epoch's mean.
-
-    Args:
-        folder: of the training.
-        batch_size: windows in a batch.
-        clock: gives seconds.
-    """
-
-    def __init__(
-        self, folder: Path, *, batch_size: int, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._folder, self._batch_size, self._clock = folder, batch_size, clock
-        self._begun = self._total = 0.0
-        self._count = 0
-        self._best = math.inf
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start a new sum."""
-        del trainer, pl_module
-        self._begun, self._total, self._count = self._clock(), 0.0, 0
-
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Add the time since the last batch, its own reading included."""
-        del pl_module, outputs, batch, batch_idx
-        if trainer.is_last_batch and torch.cuda.is_available():
-            torch.cuda.synchronize()  # a GPU lags behind; once an epoch is enough to wait
-        now = self._clock()
-        self._total, self._count, self._begun = (
-            self._total + now - self._begun,
-            self._count + 1,
-            now,
-        )
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the mean, if it is the smallest so far."""
-        del pl_module
-        mean = self._total / self._count if self._count else math.inf
-        if mean >= self._best or not trainer.is_global_zero:
-            return
-        self._best = mean
-        is_gpu = trainer.strategy.root_device.type == "cuda"
-        found = StepTime(
-            seconds=mean,
-            batch_size=self._batch_size,
-            device=torch.cuda.get_device_name() if is_gpu else "cpu",
-            num_threads=torch.get_num_threads(),
-        )
-        write_text(self._folder / _FILE, json.dumps(asdict(found)))
+def write_step_time(found: StepTime, folder: Path) -> None:
+    """Keep it in the training's folder."""
+    write_text(folder / _FILE, json.dumps(asdict(found)))

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from pipelines.training.costs_file import read_costs, write_costs
-from pipelines.training.step_time import StepClock, read_step_time
+from pipelines.training.step_clock import StepClock
+from pipelines.training.step_time import read_step_time
 
 
 def run_epoch(clock: StepClock, times: list[float], *, batches: int, validation: float = 0.0):
