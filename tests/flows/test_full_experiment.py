@@ -153,6 +153,7 @@ def test_what_is_shown_may_change_without_new_trainings_scores_and_versions(
     assert parents[0].info.status == "FINISHED"
 
 
+@pytest.mark.long
 def test_new_weights_are_scored_anew(finished: Path, prefect_api: str) -> None:
     """As of a training with other code: the same job, other weights."""
     folder, client = run_folder(finished), _client(finished)

@@ -61,7 +61,7 @@ def test_mvmmfnist_from_idx_files_to_the_registry(tmp_path: Path) -> None:
     assert version.tags["protocol"] == "clean"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_taxibj_on_the_terms_of_the_paper(tmp_path: Path) -> None:
     np.savez(tmp_path / "taxi.npz", **make_taxi(train=16, test=6))
     experiment = load_experiment([

@@ -200,7 +200,7 @@ def test_fp16_without_a_gpu_is_refused(job: TrainingJob) -> None:
         replace(job, optimization=replace(job.optimization, precision="16-mixed"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_one_model_in_a_scheduler_s_job_too(
     job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
