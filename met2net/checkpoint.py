@@ -22,7 +22,7 @@ from met2net.data.normalization import Normalizer
 from met2net.data.valid_points import ValidPoints
 from met2net.data.variable_definitions import DEFINITIONS, define_all, definitions_of
 from met2net.data.variables import channel, is_channel
-from met2net.data.windows import WindowSpec
+from met2net.data.windows import ROLES, WindowSpec
 from met2net.models.build import build
 from met2net.models.met2net import Met2Net
 from met2net.models.own_classes import dotted_name
@@ -36,7 +36,6 @@ _FORMAT_WITH_ROLES = 5  # likewise of channels that are only seen, or only forec
 _VALID = "valid_points"  # channel -> packed bits, of channels that lack a value somewhere
 _WITH_ONE_IDENTITY = (1, 2)  # formats whose Met2Nets added the input of a translator's block once
 _WITHOUT_HABITS = 1  # knew no window habits but the stride: its windows are taken to have none
-_ROLES = ("input_only", "output_only")
 _WINDOW_NUMBERS = ("stride_hours", "drop_last_hours", "drop_last_windows", "length_stride")
 
 
@@ -274,7 +273,7 @@ def _window_numbers(description: Mapping[str, Any], path: Path) -> dict[str, Any
     if missing:
         raise ValueError(f"{path} does not say the window's {', '.join(missing)}; expected it to")
     numbers = {name: description["window"][name] for name in expected}
-    numbers |= {role: description["window"].get(role, []) for role in _ROLES}
+    numbers |= {role: description["window"].get(role, []) for role in ROLES}
     return {name: tuple(x) if isinstance(x, list) else x for name, x in numbers.items()}
 
 
@@ -296,7 +295,7 @@ def _description(checkpoint: Checkpoint) -> str:
             "input_hours": window.input_hours,
             "target_hours": window.target_hours,
             **{name: getattr(window, name) for name in _WINDOW_NUMBERS},
-            **{role: getattr(window, role) for role in _ROLES if getattr(window, role)},
+            **{role: getattr(window, role) for role in ROLES if getattr(window, role)},
         },
         "variables": checkpoint.variables,
         "units": checkpoint.units,
@@ -315,7 +314,7 @@ def _description(checkpoint: Checkpoint) -> str:
 
 def _format_of(checkpoint: Checkpoint) -> int:
     """Give the oldest format whose readers understand all of a checkpoint."""
-    if any(getattr(checkpoint.window, role) for role in _ROLES):
+    if any(getattr(checkpoint.window, role) for role in ROLES):
         return _FORMAT_WITH_ROLES
     return _FORMAT if checkpoint.valid is None else _FORMAT_WITH_MASK
 

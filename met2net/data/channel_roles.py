@@ -8,7 +8,7 @@ gives of a channel that nobody asks for is dropped, left out of losses and not s
 
 from collections.abc import Mapping, Sequence
 
-from met2net.data.windows import WindowSpec
+from met2net.data.windows import ROLES, WindowSpec
 
 __all__ = [
     "check_roles", "forecast_channels", "forecast_places", "forecast_variables", "hidden_places",
@@ -22,7 +22,7 @@ def check_roles(window: WindowSpec, channels: Sequence[str]) -> None:
     Raises:
         ValueError: if one is unknown, or none is left to be seen or to be forecast.
     """
-    for role in ("input_only", "output_only"):
+    for role in ROLES:
         named = getattr(window, role) or ()
         unknown = [label for label in named if label not in channels]
         if unknown:

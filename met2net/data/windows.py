@@ -12,9 +12,12 @@ from torch.utils.data import Dataset
 from met2net.data.fields import Allocate, Fields, allocate_new, read_frames
 from met2net.data.valid_points import FILL
 
-__all__ = ["Sample", "WindowDataset", "WindowSpec", "find_windows", "hours_since_epoch"]
+__all__ = ["Sample", "WindowDataset", "ROLES", "WindowSpec", "find_windows", "hours_since_epoch"]
 
 Sample = dict[str, Tensor]
+
+ROLES = ("input_only", "output_only")
+"""Attributes of `WindowSpec` that say which channels are only seen, or only forecast."""
 
 _ROLE = {"left_out_if_none": True}  # no part of a name where there is none
 
@@ -98,7 +101,7 @@ class WindowSpec:
     def _check_roles(self) -> None:
         """Sort the labels, no labels as None; refuse one that is named twice."""
         named: list[str] = []
-        for role in ("input_only", "output_only"):
+        for role in ROLES:
             labels = getattr(self, role)
             if isinstance(labels, str):  # its letters would be taken for labels
                 raise ValueError(f"{role} is {labels!r}; expected a list of channel labels")

@@ -19,7 +19,7 @@ from met2net.data.channel_roles import (
     seen_places,
 )
 from met2net.data.training_set import TrainingSet
-from met2net.data.windows import WindowSpec
+from met2net.data.windows import ROLES, WindowSpec
 from met2net.forecasting.baseline_forecasts import baseline_forecasts
 from met2net.forecasting.forecast_function import ForecastFunction
 from met2net.forecasting.network_forecast import network_forecast
@@ -233,11 +233,7 @@ def _provenance(data: TrainingSet, *, split: str, window: WindowSpec) -> dict[st
         "climatology": data.climatology.description,
         "input_hours": list(window.input_hours),
         "stride_hours": window.stride_hours,
-        **{
-            role: ", ".join(labels)
-            for role in ("input_only", "output_only")
-            if (labels := getattr(window, role))
-        },
+        **{role: ", ".join(labels) for role in ROLES if (labels := getattr(window, role))},
     }
 
 

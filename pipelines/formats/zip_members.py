@@ -30,34 +30,32 @@ def zip_members(path: Path, *, limit: int = ZIP_LIMIT) -> Iterator[tuple[str, Pa
     Raises:
         DataError: if the zip is broken, or larger than `limit`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        for number, member in enumerate(_members(path, limit)):
+    with _opened(path) as archive, tempfile.TemporaryDirectory() as folder:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        size = sum(member.file_size for member in members)
+        if size > limit:
+            raise DataError(f"{path}: found {size} bytes unpacked; expected at most {limit}")
+        for number, member in enumerate(members):
             # Under a name of our own: a member's name may point anywhere.
             unpacked = Path(folder) / str(number)
-            _unpack(path, member, unpacked)
+            _unpack(archive, member, path, unpacked)
             yield f"{path}, member {member.filename!r}", unpacked
             unpacked.unlink()
 
 
-def _members(path: Path, limit: int) -> list[zipfile.ZipInfo]:
-    """List what is in the file."""
+def _opened(path: Path) -> zipfile.ZipFile:
+    """Open the file, which reads what is in it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+        return zipfile.ZipFile(path)
     except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
         raise _broken(path, error) from error
-    size = sum(member.file_size for member in members)
-    if size > limit:
-        raise DataError(f"{path}: found {size} bytes unpacked; expected at most {limit}")
-    return members
 
 
-def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, target: Path) -> None:
     """Write what a member holds."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as source:
-            with target.open("wb") as file:
-                shutil.copyfileobj(source, file)
+        with archive.open(member) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
     except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:
         raise _broken(path, error) from error
 

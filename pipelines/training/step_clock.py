@@ -27,14 +27,14 @@ class StepClock(L.Callback):
         self, folder: Path, *, batch_size: int, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._folder, self._batch_size, self._clock = folder, batch_size, clock
-        self._begun = self._total = 0.0
+        self._begun = self._ended = 0.0
         self._count = 0
         self._best = math.inf
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start a new sum."""
+        """Note when it begins."""
         del trainer, pl_module
-        self._begun, self._total, self._count = self._clock(), 0.0, 0
+        self._begun, self._count = self._clock(), 0
 
     def on_train_batch_end(
         self,
@@ -44,29 +44,27 @@ class StepClock(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Add the time since the last batch, its own reading included."""
+        """Note when the last batch so far ended; validation comes after the epoch's last."""
         del pl_module, outputs, batch, batch_idx
-        if trainer.is_last_batch and torch.cuda.is_available():
+        if trainer.is_last_batch and _is_on_gpu(trainer):
             torch.cuda.synchronize()  # a GPU lags behind; once an epoch is enough to wait
-        now = self._clock()
-        self._total, self._count, self._begun = (
-            self._total + now - self._begun,
-            self._count + 1,
-            now,
-        )
+        self._ended, self._count = self._clock(), self._count + 1
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the mean, if it is the smallest so far."""
         del pl_module
-        mean = self._total / self._count if self._count else math.inf
+        mean = (self._ended - self._begun) / self._count if self._count else math.inf
         if mean >= self._best or not trainer.is_global_zero:
             return
         self._best = mean
-        is_gpu = trainer.strategy.root_device.type == "cuda"
         found = StepTime(
             seconds=mean,
             batch_size=self._batch_size,
-            device=torch.cuda.get_device_name() if is_gpu else "cpu",
+            device=torch.cuda.get_device_name() if _is_on_gpu(trainer) else "cpu",
             num_threads=torch.get_num_threads(),
         )
         write_step_time(found, self._folder)
+
+
+def _is_on_gpu(trainer: L.Trainer) -> bool:
+    return trainer.strategy.root_device.type == "cuda"

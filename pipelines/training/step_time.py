@@ -16,8 +16,8 @@ class StepTime:
     """The time of a training step as it was trained, beside whatever the machine did then.
 
     Attributes:
-        seconds: mean over the batches of the quickest epoch, reading them included; validation and
-            states to resume from are not.
+        seconds: mean over the batches of the quickest epoch, reading them and writing states to
+            resume from included, without validation.
         batch_size: windows in a batch, on each device.
         device: the GPU's name, or cpu.
         num_threads: of PyTorch on the CPU.
