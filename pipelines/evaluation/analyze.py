@@ -94,7 +94,7 @@ def analyze(
     )
     fields = [sample["inputs"] for sample in samples]
     step_hours = window.input_hours[-1] - window.input_hours[-2] if window.num_inputs > 1 else 0
-    seen = seen_places(window, data.channels)
+    seen, hidden = (places(window, data.channels) for places in (seen_places, hidden_places))
     densities = channel_densities(
         [batch[:, :, seen] for batch in fields],
         channels=seen_channels(window, data.channels),
@@ -107,21 +107,21 @@ def analyze(
     for name, checkpoint in loaded.items():
         _check_variables(checkpoint, name=name, data=data)
         network = checkpoint.network
-        # What the network is called with: the init times too, where it is in wrappers.
-        timed = isinstance(network, Wrapper)
-        inputs = [
-            (fields, x["init_time"]) if timed else (fields,)
-            for x in samples
-            for fields in [
-                as_trained(
-                    x["inputs"],
-                    trained_with=checkpoint.normalizer,
-                    applied_to=data.normalizer,
-                    valid=checkpoint.valid,
-                    hidden=hidden_places(window, data.channels),
-                )
-            ]
+        own_fields = [
+            as_trained(
+                batch,
+                trained_with=checkpoint.normalizer,
+                applied_to=data.normalizer,
+                valid=checkpoint.valid,
+                hidden=hidden,
+            )
+            for batch in fields
         ]
+        # What the network is called with: the init times too, where it is in wrappers.
+        inputs: list[tuple[Tensor, ...]] = [(frames,) for frames in own_fields]
+        if isinstance(network, Wrapper):
+            times = [sample["init_time"] for sample in samples]
+            inputs = list(zip(own_fields, times, strict=True))
         own: Trace | None = getattr(network, "trace", None)
         if own is not None:
             parts.append(_cka_arrays(name, cka_by_layer(own, inputs)))
