@@ -58,6 +58,8 @@ class Study:
         learning_rates: tried for every model, the best on validation is taken; empty: no search.
         search_epochs: epochs of these trials; None: as many as of the training itself.
         seeds: each model is trained with each; empty: the experiment's own.
+        repeated: the models that are trained with every seed, the others with the first alone;
+            empty: all.
         scale: `smoke`, `small` or `paper`; set by `scale=...`.
         at: scale -> Hydra overrides that it adds to every part: source and size of the data.
         in_process: train in this process, for trainings of seconds.
@@ -83,6 +85,7 @@ class Study:
     learning_rates: tuple[float, ...] = ()
     search_epochs: int | None = None
     seeds: tuple[int, ...] = ()
+    repeated: tuple[str, ...] = ()
     scale: str = "paper"
     at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     in_process: bool = False
@@ -90,7 +93,7 @@ class Study:
     def __post_init__(self) -> None:
         """Check names and numbers."""
         for name in ("protocols", "metrics", "variables", "costs", "drawings", "learning_rates",
-                     "seeds", "track_leads", "storms"):  # fmt: skip
+                     "seeds", "repeated", "track_leads", "storms"):  # fmt: skip
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, choices in (
             ("protocols", _PROTOCOLS), ("metrics", _METRICS), ("costs", COSTS),
@@ -108,6 +111,9 @@ class Study:
             raise ValueError("study.protocols is empty; expected clean, paper or both")
         if not self.parts:
             raise ValueError("study.parts is empty; expected at least one")
+        if len(set(self.seeds)) < len(self.seeds):
+            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
+            raise ValueError(f"study.seeds has {twice} more than once; expected different seeds")
         if any(not rate > 0 for rate in self.learning_rates):
             raise ValueError(
                 f"study.learning_rates has {min(self.learning_rates)}; expected positive numbers"

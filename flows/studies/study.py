@@ -4,32 +4,31 @@ Every training is kept under the fingerprint of all that it follows from, so tha
 them and a stopped run is continued by the same command.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.result import result_console
 from flows.settings.compose import resolve
-from flows.settings.config import Experiment, load_experiment
+from flows.settings.config import Experiment
 from flows.settings.config_error import refusing_wrong_settings
 from flows.settings.early_checks import check_early
-from flows.settings.study import Part, Study
+from flows.settings.study import Study
 from flows.settings.window_counts import count_cells
 from flows.stages.cds_secret import use_secret
 from flows.stages.model_job import model_job
+from flows.studies.part_runs import PartRun, part_experiments, published_of
 from flows.studies.training import Train, train_models
 from met2net.data.channel_roles import forecast_variables
 from met2net.data.training_set import TrainingSet
 from pipelines.archive.state import ArchiveState
 from pipelines.atomic import write_text
-from pipelines.errors import DataError
 from pipelines.evaluation.identity import ScoredModels, scoring_identity
 from pipelines.evaluation.score_checks import check_scoring
 from pipelines.evaluation.scored_run import follow_storms
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.image_sequences.sequences import SequenceFiles
 from pipelines.paper.cells import Cell, score_cells, with_published
-from pipelines.paper.published_scores import PublishedScore, published_scores
 from pipelines.run_folder import RunFolder
 from pipelines.sources.generated import STORM_NUMBERS, STORMS, Generated
 from pipelines.storms.checks import check_storms
@@ -38,7 +37,7 @@ from pipelines.studies.parts import ScoredPart, write_parts
 from pipelines.studies.table import study_table, write_study_table
 from pipelines.studies.tracking import track_study
 
-__all__ = ["PartRun", "Stages", "load_study", "part_experiments", "run_study"]
+__all__ = ["Stages", "load_study", "run_study"]
 
 _NOTES = (
     "Clean: statistics from the training split, validation on its own split, every window, root "
@@ -114,7 +113,7 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
         )
         figures = draw_study(scored, cells, study.drawings, choice=choice,
                              folder=folder / "figures")  # fmt: skip
-    cells = with_published(cells, _published(study.shows))
+    cells = with_published(cells, published_of(study))
     files = write_study_table(cells, title=first.title, folder=folder, notes=_NOTES)
     track_study(
         [*files, folder / "config.yaml", *figures], tracking_uri=first.tracking_uri,
@@ -128,70 +127,6 @@ def run_study(study: Study, overrides: Sequence[str], *, stages: Stages) -> Path
     for path in (*files, *figures):
         console.print(str(path), soft_wrap=True)
     return folder
-
-
-@dataclass(frozen=True)
-class PartRun:
-    """One part of a study under one protocol with one seed, ready to be run."""
-
-    name: str
-    protocol: str
-    rows: Mapping[str, str]
-    experiment: Experiment
-
-
-def part_experiments(study: Study, overrides: Sequence[str]) -> list[PartRun]:
-    """Compose every experiment of a study, seed by seed inside protocol inside part.
-
-    Raises:
-        DataError: if a part's row names a model that it does not have.
-    """
-    published = _published(study.shows)
-    runs = []
-    for name, part in study.parts.items():
-        for protocol in study.protocols:
-            for seed in study.seeds or (None,):
-                own = [*study.at.get(study.scale, ()), *part.overrides,
-                       *part.at.get(study.scale, ()), f"protocol={protocol}"]  # fmt: skip
-                own += [] if seed is None else [f"seed={seed}"]
-                experiment = load_experiment(_joined(own, overrides))
-                rows = _rows(part, experiment, published)
-                models = {model: experiment.models[model] for model in rows.values()}
-                chosen = replace(experiment, models=models)
-                runs.append(PartRun(name, protocol, rows, chosen))
-    return runs
-
-
-def _joined(own: Sequence[str], of_user: Sequence[str]) -> list[str]:
-    """Join overrides; of those of one key the last counts, and the user's are the last."""
-    by_key: dict[str, str] = {}
-    for override in (*own, *of_user):
-        by_key[override.split("=", 1)[0].lstrip("+")] = override
-    return list(by_key.values())
-
-
-def _rows(
-    part: Part, experiment: Experiment, published: Sequence[PublishedScore]
-) -> Mapping[str, str]:
-    """Give row -> model: those of the part, else the published rows that have a model here."""
-    models = list(experiment.models)
-    if part.rows:
-        unknown = [model for model in part.rows.values() if model not in models]
-        if unknown:
-            raise DataError(f"a row names model {unknown[0]!r}; expected one of: {models}")
-        return part.rows
-    rows = {}
-    for row in dict.fromkeys(score.row for score in published):
-        name = row.lower().replace("+", "p")
-        model = next((m for m in (name, f"{name}_single") if m in models), None)
-        if model is not None:
-            rows[row] = model
-    return rows or {model: model for model in models}
-
-
-def _published(shows: str) -> Sequence[PublishedScore]:
-    """Give the paper's numbers; none for figures and studies of our own."""
-    return published_scores(shows) if shows.startswith("table") else ()
 
 
 def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:

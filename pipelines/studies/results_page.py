@@ -63,7 +63,7 @@ def write_results_page(folders: Sequence[Path], out: Path) -> Path:
         "",
         "Equal terms for all networks of a section: the same data, and either as many steps and "
         "batches, a short search of learning rates on the validation split, then one training a "
-        "seed; or, where the table says how long each was trained, as much time. Scores are of the "
+        "seed (a row without a range was trained once); or, where the table says how long each was trained, as much time. Scores are of the "
         "test split: normalized RMSE (RMSE / standard deviation of the training split, mean over "
         "channels, all lead times pooled), smaller is better. The 95 % intervals are a block "
         "bootstrap over init times, averaged over seeds; ranges are over seeds. The budget is "
@@ -141,7 +141,8 @@ def _beating(
     for model in sorted(names, key=lambda m: float(np.mean(errors[m]))):
         if np.mean(errors[model]) >= np.mean(errors[best]):
             continue
-        margins = [1 - own / other for own, other in zip(errors[model], errors[best], strict=True)]
+        # Whoever is trained once has the first seed alone.
+        margins = [1 - own / other for own, other in zip(errors[model], errors[best], strict=False)]
         ends = _margin_ends(parts, model=model, other=best)
         paired = f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else ""
         found = level if ends and ends[0] <= 0 else better
@@ -157,10 +158,12 @@ def _margin_ends(
 ) -> tuple[float, float] | None:
     """Average the ends of the margins' paired intervals; None where a seed has none."""
     ends = [
-        margin_intervals(part.scores(), network=model, others=[other]).get(other) for part in parts
+        margin_intervals(part.scores(), network=model, others=[other]).get(other)
+        for part in parts
+        if model in part.rows.values()
     ]
     known = [pair for pair in ends if pair is not None]
-    if len(known) < len(parts):
+    if len(known) < len(ends):
         return None
     low, high = map(float, np.mean(known, axis=0))
     return low, high

@@ -10,7 +10,8 @@ import sys
 from dataclasses import asdict, replace
 
 from flows.settings.window_counts import count_cells
-from flows.studies.study import load_study, part_experiments
+from flows.studies.part_runs import part_experiments
+from flows.studies.study import load_study
 from pipelines.training.cost import measure_cost
 from pipelines.training.job import TrainingJob
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.studies.study import load_study, part_experiments
+from flows.studies.part_runs import part_experiments
+from flows.studies.study import load_study
 
 pytestmark = pytest.mark.bench
 _ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from flows.settings.compose import CONFIGS
 from flows.settings.config_error import ConfigError
 from flows.settings.study import SCALES, Part, Study
 from flows.stages import prepare_data
-from flows.studies.study import PartRun, Stages, load_study, part_experiments, run_study
+from flows.studies.part_runs import PartRun, part_experiments
+from flows.studies.study import Stages, load_study, run_study
 from pipelines.errors import DataError
 from pipelines.paper.published_scores import published_scores
 from pipelines.tracking.mlflow_quiet import mlflow
@@ -76,7 +77,9 @@ def test_the_results_on_mumbai_give_every_network_as_many_steps() -> None:
 def test_the_results_of_the_year_compare_thirteen_systems_that_correct_ridge() -> None:
     study = load_study(["experiment=results_year"])
     assert study is not None and "step_time" in study.costs  # how long each was trained
-    (run,) = part_experiments(study, ["experiment=results_year"])
+    run, *again = part_experiments(study, ["experiment=results_year"])
+    assert [set(r.experiment.models) for r in again] == 2 * [set(study.repeated)]
+    assert [r.experiment.seed for r in (run, *again)] == [0, 1, 2]
     linear = [
         m for m in run.experiment.models.values() if "linear_reference" in m.network["_target_"]
     ]
@@ -130,6 +133,23 @@ def test_a_table_is_logged_and_the_second_time_nothing_is_trained(finished) -> N
     assert {path: path.stat().st_mtime_ns for path in watched} == before
 
 
+def test_a_model_that_is_repeated_has_to_be_one_of_a_row() -> None:
+    overrides = ["experiment=results_year", "study.repeated=[tau, unet]"]
+    study = load_study(overrides)
+    assert study is not None
+    with pytest.raises(DataError, match="study.repeated has 'unet'; expected some of \\['conv"):
+        part_experiments(study, overrides)
+
+
+def test_a_part_without_a_repeated_model_has_the_first_seed_alone() -> None:
+    overrides = ["experiment=table12", "scale=smoke", "study.seeds=[0,1]"]
+    study = load_study([*overrides, "study.repeated=[tau]"])
+    assert study is not None
+    runs = part_experiments(study, overrides)
+    assert {run.experiment.seed for run in runs if "tau" not in run.rows.values()} == {0}
+    assert {run.experiment.seed for run in runs if "tau" in run.rows.values()} == {0, 1}
+
+
 def test_the_user_overrides_what_a_part_adds() -> None:
     overrides = ["experiment=table12", "scale=smoke", "++data.grid.resolution=30.0"]
     study = load_study(overrides)
@@ -150,6 +170,7 @@ def test_an_experiment_without_a_study_is_none() -> None:
         ("++study.costs=[price]", "study.costs has 'price'"),
         ("++study.drawings=[chart]", "study.drawings has 'chart'"),
         ("++study.protocols=[]", "study.protocols is empty"),
+        ("study.seeds=[0,1,0]", "study.seeds has 0 more than once; expected different seeds"),
         ("++study.learning_rates=[-1]", "study.learning_rates has -1"),
         ("++study.search_epochs=0", "study.search_epochs is 0"),
         ("++study.colour=red", "no setting 'colour' in 'study'; valid: analyze"),
