@@ -23,6 +23,7 @@ import xarray as xr
 from met2net.data.static_fields import static_variable
 from met2net.data.variables import variable
 from pipelines.errors import DataError
+from pipelines.sources.repeatable_jax import start_jax
 
 __all__ = ["LEVELS", "SIMULATOR_VERSION", "Simulator", "simulator", "terrain"]
 
@@ -53,6 +54,7 @@ class Simulator:
             DataError: if jcm is not installed, or is another version.
         """
         _check_installed()
+        start_jax()
         with _quiet():
             from jcm.forcing import ForcingData
             from jcm.model import Model

@@ -1,0 +1,42 @@
+"""JAX that gives the same numbers on any number of cores, and on processors of any vector width.
+
+A sum that several threads share is rounded otherwise than by one, and weather grows from
+roundings: with a thread a core, two machines simulate two different months from the same settings.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["start_jax"]
+
+# Read by XLA while it makes its backend and compiles for the first time. AVX2 is what x86-64
+# processors of data centres have in common; ARM's vectors round otherwise.
+_ENVIRONMENT = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
+
+
+def start_jax() -> None:
+    """Make JAX's backend for the CPU, with one thread; in a process that has one it stays.
+
+    Flags that the user has set in `XLA_FLAGS` stay, and win.
+    """
+    with _environment():
+        import jax
+
+        jax.jit(abs)(1.0).block_until_ready()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Set the variables, and put back what was there: other libraries read some of them."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    flags = f"{_ENVIRONMENT['XLA_FLAGS']} {before['XLA_FLAGS'] or ''}".strip()
+    os.environ.update(_ENVIRONMENT, XLA_FLAGS=flags)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
