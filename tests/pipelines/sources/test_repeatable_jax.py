@@ -28,7 +28,9 @@ simulate_days(2, clock=clock, before=0, state=fields.with_suffix(".state"), fiel
 
 
 @pytest.mark.parametrize("flags", [None, "--xla_cpu_max_isa=SSE4_2"])
-def test_the_environment_is_put_back_and_the_flags_of_the_user_come_last(monkeypatch, flags):
+def test_the_environment_is_put_back_and_the_flags_of_the_user_come_last(
+    monkeypatch: pytest.MonkeyPatch, flags: str | None
+) -> None:
     monkeypatch.setenv("NPROC", "7")
     if flags is None:
         monkeypatch.delenv("XLA_FLAGS", raising=False)
@@ -48,7 +50,7 @@ def test_the_environment_is_put_back_and_the_flags_of_the_user_come_last(monkeyp
     not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2, reason="needs two cores"
 )
 @needs_simulator
-def test_one_core_simulates_the_weather_of_two(tmp_path) -> None:
+def test_one_core_simulates_the_weather_of_two(tmp_path: Path) -> None:
     digests = set()
     for cores in ("0", "0,1"):
         fields = tmp_path / f"{cores}.nc"
