@@ -1,7 +1,8 @@
-"""JAX that gives the same numbers on any number of cores, and on processors of any vector width.
+"""JAX that gives the same numbers on any number of cores, and on any x86-64 processor with AVX2.
 
-A sum that several threads share is rounded otherwise than by one, and weather grows from
-roundings: with a thread a core, two machines simulate two different months from the same settings.
+A sum that several threads share is rounded otherwise than by one, approximate instructions (the
+inverse square root) differ between makers, and weather grows from roundings: as JAX comes, two
+machines simulate two different months from the same settings.
 """
 
 import os
@@ -10,9 +11,11 @@ from contextlib import contextmanager
 
 __all__ = ["start_jax"]
 
-# Read by XLA while it makes its backend and compiles for the first time. AVX2 is what x86-64
-# processors of data centres have in common; ARM's vectors round otherwise.
-_ENVIRONMENT = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
+# Read by XLA while it makes its backend and compiles for the first time.
+_ENVIRONMENT = {
+    "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_enable_platform_dependent_math=false --xla_cpu_max_isa=AVX2",
+}
 
 
 def start_jax() -> None:
