@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pipelines.atomic import replacing, write_text
+from pipelines.atomic import write_text
 from pipelines.errors import DataError
 from pipelines.fingerprint import fingerprint, to_plain
 from pipelines.period import Month
-from pipelines.progress_bar import progress_bar
-from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, simulator, terrain
+from pipelines.sources.gcm_simulation import LEVELS, SIMULATOR_VERSION, terrain
 from pipelines.sources.settled_weather import LEAST_SHARE, is_settled, weather_activity
+from pipelines.sources.simulated_days import simulate_days
 from pipelines.sources.source import MonthRequest, RawMonth
 from pipelines.sources.static_source import RawStatic, described_file
 
-__all__ = ["EXPVER", "Gcm", "simulate_days"]
+__all__ = ["EXPVER", "Gcm"]
 
 _logger = logging.getLogger(__name__)
 
@@ -179,66 +179,6 @@ _LEVEL_FIELDS = (
     "relative_humidity", "geopotential", "temperature", "u_component_of_wind",
     "v_component_of_wind", "specific_humidity",
 )  # fmt: skip
-
-
-def simulate_days(
-    days: int,
-    *,
-    clock: np.datetime64,
-    before: Path | int,
-    state: Path,
-    fields: Path | None = None,
-    keep: Callable[[xr.Dataset], xr.Dataset] = lambda day: day,
-) -> None:
-    """Simulate some days; write the state at their end and, if wanted, their fields.
-
-    Args:
-        days: number of days.
-        clock: start of the simulation's clock, the same for all its pieces.
-        before: state to go on from, or the seed of a new simulation.
-        state: where the state at the end is written.
-        fields: netCDF file for the hourly fields, or None to throw them away.
-        keep: chooses the fields of a day that are written.
-    """
-    weather = simulator(clock)
-    if isinstance(before, Path):
-        weather.load_state(before)
-    else:
-        weather.begin(before)
-    kept = []
-    with progress_bar("simulating", days, unit="days") as advance:
-        for number in range(1, days + 1):
-            day = weather.day()
-            if fields is not None:
-                kept.append(keep(day))
-            advance(1)
-            if number % 10 == 0 or number == days:
-                _logger.info("simulated to %s (%d of %d days)",
-                             day["time"].values[-1].astype("datetime64[h]"), number,
-                             days)  # fmt: skip
-    if fields is not None:
-        piece = xr.concat(kept, dim="time", data_vars="all", coords="minimal", join="exact",
-                          compat="equals", combine_attrs="override")  # fmt: skip
-        with replacing(fields) as part:
-            _write(piece, part)
-    with replacing(state) as part:
-        weather.save_state(part)
-
-
-def _write(piece: xr.Dataset, path: Path) -> None:
-    """Write fields as compressed netCDF, a day a chunk."""
-    encoding: dict[str, Any] = {
-        str(name): {
-            "zlib": True,
-            "complevel": 1,
-            "chunksizes": tuple(
-                min(24, field.sizes[d]) if d == "time" else field.sizes[d] for d in field.dims
-            ),
-        }
-        for name, field in piece.data_vars.items()
-    }
-    encoding["time"] = {"units": "hours since 1970-01-01", "dtype": "int64"}
-    piece.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
 def _open(path: Path, request: MonthRequest) -> xr.Dataset:

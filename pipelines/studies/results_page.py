@@ -63,12 +63,12 @@ def write_results_page(folders: Sequence[Path], out: Path) -> Path:
         "",
         "Equal terms for all networks of a section: the same data, and either as many steps and "
         "batches, a short search of learning rates on the validation split, then one training a "
-        "seed (a row without a range was trained once); or, where the table says how long each was trained, as much time. Scores are of the "
-        "test split: normalized RMSE (RMSE / standard deviation of the training split, mean over "
-        "channels, all lead times pooled), smaller is better. The 95 % intervals are a block "
-        "bootstrap over init times, averaged over seeds; ranges are over seeds. The budget is "
-        "small: this says what the ideas are worth early in training, not what they reach with "
-        "the published one.",
+        "seed; or, where the table says how long each was trained, as much time. A row without a "
+        "range over seeds was trained once. Scores are of the test split: normalized RMSE (RMSE / "
+        "standard deviation of the training split, mean over channels, all lead times pooled), "
+        "smaller is better. The 95 % intervals are a block bootstrap over init times, averaged "
+        "over seeds; ranges are over seeds. The budget is small: this says what the ideas are "
+        "worth early in training, not what they reach with the published one.",
         "",
         "Rows that begin with + are the steps of the paper's Table 8: each adds to the one before, "
         "from TAU by way of an encoder and decoder a variable (MED) and attention between "

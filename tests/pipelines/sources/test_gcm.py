@@ -11,8 +11,9 @@ from met2net.data.grid import Grid
 from met2net.data.variables import variable
 from pipelines.errors import DataError
 from pipelines.period import Month
-from pipelines.sources import gcm, gcm_simulation
-from pipelines.sources.gcm import Gcm, simulate_days
+from pipelines.sources import gcm, gcm_simulation, simulated_days
+from pipelines.sources.gcm import Gcm
+from pipelines.sources.simulated_days import simulate_days
 from pipelines.sources.source import MonthRequest
 
 CLOCK = np.datetime64("2000-12-31T23", "h")
@@ -91,7 +92,7 @@ def fake_days(days, *, clock, before, state, fields=None, keep=None):
             "latitude": [1.0, -1.0], "longitude": [0.0, 180.0],
         },
     )  # fmt: skip
-    gcm._write(keep(day), fields)
+    simulated_days._write(keep(day), fields)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import os, sys
 os.sched_setaffinity(0, set(map(int, sys.argv[2].split(","))))
 from pathlib import Path
 import numpy as np
-from pipelines.sources.gcm import simulate_days
+from pipelines.sources.simulated_days import simulate_days
 fields = Path(sys.argv[1])
 clock = np.datetime64("2000-12-31T23", "h")
 simulate_days(2, clock=clock, before=0, state=fields.with_suffix(".state"), fields=fields)
