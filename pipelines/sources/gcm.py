@@ -35,6 +35,8 @@ _DAY = np.timedelta64(1, "D")
 class Gcm:
     """Hourly weather simulated by JAX-GCM: 48 x 96 points, the same for the same settings.
 
+    It does not depend on the number of cores; see `pipelines.sources.repeatable_jax`.
+
     Months follow each other: a month that is not there yet is simulated from the end of the
     month before it, and that one first if need be. Every finished month is kept.
 
