@@ -13,12 +13,22 @@ __all__ = ["PartRun", "part_experiments", "published_of"]
 
 @dataclass(frozen=True)
 class PartRun:
-    """One part of a study under one protocol with one seed, ready to be run."""
+    """One part of a study under one protocol with one seed, ready to be run.
+
+    Attributes:
+        name: of the part.
+        protocol: `clean`, `paper` or `released`.
+        rows: row of the table -> model.
+        experiment: with these models alone.
+        is_measured: whether costs are measured: they do not depend on protocol and seed, so that
+            the first of each does.
+    """
 
     name: str
     protocol: str
     rows: Mapping[str, str]
     experiment: Experiment
+    is_measured: bool
 
 
 def part_experiments(study: Study, overrides: Sequence[str]) -> list[PartRun]:
@@ -46,7 +56,8 @@ def part_experiments(study: Study, overrides: Sequence[str]) -> list[PartRun]:
                         continue
                 models = {model: experiment.models[model] for model in rows.values()}
                 chosen = replace(experiment, models=models)
-                runs.append(PartRun(name, protocol, rows, chosen))
+                is_measured = number == 0 and protocol == study.protocols[0]
+                runs.append(PartRun(name, protocol, rows, chosen, is_measured))
     shown = {model for run in runs for model in run.rows.values()}
     for model in study.repeated:
         if model not in shown:

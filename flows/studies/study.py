@@ -173,7 +173,7 @@ def _run_part(run: PartRun, study: Study, *, stages: Stages) -> ScoredPart:
         results, models, storms=storms, table=table, batch_size=experiment.evaluation.batch_size,
         device=experiment.trainer.torch_device,
     )  # fmt: skip
-    if study.costs and run.protocol == study.protocols[0]:
+    if study.costs and run.is_measured:
         jobs = {
             name: model_job(experiment, name, training_set=training_set)
             for name in experiment.models

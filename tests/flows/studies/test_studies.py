@@ -80,6 +80,7 @@ def test_the_results_of_the_year_compare_thirteen_systems_that_correct_ridge() -
     run, *again = part_experiments(study, ["experiment=results_year"])
     assert [set(r.experiment.models) for r in again] == 2 * [set(study.repeated)]
     assert [r.experiment.seed for r in (run, *again)] == [0, 1, 2]
+    assert [r.is_measured for r in (run, *again)] == [True, False, False]
     linear = [
         m for m in run.experiment.models.values() if "linear_reference" in m.network["_target_"]
     ]
