@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
-from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
+from pipelines.formats.broken_zip import OF_BROKEN_ZIPS, refuse_password
 
 __all__ = ["ZIP_LIMIT", "zip_members"]
 
@@ -54,6 +54,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, target: Path) -> None:
     """Write what a member holds."""
     try:
+        refuse_password(member)
         with archive.open(member) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file)
     except (*OF_BROKEN_ZIPS, UnicodeDecodeError) as error:

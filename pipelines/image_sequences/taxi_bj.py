@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.disk_errors import is_of_disk
 from pipelines.errors import DataError
 from pipelines.fingerprint import file_sha256
-from pipelines.formats.broken_zip import OF_BROKEN_ZIPS
+from pipelines.formats.broken_zip import OF_BROKEN_ZIPS, refuse_password
 from pipelines.image_sequences.sequences import MOST_FRAMES, SequenceFiles
 
 __all__ = ["TaxiBJ", "TaxiBJReader"]
@@ -80,9 +80,13 @@ class TaxiBJ:
                 # A .npy file gives an array, which has no names.
                 archive = np.load(file, allow_pickle=False)
                 found = getattr(archive, "files", [])
-                size = sum(member.file_size for member in archive.zip.infolist()) if found else 0
+                members = archive.zip.infolist() if found else []
+                size = sum(member.file_size for member in members)
                 if size > _LARGEST:
                     raise ValueError(f"{size} bytes unpacked; expected at most {_LARGEST}")
+                for member in members:
+                    if member.filename.removesuffix(".npy") in _ARRAYS:
+                        refuse_password(member)
                 arrays = {name: archive[name] for name in _ARRAYS if name in found}
         # MemoryError: an array's header may claim any shape.
         except (*OF_BROKEN_ZIPS, ValueError, MemoryError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 import yaml
 
 from pipelines.atomic import write_text
@@ -91,14 +92,15 @@ def write_results_page(folders: Sequence[Path], out: Path) -> Path:
 def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, Any]) -> str:
     """Write one study: table of errors, then what the paper's claims come to."""
     first = parts[0]
-    errors, intervals = _errors(parts), _intervals(parts)
-    scores = first.scores()
+    scores = [part.scores() for part in parts]
+    errors, intervals = _errors(scores), _intervals(scores)
     name = settings["name"]
     names = {model: row for row, model in first.rows.items()}
     lines = [
         f"## {settings['title']}", "",
         f"`prefect run flows/full_experiment.py experiment={name}`: "
-        f"{', '.join(map(str, scores['channel'].values))}; {scores.attrs['num_windows']} windows; "
+        f"{', '.join(map(str, scores[0]['channel'].values))}; "
+        f"{scores[0].attrs['num_windows']} windows; "
         f"{len(parts)} seed{'s' if len(parts) > 1 else ''}.{_search(first, settings)}", "",
         "| model | learning rate | normalized RMSE | over seeds | 95 % interval "
         "| / persistence |",
@@ -125,11 +127,11 @@ def results_section(parts: Sequence[ScoredPart], settings: Mapping[str, Any]) ->
             difference = np.mean(errors[claim.better]) - np.mean(errors[claim.worse])
             verdict = judged(errors[claim.better], errors[claim.worse])
             lines.append(f"| {claim.says} | {difference:+.4f} | {verdict} |")
-    return "\n".join([*lines, "", _beating(parts, errors, names)])
+    return "\n".join([*lines, "", _beating(scores, errors, names)])
 
 
 def _beating(
-    parts: Sequence[ScoredPart], errors: Mapping[str, Sequence[float]], names: Mapping[str, str]
+    scores: Sequence[xr.Dataset], errors: Mapping[str, Sequence[float]], names: Mapping[str, str]
 ) -> str:
     """Say which networks are better than the best yardstick, by how much, and how surely.
 
@@ -141,9 +143,11 @@ def _beating(
     for model in sorted(names, key=lambda m: float(np.mean(errors[m]))):
         if np.mean(errors[model]) >= np.mean(errors[best]):
             continue
-        # Whoever is trained once has the first seed alone.
-        margins = [1 - own / other for own, other in zip(errors[model], errors[best], strict=False)]
-        ends = _margin_ends(parts, model=model, other=best)
+        # With its own seeds: not every network is trained with all.
+        own = [of_seed for of_seed in scores if model in of_seed["model"].values]
+        pairs = zip(errors[model], _errors(own)[best], strict=True)
+        margins = [1 - error / other for error, other in pairs]
+        ends = _margin_ends(own, model=model, other=best)
         paired = f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else ""
         found = level if ends and ends[0] <= 0 else better
         found.append(f"{names[model]} by {np.mean(margins):.2%}{paired}")
@@ -154,14 +158,10 @@ def _beating(
 
 
 def _margin_ends(
-    parts: Sequence[ScoredPart], *, model: str, other: str
+    scores: Sequence[xr.Dataset], *, model: str, other: str
 ) -> tuple[float, float] | None:
     """Average the ends of the margins' paired intervals; None where a seed has none."""
-    ends = [
-        margin_intervals(part.scores(), network=model, others=[other]).get(other)
-        for part in parts
-        if model in part.rows.values()
-    ]
+    ends = [margin_intervals(s, network=model, others=[other]).get(other) for s in scores]
     known = [pair for pair in ends if pair is not None]
     if len(known) < len(ends):
         return None
@@ -220,23 +220,22 @@ def _search(part: ScoredPart, settings: Mapping[str, Any]) -> str:
     )
 
 
-def _errors(parts: Sequence[ScoredPart]) -> dict[str, list[float]]:
+def _errors(scores: Sequence[xr.Dataset]) -> dict[str, list[float]]:
     """Give the normalized RMSE of every model, a value a seed."""
     errors: dict[str, list[float]] = {}
-    for part in parts:
-        for model, value in part.scores()["normalized_rmse"].to_series().items():
+    for of_seed in scores:
+        for model, value in of_seed["normalized_rmse"].to_series().items():
             errors.setdefault(str(model), []).append(float(value))
     return errors
 
 
-def _intervals(parts: Sequence[ScoredPart]) -> dict[str, str]:
+def _intervals(scores: Sequence[xr.Dataset]) -> dict[str, str]:
     """Average the ends of the seeds' intervals; nothing where a period is too short for any."""
     ends: dict[str, list[tuple[float, float]]] = {}
-    for part in parts:
-        scores = part.scores()
-        for model in map(str, scores["model"].values):
+    for of_seed in scores:
+        for model in map(str, of_seed["model"].values):
             low, high = (
-                float(scores[f"normalized_rmse_{end}"].sel(model=model)) for end in ("low", "high")
+                float(of_seed[f"normalized_rmse_{end}"].sel(model=model)) for end in ("low", "high")
             )
             if np.isfinite(low):
                 ends.setdefault(model, []).append((low, high))

@@ -1,6 +1,6 @@
 import json
 import sys
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,9 @@ from pipelines.sources import gcm, gcm_simulation, simulated_days
 from pipelines.sources.gcm import Gcm
 from pipelines.sources.simulated_days import simulate_days
 from pipelines.sources.source import MonthRequest
+from tests.simulator import needs_simulator
 
 CLOCK = np.datetime64("2000-12-31T23", "h")
-needs_simulator = pytest.mark.skipif(
-    util.find_spec("jcm") is None, reason="the simulator is not installed ([simulator])"
-)
 FIELDS = {"2m_temperature": (), "relative_humidity": (950,)}
 
 

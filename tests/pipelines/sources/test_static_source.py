@@ -29,6 +29,7 @@ from tests.builders import FakeSource
 from tests.pipelines.formats.test_static_files import BOTH, HEIGHTS, LAND, G, message, netcdf
 from tests.pipelines.sources.arco_store import write_arco
 from tests.pipelines.sources.weather_truth import make_truth
+from tests.simulator import needs_simulator
 
 NOWHERE = Path("nowhere")
 GRID = Grid((20.0, 19.0, 18.0), (70.0, 71.0))
@@ -81,7 +82,7 @@ def test_made_up_ground_is_possible() -> None:
         assert Grid.from_dataset(raw.field.to_dataset()).matches(equiangular(5.625))
 
 
-@pytest.mark.skipif(util.find_spec("jcm") is None, reason="the simulator is not installed")
+@needs_simulator
 def test_the_simulators_ground_is_its_file_s_and_nothing_is_built() -> None:
     loaded = "jax" in sys.modules
     found = Gcm().fetch_static(BOTH, NOWHERE)
